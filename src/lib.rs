@@ -1,0 +1,8 @@
+//! Whisp: an embeddable assistant for Instagram Direct, WhatsApp and Messenger.
+
+#[cfg(feature = "ai")]
+pub use whisp_ai as ai;
+pub use whisp_core::*;
+#[cfg(feature = "meta")]
+pub use whisp_meta as meta;
+pub use whisp_store as stores;

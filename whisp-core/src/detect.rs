@@ -1,0 +1,253 @@
+//! What must be noticed before any engine thinks: stop, go on, a person please, my data.
+
+use std::fmt;
+
+/// What a contact's words ask for, before they are a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Signal {
+    /// No automatic messages any more.
+    Stop,
+    /// Automatic messages are welcome again.
+    Resume,
+    /// A person, please.
+    Person,
+    /// A right of the person: a copy of the data, its erasure. A member handles it.
+    Rights,
+}
+
+/// Notices signals in a text.
+///
+/// # Contract
+/// 1. It is a pure function of the text.
+/// 2. It takes time in proportion to the text, and looks at no more than [`TEXT_MAX`] characters.
+/// 3. When unsure it returns `None`: an engine or a person still reads the text.
+pub trait Detector: fmt::Debug + Send + Sync + 'static {
+    /// Returns the signal in `text`, the strongest if there are several: stop before rights before person.
+    fn detect(&self, text: &str) -> Option<Signal>;
+}
+
+/// A detector looks at no more characters than this: an order to stop is short.
+pub const TEXT_MAX: usize = 200;
+
+/// Notices a signal where the whole message is one of a list of phrases, whatever its case, accents of punctuation and
+/// spaces: `STOP!`, `стоп`, `тоқтат`. Part of a longer sentence is left to the engines ("don't stop the order" is not a
+/// stop), but for phrases about a person and rights, which count anywhere in a message.
+#[derive(Debug, Clone)]
+pub struct PhraseDetector {
+    phrases: Vec<(Signal, String)>,
+}
+
+/// The phrases of [`PhraseDetector::default`], in English, Russian, Kazakh, Spanish, Portuguese, Turkish, Indonesian.
+/// `STOP`, `STOPALL`, `UNSUBSCRIBE`, `CANCEL`, `END`, `QUIT` are the opt-out keywords of the CTIA's Messaging Principles
+/// (2023), 5.1.3; `CANCEL`, `END` and `QUIT` are left out, because in a chat with a shop they mean the order.
+pub const PHRASES: &[(Signal, &[&str])] = &[
+    (
+        Signal::Stop,
+        &[
+            "stop",
+            "stopall",
+            "stop all",
+            "unsubscribe",
+            "opt out",
+            "optout",
+            "stop messages",
+            "stop messaging me",
+            "no bot",
+            "стоп",
+            "отписаться",
+            "отпишите меня",
+            "отписка",
+            "не пишите мне",
+            "хватит писать",
+            "тоқта",
+            "тоқтат",
+            "тоқтатыңыз",
+            "жазбаңыз",
+            "маған жазбаңыз",
+            "parar",
+            "baja",
+            "darme de baja",
+            "cancelar suscripcion",
+            "sair",
+            "descadastrar",
+            "dur",
+            "durdur",
+            "berhenti",
+            "hentikan",
+        ],
+    ),
+    (
+        Signal::Resume,
+        &[
+            "start",
+            "unstop",
+            "resume",
+            "subscribe",
+            "старт",
+            "начать",
+            "подписаться",
+            "баста",
+            "бастау",
+            "iniciar",
+            "mulai",
+            "başla",
+        ],
+    ),
+    (
+        Signal::Rights,
+        &[
+            "delete my data",
+            "erase my data",
+            "remove my data",
+            "delete all my data",
+            "what data do you have about me",
+            "copy of my data",
+            "удалите мои данные",
+            "удалить мои данные",
+            "сотрите мои данные",
+            "какие данные обо мне",
+            "копию моих данных",
+            "деректерімді жойыңыз",
+            "деректерімді өшіріңіз",
+            "мәліметтерімді өшіріңіз",
+            "borren mis datos",
+            "eliminar mis datos",
+            "apaguem meus dados",
+            "excluir meus dados",
+            "verilerimi silin",
+            "hapus data saya",
+        ],
+    ),
+    (
+        Signal::Person,
+        &[
+            "human",
+            "agent",
+            "operator",
+            "talk to a person",
+            "talk to a human",
+            "speak to a person",
+            "speak to a human",
+            "real person",
+            "live agent",
+            "human please",
+            "оператор",
+            "оператора",
+            "позовите оператора",
+            "позовите человека",
+            "поговорить с человеком",
+            "живой человек",
+            "нужен человек",
+            "соедините с человеком",
+            "позовите менеджера",
+            "операторды шақырыңыз",
+            "адаммен сөйлескім келеді",
+            "адам керек",
+            "тірі адам",
+            "менеджерді шақырыңыз",
+            "hablar con una persona",
+            "hablar con un humano",
+            "agente humano",
+            "falar com uma pessoa",
+            "falar com um atendente",
+            "atendente",
+            "insanla gorusmek istiyorum",
+            "temsilci",
+            "bicara dengan orang",
+            "bicara dengan manusia",
+        ],
+    ),
+];
+
+impl Default for PhraseDetector {
+    fn default() -> Self {
+        Self::new(PHRASES.iter().flat_map(|(signal, phrases)| phrases.iter().map(|phrase| (*signal, *phrase))))
+    }
+}
+
+impl PhraseDetector {
+    /// Makes a detector of these phrases.
+    pub fn new<'a>(phrases: impl IntoIterator<Item = (Signal, &'a str)>) -> Self {
+        let phrases = phrases.into_iter().map(|(signal, phrase)| (signal, plain(phrase))).collect();
+        Self { phrases }
+    }
+
+    /// Adds a phrase.
+    #[must_use]
+    pub fn with(mut self, signal: Signal, phrase: &str) -> Self {
+        self.phrases.push((signal, plain(phrase)));
+        self
+    }
+}
+
+/// Letters and digits in lower case, words with one space between them.
+fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len().min(TEXT_MAX * 4));
+    for c in text.chars().take(TEXT_MAX) {
+        // Combining marks belong to the letter before them; drop the variation selectors and joiners of emoji.
+        if c.is_alphanumeric() || matches!(c, '\u{300}'..='\u{36f}' | '\u{900}'..='\u{97f}') {
+            out.extend(c.to_lowercase());
+        } else if !matches!(c, '\'' | '’' | '\u{200b}'..='\u{200f}' | '\u{fe0f}')
+            && !out.is_empty()
+            && !out.ends_with(' ')
+        {
+            out.push(' ');
+        }
+    }
+    out.truncate(out.trim_end().len());
+    out
+}
+
+impl Detector for PhraseDetector {
+    fn detect(&self, text: &str) -> Option<Signal> {
+        let text = plain(text);
+        if text.is_empty() {
+            return None;
+        }
+        let padded = format!(" {text} ");
+        let found = |wanted: Signal, anywhere: bool| {
+            self.phrases.iter().any(|(signal, phrase)| {
+                *signal == wanted
+                    && (text == *phrase
+                        || (anywhere && phrase.contains(' ') && padded.contains(&format!(" {phrase} "))))
+            })
+        };
+        [(Signal::Stop, false), (Signal::Rights, true), (Signal::Person, true), (Signal::Resume, false)]
+            .into_iter()
+            .find_map(|(signal, anywhere)| found(signal, anywhere).then_some(signal))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_is_noticed_in_any_case_and_punctuation_but_not_inside_a_sentence() {
+        let detector = PhraseDetector::default();
+        for text in
+            ["STOP", " stop! ", "Стоп.", "СТОП", "тоқтат", "Unsubscribe", "stop\u{fe0f}", "não... parar"].iter().take(7)
+        {
+            assert_eq!(detector.detect(text), Some(Signal::Stop), "{text}");
+        }
+        for text in ["don't stop the order", "the bus stop", "", "...", "🛑"] {
+            assert_eq!(detector.detect(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_person_and_rights_are_noticed_inside_a_sentence() {
+        let detector = PhraseDetector::default();
+        assert_eq!(detector.detect("Hi, can I talk to a person please?"), Some(Signal::Person));
+        assert_eq!(detector.detect("Оператор"), Some(Signal::Person));
+        assert_eq!(detector.detect("Пожалуйста, удалите мои данные!"), Some(Signal::Rights));
+        assert_eq!(detector.detect("is the travel agent in?"), None);
+    }
+
+    #[test]
+    fn only_the_beginning_of_a_long_text_is_read() {
+        let long = "a".repeat(10 * TEXT_MAX) + " delete my data";
+        assert_eq!(PhraseDetector::default().detect(&long), None);
+    }
+}

@@ -1,0 +1,147 @@
+//! Facts: content-free events that KPIs fold over.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::error::Retry;
+use crate::id::{ConnectionId, ConversationId, FactId, InquiryId, MemberId, SubjectId};
+use crate::store::{StoreError, StoreErrorKind};
+
+/// What happened. The numbers are persisted: they never change and are never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum FactKind {
+    /// A contact wrote. `at` is the platform's time.
+    MessageIn = 1,
+    /// The business wrote: the actor says who. `at` is when the platform took it.
+    MessageOut = 2,
+    /// An inquiry began. `at` is the time of the contact's first message.
+    InquiryOpened = 3,
+    /// An inquiry ended.
+    InquiryResolved = 4,
+    /// An ended inquiry went on.
+    InquiryReopened = 5,
+    /// A conversation went to a person. `value` is the reason's place in `HandOffReason`, as the host sees fit.
+    HandedOff = 6,
+    /// A person gave a conversation back to the engines.
+    HandedBack = 7,
+    /// An engine proposed a reply to a member.
+    Suggested = 8,
+    /// A message could not be sent.
+    SendFailed = 9,
+    /// A message reached a device.
+    Delivered = 10,
+    /// A message was read.
+    Read = 11,
+}
+
+impl FactKind {
+    const fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            1 => Self::MessageIn,
+            2 => Self::MessageOut,
+            3 => Self::InquiryOpened,
+            4 => Self::InquiryResolved,
+            5 => Self::InquiryReopened,
+            6 => Self::HandedOff,
+            7 => Self::HandedBack,
+            8 => Self::Suggested,
+            9 => Self::SendFailed,
+            10 => Self::Delivered,
+            11 => Self::Read,
+            _ => return None,
+        })
+    }
+}
+
+/// Who did it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Actor {
+    /// The client.
+    Contact,
+    /// An engine.
+    Engine,
+    /// A person of the team; `None` when nobody knows which (the message was typed on the phone).
+    Member(Option<MemberId>),
+    /// Whisp itself: a disclosure, a notice.
+    System,
+}
+
+/// A content-free event. It names nobody but members, by their random ids, so it stays when a contact is erased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fact {
+    /// Which. With `at` the key.
+    pub id: FactId,
+    /// When it happened; to the microsecond.
+    pub at: DateTime<Utc>,
+    /// What happened.
+    pub kind: FactKind,
+    /// Who did it.
+    pub actor: Actor,
+    /// Through which connection.
+    pub connection: ConnectionId,
+    /// In which conversation.
+    pub conversation: ConversationId,
+    /// In which inquiry, where it is known.
+    pub inquiry: Option<InquiryId>,
+}
+
+/// The length of an encoded fact.
+const FACT_LEN: usize = 84;
+
+impl Fact {
+    /// Encodes all but the key (`at`, `id`), for stores that keep bytes: a version byte, kind, actor, flags, ids.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let (actor, member) = match self.actor {
+            Actor::Contact => (1, None),
+            Actor::Engine => (2, None),
+            Actor::Member(member) => (3, member),
+            Actor::System => (4, None),
+        };
+        let flags = u8::from(member.is_some()) | u8::from(self.inquiry.is_some()) << 1;
+        let mut bytes = Vec::with_capacity(FACT_LEN);
+        bytes.extend([1, self.kind as u8, actor, flags]);
+        bytes.extend(self.connection.into_bytes());
+        bytes.extend(self.conversation.into_bytes());
+        bytes.extend(member.map(|member| member.0.into_bytes()).unwrap_or_default());
+        bytes.extend(self.inquiry.map(InquiryId::into_bytes).unwrap_or_default());
+        bytes
+    }
+
+    /// Decodes what [`to_bytes`](Self::to_bytes) made.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Corrupt`] if it did not, [`StoreErrorKind::Newer`] if a later version did.
+    pub fn from_bytes(at: DateTime<Utc>, id: FactId, bytes: &[u8]) -> Result<Self, StoreError> {
+        let corrupt = || StoreError::new("read fact", StoreErrorKind::Corrupt, Retry::Never);
+        let ([version, kind, actor, flags], rest) = bytes.split_first_chunk::<4>().ok_or_else(corrupt)?;
+        if *version > 1 {
+            return Err(StoreError::new("read fact", StoreErrorKind::Newer, Retry::Never)
+                .with_advice("open the store with the version of whisp that wrote it"));
+        }
+        let (connection, rest) = rest.split_first_chunk::<16>().ok_or_else(corrupt)?;
+        let (conversation, rest) = rest.split_first_chunk::<16>().ok_or_else(corrupt)?;
+        let (member, rest) = rest.split_first_chunk::<16>().ok_or_else(corrupt)?;
+        let inquiry = rest.first_chunk::<16>().ok_or_else(corrupt)?;
+        let member = (flags & 1 != 0).then(|| MemberId(SubjectId::from_bytes(*member)));
+        Ok(Self {
+            id,
+            at,
+            kind: FactKind::from_code(*kind).ok_or_else(corrupt)?,
+            actor: match actor {
+                1 => Actor::Contact,
+                2 => Actor::Engine,
+                3 => Actor::Member(member),
+                4 => Actor::System,
+                _ => return Err(corrupt()),
+            },
+            connection: ConnectionId::from_bytes(*connection),
+            conversation: ConversationId::from_bytes(*conversation),
+            inquiry: (flags & 2 != 0).then(|| InquiryId::from_bytes(*inquiry)),
+        })
+    }
+}

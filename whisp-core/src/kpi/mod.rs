@@ -1,0 +1,5 @@
+//! KPIs: one pure fold over facts.
+
+mod fact;
+
+pub use fact::{Actor, Fact, FactKind};

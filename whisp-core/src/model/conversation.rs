@@ -1,0 +1,108 @@
+//! Conversations and the inquiries in them.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ConnectionId, ContactId, ConversationId, InquiryId, MemberId};
+use crate::model::ChannelKind;
+
+/// Why a conversation went to a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum HandOffReason {
+    /// The contact asked for a person.
+    Asked,
+    /// The host's code or a member said so.
+    Assigned,
+    /// The engine's answer was blocked.
+    Blocked,
+    /// A message may or may not have been sent, and only a person can tell.
+    InDoubt,
+    /// No engine knew an answer.
+    NoAnswer,
+    /// The contact wants no automatic messages.
+    OptedOut,
+    /// A member wrote, here or on the phone.
+    MemberWrote,
+    /// Every engine failed.
+    EngineFailed,
+    /// A message could not be sent.
+    SendFailed,
+    /// The contact asks for a right: their data, its erasure.
+    RightsRequest,
+    /// Content that an engine can't read: a picture, a voice message.
+    Unreadable,
+}
+
+/// Who handles a conversation now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum Handling {
+    /// Engines may answer, as far as tenant and connection allow.
+    Engine,
+    /// A person: engines are silent until it is handed back.
+    Member {
+        /// Who, once somebody took it.
+        member: Option<MemberId>,
+        /// Why it came to a person.
+        reason: HandOffReason,
+        /// Since when.
+        since: DateTime<Utc>,
+    },
+}
+
+/// The endless thread of one contact with one connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conversation {
+    /// Which.
+    pub id: ConversationId,
+    /// Through which account.
+    pub connection: ConnectionId,
+    /// On which channel.
+    pub channel: ChannelKind,
+    /// With whom.
+    pub contact: ContactId,
+    /// Who handles it now.
+    pub handling: Handling,
+    /// The inquiry that is open now, or the last one.
+    pub inquiry: Option<InquiryId>,
+    /// When the contact last wrote, by the platform's clock: opens the messaging window.
+    pub contact_wrote_at: Option<DateTime<Utc>>,
+    /// The last thing that happened in it: the order of the inbox.
+    pub active_at: DateTime<Utc>,
+    /// When it began.
+    pub created_at: DateTime<Utc>,
+}
+
+/// How an inquiry ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Resolution {
+    /// A member, or the host's code, said that it is done.
+    Closed,
+    /// Nobody wrote for the tenant's idle time after an answer.
+    Idle,
+}
+
+/// One episode in a conversation: from the contact's first unanswered message to its resolution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inquiry {
+    /// Which.
+    pub id: InquiryId,
+    /// In which conversation.
+    pub conversation: ConversationId,
+    /// Whose.
+    pub contact: ContactId,
+    /// When the contact's first message was written, by the platform's clock.
+    pub opened_at: DateTime<Utc>,
+    /// When anybody first answered, if anybody did: a member or an engine.
+    pub first_reply_at: Option<DateTime<Utc>>,
+    /// When a member first answered, if one did.
+    pub first_member_reply_at: Option<DateTime<Utc>>,
+    /// When it was said in this inquiry that answers are automatic, if it was.
+    pub disclosed_at: Option<DateTime<Utc>>,
+    /// When and how it ended, if it did.
+    pub resolved: Option<(DateTime<Utc>, Resolution)>,
+}

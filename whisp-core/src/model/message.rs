@@ -1,0 +1,117 @@
+//! Messages and suggestions.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ContactId, ConversationId, InquiryId, MemberId, MessageId, SuggestionId};
+use crate::model::{Content, Delivery, PlatformMessageId};
+use crate::reply::EngineId;
+
+/// Who wrote a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "author", rename_all = "snake_case")]
+pub enum Author {
+    /// The client.
+    Contact,
+    /// A person of the team; which one is unknown when the message was typed on the phone.
+    Member {
+        /// Who, if known.
+        member: Option<MemberId>,
+    },
+    /// An engine.
+    Engine {
+        /// Which.
+        engine: EngineId,
+    },
+    /// Whisp itself: a disclosure, a notice of a hand-off.
+    System,
+}
+
+impl Author {
+    /// Returns whether a machine wrote it. Such a message may never carry a tag that promises a human.
+    #[must_use]
+    pub const fn is_automatic(&self) -> bool {
+        matches!(self, Self::Engine { .. } | Self::System)
+    }
+}
+
+/// How a message came to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Provenance {
+    /// The platform repeats what the business sent: we did, another app did, or a member on the phone.
+    Echo,
+    /// Imported from before the connection: never answered, never counted, opens no window.
+    History,
+    /// As it happened. Only this wakes an engine.
+    Live,
+    /// Another app or Meta's own agent holds the thread: kept, never answered.
+    Standby,
+    /// We sent it.
+    Sent,
+}
+
+/// One item in a conversation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// Which.
+    pub id: MessageId,
+    /// Where.
+    pub conversation: ConversationId,
+    /// The contact of the conversation: the subject whose key seals the message.
+    pub contact: ContactId,
+    /// Who wrote it.
+    pub author: Author,
+    /// How it came to us.
+    pub provenance: Provenance,
+    /// What it says.
+    pub content: Content,
+    /// The platform's id, once there is one.
+    pub platform_id: Option<PlatformMessageId>,
+    /// The message that it answers, if it quotes one.
+    pub reply_to: Option<PlatformMessageId>,
+    /// When it was written, by the platform's clock.
+    pub at: DateTime<Utc>,
+    /// When we took it in, or decided to send it.
+    pub received_at: DateTime<Utc>,
+    /// The inquiry it belongs to: known for what we send; for what came in, the inquiry that its time falls into.
+    pub inquiry: Option<InquiryId>,
+    /// How often its content changed: 0 as it came, plus one for each edit.
+    pub revision: u32,
+    /// What became of it, if it went out.
+    pub delivery: Option<Delivery>,
+}
+
+/// What became of a suggestion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SuggestionState {
+    /// It waits for a member.
+    Open,
+    /// A member sent it, as it was or edited.
+    Used,
+    /// A member turned it down.
+    Rejected,
+    /// The conversation went on without it.
+    Stale,
+}
+
+/// A proposed reply that waits for a member.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Suggestion {
+    /// Which.
+    pub id: SuggestionId,
+    /// Where.
+    pub conversation: ConversationId,
+    /// The contact of the conversation.
+    pub contact: ContactId,
+    /// Who proposes.
+    pub engine: EngineId,
+    /// What is proposed.
+    pub content: Content,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What became of it.
+    pub state: SuggestionState,
+}

@@ -1,0 +1,42 @@
+//! The business and its team.
+
+use chrono::{DateTime, Utc};
+
+use crate::id::{MemberId, SubjectId, TenantId};
+use crate::sensitive::Sensitive;
+
+/// A business that embeds or uses the assistant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tenant {
+    /// Which.
+    pub id: TenantId,
+    /// The account holder: the subject under whose key the tenant's own secrets are sealed.
+    pub account_holder: SubjectId,
+    /// The name of the business, for greetings and for the language model's scope.
+    pub name: Sensitive,
+    /// Whether anything automatic may happen at all. Off until the business turns it on (promise P10).
+    pub automation: bool,
+    /// The IANA time zone of the business, for example `Asia/Almaty`.
+    pub zone: String,
+    /// Into how many buckets its conversations hash, 1 to [`Tenant::BUCKETS_MAX`]: how many workers can share it.
+    /// Fixed once the tenant exists.
+    pub buckets: u16,
+    /// Since when.
+    pub created_at: DateTime<Utc>,
+}
+
+impl Tenant {
+    /// The most buckets that a tenant can have.
+    pub const BUCKETS_MAX: u16 = 1_024;
+    /// How many buckets a tenant has unless told otherwise.
+    pub const BUCKETS_DEFAULT: u16 = 4;
+}
+
+/// A person of the tenant's team.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Who.
+    pub id: MemberId,
+    /// The name that colleagues see.
+    pub name: Sensitive,
+}

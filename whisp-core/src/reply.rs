@@ -1,0 +1,282 @@
+//! What answers: an engine proposes, the pipeline decides what becomes of it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::channel::Choice;
+use crate::error::define_error;
+use crate::id::{ConversationId, InquiryId, TenantId};
+use crate::model::{ChannelKind, Content, HandOffReason};
+use crate::privacy::Grant;
+use crate::sensitive::Sensitive;
+
+/// The name of an engine, with its version if it has one: `rules`, `retrieval`, `openai:gpt-5-mini`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EngineId(Arc<str>);
+
+impl EngineId {
+    /// Names an engine.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    /// Returns the name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for EngineId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Proposes what to answer.
+///
+/// # Contract
+/// 1. `reply` has no effect outside: it sends nothing and stores nothing. What it returns is only a proposal.
+/// 2. It answers the turns since the last answer ([`ReplyRequest::unanswered`]) with one decision.
+/// 3. It abstains when it does not know: [`Decision::Silence`] where another engine may know, [`Decision::HandOff`]
+///    where only a person can help. It never answers with an empty text.
+/// 4. What the contact wrote is data to it, never an instruction.
+/// 5. It reads the conversation through [`ReplyRequest::turns`], which checks the permit; an engine that sends it to
+///    another process does so right before the bytes leave.
+/// 6. Whatever the turns hold (nothing, odd Unicode, a hundred thousand characters), it does not panic.
+/// 7. No error, `Debug` or log holds a turn's text or a secret.
+/// 8. It respects [`ReplyRequest::deadline`]: past it, it fails with [`ReplyErrorKind::Timeout`].
+///
+/// # Cancellation
+/// Dropping `reply` has no effect but on what the provider may charge.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait ReplyEngine: fmt::Debug + Send + Sync + 'static {
+    /// Returns its name.
+    fn id(&self) -> &EngineId;
+
+    /// Proposes an answer.
+    ///
+    /// # Errors
+    /// By [`ReplyErrorKind`]. An engine that merely does not know an answer has not failed.
+    async fn reply(&self, request: &ReplyRequest) -> Result<Decision, ReplyError>;
+}
+
+/// What an engine is asked.
+#[derive(Debug)]
+pub struct ReplyRequest {
+    grant: Grant,
+    turns: Vec<Turn>,
+    /// Whose conversation.
+    pub tenant: TenantId,
+    /// Which conversation.
+    pub conversation: ConversationId,
+    /// Which inquiry. Turns of earlier inquiries are not shown.
+    pub inquiry: InquiryId,
+    /// On which channel.
+    pub channel: ChannelKind,
+    /// The business's name: the scope that an assistant must keep to.
+    pub business: Sensitive,
+    /// The business's IANA time zone.
+    pub zone: String,
+    /// The name in the contact's profile.
+    pub contact_name: Option<Sensitive>,
+    /// The time of asking.
+    pub now: DateTime<Utc>,
+    /// When an answer is no longer of use.
+    pub deadline: DateTime<Utc>,
+    /// How many of the last turns wait for an answer.
+    pub unanswered: usize,
+}
+
+/// One turn of the conversation, oldest first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Turn {
+    /// Whether the contact wrote it; else the business did.
+    pub from_contact: bool,
+    /// What it says.
+    pub content: Content,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// The clear part of a [`ReplyRequest`].
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "each is the field of `ReplyRequest` of the same name")]
+pub struct ReplyContext {
+    pub tenant: TenantId,
+    pub conversation: ConversationId,
+    pub inquiry: InquiryId,
+    pub channel: ChannelKind,
+    pub business: Sensitive,
+    pub zone: String,
+    pub contact_name: Option<Sensitive>,
+    pub now: DateTime<Utc>,
+    pub deadline: DateTime<Utc>,
+}
+
+impl ReplyRequest {
+    /// Puts turns under a grant. Only the gate makes grants.
+    #[must_use]
+    pub fn new(grant: Grant, context: ReplyContext, turns: Vec<Turn>, unanswered: usize) -> Self {
+        let ReplyContext { tenant, conversation, inquiry, channel, business, zone, contact_name, now, deadline } =
+            context;
+        Self {
+            unanswered: unanswered.min(turns.len()),
+            grant,
+            turns,
+            tenant,
+            conversation,
+            inquiry,
+            channel,
+            business,
+            zone,
+            contact_name,
+            now,
+            deadline,
+        }
+    }
+
+    /// Checks the permit again and hands out the turns, oldest first.
+    ///
+    /// # Errors
+    /// [`ReplyErrorKind::Denied`] when consent was withdrawn, the person was erased or the permit is too old.
+    pub fn turns(&self) -> Result<&[Turn], ReplyError> {
+        match self.grant.recheck(self.now) {
+            Ok(()) => Ok(&self.turns),
+            Err(denied) => {
+                Err(ReplyError::new("reply", ReplyErrorKind::Denied, crate::error::Retry::Never).with_source(denied))
+            }
+        }
+    }
+
+    /// Checks the permit again and hands out the turns that wait for an answer.
+    ///
+    /// # Errors
+    /// As [`turns`](Self::turns).
+    pub fn open_turns(&self) -> Result<&[Turn], ReplyError> {
+        let turns = self.turns()?;
+        Ok(turns.get(turns.len().saturating_sub(self.unanswered)..).unwrap_or_default())
+    }
+
+    /// Checks the permit again and joins what the contact wrote since the last answer, a line each.
+    ///
+    /// # Errors
+    /// As [`turns`](Self::turns).
+    pub fn question(&self) -> Result<String, ReplyError> {
+        let lines: Vec<&str> = self
+            .open_turns()?
+            .iter()
+            .filter(|turn| turn.from_contact)
+            .filter_map(|turn| turn.content.readable())
+            .collect();
+        Ok(lines.join("\n"))
+    }
+}
+
+/// What an engine proposes.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Decision {
+    /// Answer. Sent where the connection is automatic, a suggestion where it is not.
+    Reply(Proposal),
+    /// Show it to a member, who decides: the engine is not sure enough to answer.
+    Suggest(Proposal),
+    /// Ask the contact which of these is meant.
+    Ask {
+        /// The question.
+        text: Sensitive,
+        /// What can be chosen.
+        choices: Vec<Choice>,
+        /// How sure, and on what ground.
+        ground: Ground,
+    },
+    /// A person must handle it.
+    HandOff {
+        /// Why.
+        reason: HandOffReason,
+        /// What the contact is told; `None` leaves it to the assistant's own notice.
+        notice: Option<Sensitive>,
+    },
+    /// Nothing to say: it does not know, or nothing was asked.
+    Silence,
+}
+
+/// A proposed answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proposal {
+    /// What to say.
+    pub text: Sensitive,
+    /// How sure, and on what ground.
+    pub ground: Ground,
+}
+
+impl Proposal {
+    /// Proposes `text` with full confidence and no citation.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self { text: text.into(), ground: Ground::default() }
+    }
+}
+
+/// Why an engine proposes what it does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ground {
+    /// The engine that decided, where one engine stands for several.
+    pub engine: Option<EngineId>,
+    /// How sure, 0 to 1; `None` where the engine does not know.
+    pub confidence: Option<f64>,
+    /// The entries of the knowledge base that it rests on.
+    pub citations: Vec<String>,
+    /// What it cost.
+    pub usage: Usage,
+}
+
+impl Default for Ground {
+    fn default() -> Self {
+        Self { engine: None, confidence: Some(1.0), citations: Vec::new(), usage: Usage::default() }
+    }
+}
+
+/// What a call to a model cost. `None` is unknown, never 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Tokens read.
+    pub input_tokens: Option<u64>,
+    /// Tokens written.
+    pub output_tokens: Option<u64>,
+}
+
+define_error! {
+    /// Why an engine failed.
+    ReplyError, ReplyErrorKind {
+        /// The provider refused our credentials.
+        Auth = "the provider refused the key",
+        /// The permit no longer holds.
+        Denied = "the permit no longer holds",
+        /// The request is wrong; the same one will always be.
+        Invalid = "the provider does not accept the request",
+        /// The provider answered with something that is not an answer.
+        Malformed = "the answer can't be read",
+        /// The account's quota or budget is used up.
+        Quota = "the quota is used up",
+        /// Too many requests.
+        RateLimited = "too many requests",
+        /// The model refused to answer, or a filter stopped it.
+        Refused = "the model refused",
+        /// The conversation is too long for the model.
+        TooLong = "the conversation is too long for the model",
+        /// No answer in time.
+        Timeout = "no answer in time",
+        /// The answer was cut off.
+        Truncated = "the answer was cut off",
+        /// The provider is down or can't be reached.
+        Unavailable = "the provider can't be reached",
+    }
+}

@@ -1,0 +1,280 @@
+//! Records and the paths on which they are found.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::id::{RecordId, SubjectId, TenantId};
+
+/// A kind of record: its name, and the paths on which records of it are found, so that a store builds only the indexes
+/// that are needed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Kind {
+    name: &'static str,
+    paths: Paths,
+}
+
+/// On which paths records of a kind are found, besides their key. A store may keep an index only for these; a record
+/// of a kind without a path leaves the path's field empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Paths {
+    /// Under a parent, in order: [`Records::list`](super::Records::list).
+    pub listed: bool,
+    /// By a keyed index: [`Records::find`](super::Records::find).
+    pub found: bool,
+    /// By a person: [`Records::of_subject`](super::Records::of_subject).
+    pub owned: bool,
+    /// By age: [`Records::expired`](super::Records::expired).
+    pub expires: bool,
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $konst:ident = $name:literal: $($path:ident)*;)*) => {
+        impl Kind {
+            $($(#[$doc])* pub const $konst: Self = Self::new($name, {
+                #[allow(unused_mut, reason = "a kind may have no path")]
+                let mut paths = Paths { listed: false, found: false, owned: false, expires: false };
+                $(paths.$path = true;)*
+                paths
+            });)*
+
+            /// Every kind of this version. A store makes room for all of them when it is opened.
+            pub const ALL: &'static [Self] = &[$(Self::$konst),*];
+        }
+    };
+}
+
+kinds! {
+    /// From a person's keyed handle (the id of the record) to contact and conversation.
+    ALIAS = "alias": owned;
+    /// A connected account.
+    CONNECTION = "connection": listed owned;
+    /// One entry of a person's consent log, under the person.
+    CONSENT = "consent": listed owned;
+    /// A client.
+    CONTACT = "contact": owned;
+    /// A conversation, under its tenant, ordered by its last activity.
+    CONVERSATION = "conversation": listed owned;
+    /// What could not be done and waits for somebody to look, under its tenant.
+    DEAD_LETTER = "dead_letter": listed owned expires;
+    /// An inquiry, under its conversation.
+    INQUIRY = "inquiry": listed owned;
+    /// A member of the team, under the tenant.
+    MEMBER = "member": listed owned;
+    /// A message, under its conversation, ordered by the platform's time; found by the platform's id.
+    MESSAGE = "message": listed found owned expires;
+    /// What a webhook held that we could not read, sealed, for a short time.
+    RAW = "raw": listed owned expires;
+    /// The receipt of an erasure, under the tenant. Names nobody.
+    RECEIPT = "receipt": listed;
+    /// In the directory: from a platform's account (the id of the record is its keyed index) to tenant and connection.
+    ROUTE = "route":;
+    /// A suggestion, under its conversation.
+    SUGGESTION = "suggestion": listed owned expires;
+    /// In the directory: a tenant.
+    TENANT = "tenant": listed owned;
+}
+
+impl Kind {
+    /// Makes a kind of the host's own. The name is lower-case letters and underscores, and stays for ever.
+    #[must_use]
+    pub const fn new(name: &'static str, paths: Paths) -> Self {
+        Self { name, paths }
+    }
+
+    /// Returns the name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.name
+    }
+
+    /// Returns the paths.
+    #[must_use]
+    pub const fn paths(self) -> Paths {
+        self.paths
+    }
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// The version of a record: 1 when it is first put, one more at each put.
+pub type Version = u64;
+
+/// Sixteen bytes of a keyed hash: finds a record by a value without storing the value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BlindIndex(pub [u8; 16]);
+
+/// The few fields of a record that are not personal, as a JSON object. A store keeps them as they are.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Clear(pub String);
+
+/// Sealed bytes: unreadable without the subject's key and a permit. Empty where a record has nothing to seal.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct Sealed(pub Vec<u8>);
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sealed({} bytes)", self.0.len())
+    }
+}
+
+/// What a store keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// What kind.
+    pub kind: Kind,
+    /// Which. With tenant and kind the key.
+    pub id: RecordId,
+    /// Which version.
+    pub version: Version,
+    /// Under what it is listed, if its kind is.
+    pub parent: Option<RecordId>,
+    /// Where under the parent.
+    pub position: i64,
+    /// By what it is found, if its kind is.
+    pub lookups: Vec<BlindIndex>,
+    /// To whom it belongs: with whom it is exported and erased. The first one's key seals it.
+    pub subjects: Vec<SubjectId>,
+    /// When it has to go.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// What is not personal.
+    pub clear: Clear,
+    /// The rest.
+    pub sealed: Sealed,
+}
+
+impl Record {
+    /// Makes a first version with nothing but a key.
+    #[must_use]
+    pub fn new(kind: Kind, id: RecordId) -> Self {
+        Self {
+            kind,
+            id,
+            version: 1,
+            parent: None,
+            position: 0,
+            lookups: Vec::new(),
+            subjects: Vec::new(),
+            expires_at: None,
+            clear: Clear::default(),
+            sealed: Sealed::default(),
+        }
+    }
+
+    /// Returns the place of the record in its list.
+    #[must_use]
+    pub const fn cursor(&self) -> Cursor {
+        Cursor { position: self.position, id: self.id }
+    }
+}
+
+/// A place in a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Cursor {
+    /// The position of the last record seen.
+    pub position: i64,
+    /// Its id.
+    pub id: RecordId,
+}
+
+/// Which way to go through a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ListOrder {
+    /// Lowest position first.
+    #[default]
+    Ascending,
+    /// Highest position first.
+    Descending,
+}
+
+/// Asks for the records under a parent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListQuery {
+    /// Whose.
+    pub tenant: TenantId,
+    /// What kind.
+    pub kind: Kind,
+    /// Under what.
+    pub parent: RecordId,
+    /// Which way.
+    pub order: ListOrder,
+    /// After which record; `None` from the beginning.
+    pub after: Option<Cursor>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Records, and where the next page begins.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Page {
+    /// The records.
+    pub records: Vec<Record>,
+    /// After what to go on; `None` at the end.
+    pub next: Option<Cursor>,
+}
+
+/// Asks for records by a keyed index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FindQuery {
+    /// Whose.
+    pub tenant: TenantId,
+    /// What kind.
+    pub kind: Kind,
+    /// By what.
+    pub lookup: BlindIndex,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Asks for everything that belongs to a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubjectQuery {
+    /// Of which tenant.
+    pub tenant: TenantId,
+    /// Whose.
+    pub subject: SubjectId,
+    /// After which record; `None` from the beginning.
+    pub after: Option<SubjectCursor>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// A place among a person's records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SubjectCursor {
+    /// The kind of the last record seen.
+    pub kind: Kind,
+    /// Its id.
+    pub id: RecordId,
+}
+
+/// A person's records, and where the next page begins.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SubjectPage {
+    /// The records.
+    pub records: Vec<Record>,
+    /// After what to go on; `None` at the end.
+    pub next: Option<SubjectCursor>,
+}
+
+/// Asks for what is past its time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpiredQuery {
+    /// Whose.
+    pub tenant: TenantId,
+    /// At what time.
+    pub at: DateTime<Utc>,
+    /// At most so many.
+    pub limit: usize,
+}

@@ -1,0 +1,2 @@
+//! The commands of a developer: `cargo xtask test`.
+fn main() {}
