@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// # Examples
 /// ```
 /// use whisp_core::Sensitive;
-/// let name = Sensitive::from("Aigerim");
+/// let name: Sensitive = "Aigerim".into();
 /// assert_eq!(format!("{name:?}"), "Sensitive(..)");
 /// assert_eq!(name.expose(), "Aigerim");
 /// ```
