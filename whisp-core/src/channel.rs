@@ -1,5 +1,7 @@
 //! What goes out: a channel sends one message, or says why it could not.
 
+mod split;
+
 use std::fmt;
 
 use async_trait::async_trait;
@@ -7,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::error::define_error;
-use crate::model::{Author, ChannelKind, Connection, Handle, Media, PlatformMessageId};
+use crate::model::{Author, ChannelKind, Connection, Content, Handle, Media, PlatformMessageId};
 use crate::privacy::{Denied, Grant};
 use crate::sensitive::Sensitive;
 
@@ -154,6 +156,37 @@ impl OutboundBody {
     #[must_use]
     pub fn text(text: &str) -> Self {
         Self::Text { text: text.into() }
+    }
+}
+
+impl OutboundBody {
+    /// Returns what it says, as a message in the conversation.
+    #[must_use]
+    pub fn content(&self) -> Content {
+        let choices = |all: &[Choice]| -> Vec<_> { all.iter().map(|c| (c.id.clone(), c.title.clone())).collect() };
+        match self {
+            Self::Text { text } => Content::Text { text: text.clone() },
+            Self::Media { media, caption } => Content::Media { items: vec![media.clone()], caption: caption.clone() },
+            Self::Buttons { text, buttons } => Content::Interactive { text: text.clone(), choices: choices(buttons) },
+            Self::List { text, sections, .. } => Content::Interactive {
+                text: text.clone(),
+                choices: sections.iter().flat_map(|section| choices(&section.rows)).collect::<Vec<_>>(),
+            },
+            Self::Template(template) => Content::Template {
+                name: template.name.clone(),
+                language: template.language.clone(),
+                parameters: template
+                    .body
+                    .iter()
+                    .filter_map(|value| match value {
+                        TemplateValue::Text { text, .. } => Some(text.clone()),
+                        TemplateValue::Media(_) => None,
+                    })
+                    .collect(),
+            },
+            Self::Reaction { target, emoji } => Content::Reaction { target: target.clone(), emoji: emoji.clone() },
+            Self::Seen { .. } => Content::Placeholder,
+        }
     }
 }
 

@@ -219,6 +219,31 @@ impl Detector for PhraseDetector {
     }
 }
 
+/// Guesses the language of a text by its letters alone: `kk` where a letter is one that only Kazakh has, `ru` for other
+/// Cyrillic, `en` for Latin, `None` for the rest. Enough to choose between a few fixed texts; engines look closer.
+///
+/// # Examples
+/// ```
+/// use whisp_core::detect::script_language;
+/// assert_eq!(script_language("Сәлеметсіз бе?"), Some("kk"));
+/// assert_eq!(script_language("Здравствуйте"), Some("ru"));
+/// assert_eq!(script_language("Hello"), Some("en"));
+/// assert_eq!(script_language("123"), None);
+/// ```
+#[must_use]
+pub fn script_language(text: &str) -> Option<&'static str> {
+    let mut guess = None;
+    for c in text.chars().take(TEXT_MAX).flat_map(char::to_lowercase) {
+        match c {
+            'ә' | 'ғ' | 'қ' | 'ң' | 'ө' | 'ұ' | 'ү' | 'һ' | 'і' => return Some("kk"),
+            '\u{400}'..='\u{4ff}' => guess = Some("ru"),
+            'a'..='z' if guess.is_none() => guess = Some("en"),
+            _ => {}
+        }
+    }
+    guess
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

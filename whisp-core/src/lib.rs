@@ -1,6 +1,7 @@
 //! The core of Whisp: types, traits, policies, KPIs and the pipeline. It opens no socket, reads no clock, file or
 //! environment and starts no task.
 
+pub mod assistant;
 pub mod channel;
 pub mod clock;
 pub mod detect;

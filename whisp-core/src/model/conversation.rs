@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ConnectionId, ContactId, ConversationId, InquiryId, MemberId};
+use crate::id::{ConnectionId, ContactId, ConversationId, InquiryId, MemberId, MessageId};
 use crate::model::ChannelKind;
 
 /// Why a conversation went to a person.
@@ -25,6 +25,8 @@ pub enum HandOffReason {
     OptedOut,
     /// A member wrote, here or on the phone.
     MemberWrote,
+    /// Another app, or Meta's own agent, holds the thread.
+    OtherApp,
     /// Every engine failed.
     EngineFailed,
     /// A message could not be sent.
@@ -67,12 +69,25 @@ pub struct Conversation {
     pub handling: Handling,
     /// The inquiry that is open now, or the last one.
     pub inquiry: Option<InquiryId>,
+    /// What waits to be sent, in order.
+    pub outbox: Vec<MessageId>,
     /// When the contact last wrote, by the platform's clock: opens the messaging window.
     pub contact_wrote_at: Option<DateTime<Utc>>,
     /// The last thing that happened in it: the order of the inbox.
     pub active_at: DateTime<Utc>,
     /// When it began.
     pub created_at: DateTime<Utc>,
+}
+
+impl Conversation {
+    /// The most messages that may wait to be sent in one conversation.
+    pub const OUTBOX_MAX: usize = 50;
+
+    /// Returns whether engines may answer here, as far as the conversation is concerned.
+    #[must_use]
+    pub const fn engine_handles(&self) -> bool {
+        matches!(self.handling, Handling::Engine)
+    }
 }
 
 /// How an inquiry ended.
@@ -97,6 +112,8 @@ pub struct Inquiry {
     pub contact: ContactId,
     /// When the contact's first message was written, by the platform's clock.
     pub opened_at: DateTime<Utc>,
+    /// When anybody last wrote in it.
+    pub active_at: DateTime<Utc>,
     /// When anybody first answered, if anybody did: a member or an engine.
     pub first_reply_at: Option<DateTime<Utc>>,
     /// When a member first answered, if one did.

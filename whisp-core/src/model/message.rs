@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ContactId, ConversationId, InquiryId, MemberId, MessageId, SuggestionId};
-use crate::model::{Content, Delivery, PlatformMessageId};
+use crate::model::{Content, Delivery, Handle, PlatformMessageId};
 use crate::reply::EngineId;
 
 /// Who wrote a message.
@@ -68,6 +68,8 @@ pub struct Message {
     pub content: Content,
     /// The platform's id, once there is one.
     pub platform_id: Option<PlatformMessageId>,
+    /// The handle that the contact wrote from, or that it goes to.
+    pub handle: Option<Handle>,
     /// The message that it answers, if it quotes one.
     pub reply_to: Option<PlatformMessageId>,
     /// When it was written, by the platform's clock.

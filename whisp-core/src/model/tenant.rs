@@ -1,19 +1,18 @@
 //! The business and its team.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::id::{MemberId, SubjectId, TenantId};
 use crate::sensitive::Sensitive;
 
-/// A business that embeds or uses the assistant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A business that embeds or uses the assistant. Its name is sealed, and read apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tenant {
     /// Which.
     pub id: TenantId,
     /// The account holder: the subject under whose key the tenant's own secrets are sealed.
     pub account_holder: SubjectId,
-    /// The name of the business, for greetings and for the language model's scope.
-    pub name: Sensitive,
     /// Whether anything automatic may happen at all. Off until the business turns it on (promise P10).
     pub automation: bool,
     /// The IANA time zone of the business, for example `Asia/Almaty`.

@@ -22,7 +22,7 @@ pub const PERMIT_LIFE: TimeDelta = TimeDelta::seconds(60);
 pub const STANDING_LIFE: TimeDelta = TimeDelta::seconds(5);
 
 /// Of how many people the gate remembers where they stand.
-pub const STANDINGS_MAX: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+pub const STANDINGS_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
 
 /// Decides whether a purpose may read or send about a person now.
 ///

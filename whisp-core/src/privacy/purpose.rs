@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 pub enum Purpose {
     /// An engine answers, or proposes an answer (`CommunicationForCustomerCare`).
     AutomatedReplies,
+    /// The business's own offers to its own clients, which a person can stop in the platform's settings
+    /// (`DirectMarketing`). Recorded, and never permitted: Whisp sends no marketing.
+    DirectMarketing,
     /// A person uses a right: access, erasure (`RightsFulfilment`).
     Rights,
     /// The service that the business signed up for: keep messages, show them to members, send what members write
@@ -25,6 +28,7 @@ impl Purpose {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AutomatedReplies => "automated_replies",
+            Self::DirectMarketing => "direct_marketing",
             Self::Rights => "rights",
             Self::ServiceProvision => "service_provision",
         }

@@ -1,0 +1,140 @@
+//! Puts an assistant together.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use lru::LruCache;
+
+use crate::assistant::{Assistant, Config, Inner, ROUTES_MAX, own};
+use crate::channel::Channel;
+use crate::clock::Clock;
+use crate::detect::{Detector, PhraseDetector};
+use crate::entity::Entities;
+use crate::id::{IdSource, WorkerId};
+use crate::model::ChannelKind;
+use crate::privacy::Gate;
+use crate::reply::ReplyEngine;
+use crate::route::{EngineFirst, Router};
+use crate::store::Store;
+use crate::vault::Vault;
+
+/// Puts an assistant together. A store, a vault, a clock and a source of ids are needed; an engine only where something
+/// is to be answered, a channel only where something is to be sent.
+#[derive(Debug, Default)]
+pub struct AssistantBuilder {
+    store: Option<Arc<dyn Store>>,
+    vault: Option<Arc<dyn Vault>>,
+    clock: Option<Arc<dyn Clock>>,
+    ids: Option<Arc<dyn IdSource>>,
+    channels: BTreeMap<ChannelKind, Arc<dyn Channel>>,
+    engine: Option<Arc<dyn ReplyEngine>>,
+    router: Option<Arc<dyn Router>>,
+    detector: Option<Arc<dyn Detector>>,
+    config: Config,
+}
+
+/// Something is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the assistant has no {0}: give it one with the builder's method of that name")]
+pub struct BuildError(&'static str);
+
+impl AssistantBuilder {
+    /// Keeps records, work and facts here.
+    #[must_use]
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Seals with this.
+    #[must_use]
+    pub fn vault(mut self, vault: Arc<dyn Vault>) -> Self {
+        self.vault = Some(vault);
+        self
+    }
+
+    /// Tells the time by this.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Makes ids with this.
+    #[must_use]
+    pub fn ids(mut self, ids: Arc<dyn IdSource>) -> Self {
+        self.ids = Some(ids);
+        self
+    }
+
+    /// Takes the system's clock and random ids.
+    #[cfg(feature = "system")]
+    #[must_use]
+    pub fn system(self) -> Self {
+        self.clock(Arc::new(crate::system::SystemClock)).ids(Arc::new(crate::system::RandomIds))
+    }
+
+    /// Sends on this channel. A second one of the same kind replaces the first.
+    #[must_use]
+    pub fn channel(mut self, channel: Arc<dyn Channel>) -> Self {
+        self.channels.insert(channel.kind(), channel);
+        self
+    }
+
+    /// Answers with this engine. Several engines are one `Fallback` (whisp-ai).
+    #[must_use]
+    pub fn engine(mut self, engine: Arc<dyn ReplyEngine>) -> Self {
+        self.engine = Some(engine);
+        self
+    }
+
+    /// Routes with this; [`EngineFirst`] unless told.
+    #[must_use]
+    pub fn router(mut self, router: Arc<dyn Router>) -> Self {
+        self.router = Some(router);
+        self
+    }
+
+    /// Notices stop words and the like with this; [`PhraseDetector`] unless told.
+    #[must_use]
+    pub fn detector(mut self, detector: Arc<dyn Detector>) -> Self {
+        self.detector = Some(detector);
+        self
+    }
+
+    /// Behaves like this.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Puts it together.
+    ///
+    /// # Errors
+    /// [`BuildError`] names what is missing.
+    pub fn build(self) -> Result<Assistant, BuildError> {
+        let clock = self.clock.ok_or(BuildError("clock"))?;
+        let ids = self.ids.ok_or(BuildError("ids"))?;
+        let entities =
+            Entities { store: self.store.ok_or(BuildError("store"))?, vault: self.vault.ok_or(BuildError("vault"))? };
+        Ok(Assistant {
+            inner: Arc::new(Inner {
+                gate: Gate::new(entities.clone()),
+                entities,
+                channels: self.channels,
+                engine: self.engine,
+                router: self.router.unwrap_or_else(|| Arc::new(EngineFirst)),
+                detector: self.detector.unwrap_or_else(|| Arc::new(PhraseDetector::default())),
+                worker: WorkerId::from_uuid(ids.random()),
+                clock,
+                ids,
+                config: self.config,
+                routes: Mutex::new(LruCache::new(ROUTES_MAX)),
+                lanes: Mutex::new(own::Lanes::default()),
+                #[cfg(feature = "runtime")]
+                wake: tokio::sync::Notify::new(),
+            }),
+        })
+    }
+}

@@ -1,0 +1,133 @@
+//! How the assistant behaves, with defaults that need no thought.
+
+use chrono::TimeDelta;
+
+use crate::detect::script_language;
+
+/// How the assistant behaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Config {
+    /// How long a contact must be quiet before a burst of short messages is answered.
+    pub burst_quiet: TimeDelta,
+    /// How long a burst is waited out at most.
+    pub burst_max: TimeDelta,
+    /// How long an engine may think.
+    pub reply_deadline: TimeDelta,
+    /// How long a lease of a bucket lasts. Longer than an engine may think.
+    pub lease: TimeDelta,
+    /// How many buckets one worker leases at most.
+    pub leases_max: usize,
+    /// After how much silence, once answered, an inquiry counts as resolved.
+    pub inquiry_idle: TimeDelta,
+    /// How long after its end an inquiry goes on when the contact writes again; later a new one begins.
+    pub reopen_window: TimeDelta,
+    /// After how long without a receipt a message in doubt goes to a member.
+    pub settle_after: TimeDelta,
+    /// How long things are kept.
+    pub retention: Retention,
+    /// What the assistant says by itself.
+    pub texts: Texts,
+}
+
+impl Default for Config {
+    /// A quiet time of 3 seconds (at most 15), 30 seconds to think, inquiries idle after 24 hours and open again within
+    /// 24 hours.
+    fn default() -> Self {
+        Self {
+            burst_quiet: TimeDelta::seconds(3),
+            burst_max: TimeDelta::seconds(15),
+            reply_deadline: TimeDelta::seconds(30),
+            lease: TimeDelta::seconds(60),
+            leases_max: 256,
+            inquiry_idle: TimeDelta::hours(24),
+            reopen_window: TimeDelta::hours(24),
+            settle_after: TimeDelta::minutes(5),
+            retention: Retention::default(),
+            texts: Texts::default(),
+        }
+    }
+}
+
+/// How long things are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Retention {
+    /// Messages.
+    pub messages: TimeDelta,
+    /// Suggestions that nobody used.
+    pub suggestions: TimeDelta,
+    /// What a webhook held that we could not read: hours (promise P1).
+    pub raw: TimeDelta,
+    /// What could not be done.
+    pub dead_letters: TimeDelta,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            messages: TimeDelta::days(365),
+            suggestions: TimeDelta::days(30),
+            raw: TimeDelta::hours(72),
+            dead_letters: TimeDelta::days(30),
+        }
+    }
+}
+
+/// What the assistant says by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Texts {
+    /// Says, before the first automatic answer of an inquiry, that answers are automatic. Meta's developer policy asks
+    /// for it where the law does, and Art. 50(1) of Regulation (EU) 2024/1689 does from 2 August 2026. `None` where the
+    /// host says it in another way.
+    pub disclosure: Option<LocalText>,
+    /// Says that a person will answer. `None` to hand over silently.
+    pub hand_off: Option<LocalText>,
+}
+
+impl Default for Texts {
+    fn default() -> Self {
+        Self {
+            disclosure: Some(LocalText::new(&[
+                ("en", "This is an automatic answer. Write \"operator\" to talk to a person."),
+                ("ru", "Это автоматический ответ. Напишите «оператор», чтобы поговорить с человеком."),
+                ("kk", "Бұл автоматты жауап. Адаммен сөйлесу үшін «оператор» деп жазыңыз."),
+            ])),
+            hand_off: Some(LocalText::new(&[
+                ("en", "Thank you. A person from our team will answer you here."),
+                ("ru", "Спасибо. Вам ответит сотрудник нашей команды."),
+                ("kk", "Рақмет. Сізге біздің команданың қызметкері жауап береді."),
+            ])),
+        }
+    }
+}
+
+/// A text in several languages.
+///
+/// # Examples
+/// It is chosen by the letters of what the contact wrote, the first one if none fits:
+/// ```
+/// use whisp_core::assistant::LocalText;
+/// let text = LocalText::new(&[("en", "Hello"), ("ru", "Здравствуйте")]);
+/// assert_eq!(text.like("Сколько стоит доставка?"), "Здравствуйте");
+/// assert_eq!(text.like("¿Cuánto cuesta?"), "Hello");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalText(Vec<(String, String)>);
+
+impl LocalText {
+    /// Makes a text of `(language, text)` pairs, the default first.
+    #[must_use]
+    pub fn new(texts: &[(&str, &str)]) -> Self {
+        Self(texts.iter().map(|(language, text)| ((*language).to_owned(), (*text).to_owned())).collect())
+    }
+
+    /// Returns the text in the language that `sample` seems to be written in.
+    #[must_use]
+    pub fn like(&self, sample: &str) -> &str {
+        let language = script_language(sample);
+        let fits = self.0.iter().find(|(tag, _)| Some(tag.as_str()) == language);
+        fits.or_else(|| self.0.first()).map_or("", |(_, text)| text)
+    }
+}

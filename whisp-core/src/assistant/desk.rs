@@ -1,0 +1,461 @@
+//! What members do: read, answer, take over, hand back, resolve, use suggestions.
+
+use crate::assistant::task::{Task, bucket_of};
+use crate::assistant::{Assistant, AssistantError};
+use crate::channel::OutboundBody;
+use crate::entity::{ConversationRow, MessageDraft, Said, SuggestionRow};
+use crate::id::{ContactId, ConversationId, FactId, MemberId, MessageId, SuggestionId, TenantId, WorkId};
+use crate::kpi::{Actor, Fact, FactKind};
+use crate::model::{
+    Author, Contact, Conversation, Delivery, HandOffReason, Handling, Inquiry, Message, Provenance, Resolution,
+    Suggestion, SuggestionState, Tenant,
+};
+use crate::privacy::{AffirmativeAct, ConsentEvent, ConsentState, Permit, Purpose, ServiceProvision};
+use crate::store::{Commit, Cursor, Kind, ListOrder, ListQuery, WriteBatch, WriteOp};
+
+/// How often a change is tried again when somebody else changed the conversation meanwhile.
+const TRIES_MAX: usize = 8;
+
+/// How many open suggestions of a conversation are looked through when it goes on without them.
+const SUGGESTIONS_MAX: usize = 50;
+
+/// A tenant's desk.
+#[derive(Debug, Clone)]
+pub struct Desk {
+    assistant: Assistant,
+    tenant: TenantId,
+}
+
+/// A page of the inbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InboxPage {
+    /// Conversations, the one with the latest activity first.
+    pub conversations: Vec<Conversation>,
+    /// After what to go on; `None` at the end.
+    pub next: Option<Cursor>,
+}
+
+impl Assistant {
+    /// Returns the desk of a tenant, for its members. Who may use it is the host's to check.
+    #[must_use]
+    pub fn desk(&self, tenant: TenantId) -> Desk {
+        Desk { assistant: self.clone(), tenant }
+    }
+}
+
+impl Desk {
+    /// Lists conversations by their last activity, the latest first.
+    ///
+    /// # Errors
+    /// By the store.
+    ///
+    /// # Cancellation
+    /// No effect.
+    pub async fn inbox(&self, after: Option<Cursor>, limit: usize) -> Result<InboxPage, AssistantError> {
+        let query = ListQuery {
+            tenant: self.tenant,
+            kind: Kind::CONVERSATION,
+            parent: self.tenant.into(),
+            order: ListOrder::Descending,
+            after,
+            limit,
+        };
+        let page = self.assistant.inner.entities.store.list(&query).await?;
+        let conversations = page
+            .records
+            .into_iter()
+            .map(|record| Ok(ConversationRow::read(record)?.conversation))
+            .collect::<Result<_, AssistantError>>()?;
+        Ok(InboxPage { conversations, next: page.next })
+    }
+
+    /// Returns a conversation.
+    ///
+    /// # Errors
+    /// [`AssistantError::NotFound`]; by the store.
+    ///
+    /// # Cancellation
+    /// No effect.
+    pub async fn conversation(&self, id: ConversationId) -> Result<Conversation, AssistantError> {
+        Ok(self.assistant.inner.entities.conversation(self.tenant, id).await?.conversation)
+    }
+
+    /// Returns the inquiry that is open in a conversation, or the last one; `None` if there was none yet.
+    ///
+    /// # Errors
+    /// [`AssistantError::NotFound`]; by the store.
+    ///
+    /// # Cancellation
+    /// No effect.
+    pub async fn inquiry(&self, id: ConversationId) -> Result<Option<Inquiry>, AssistantError> {
+        let entities = &self.assistant.inner.entities;
+        let row = entities.conversation(self.tenant, id).await?;
+        Ok(entities.inquiry(self.tenant, row.conversation.inquiry).await?.map(|row| row.inquiry))
+    }
+
+    /// Returns who a contact is.
+    ///
+    /// # Errors
+    /// [`AssistantError::NotFound`], [`Denied`](AssistantError::Denied); by the store and the vault.
+    ///
+    /// # Cancellation
+    /// No effect.
+    pub async fn contact(&self, id: ContactId) -> Result<Contact, AssistantError> {
+        let entities = &self.assistant.inner.entities;
+        let row = entities.contact_row(self.tenant, id).await?.ok_or(AssistantError::NotFound("contact"))?;
+        let (permit, _) = self.permit(id).await?;
+        entities.contact(permit.grant(), self.tenant, &row).await
+    }
+
+    /// Returns the last messages of a conversation, newest first, and after what to go on.
+    ///
+    /// # Errors
+    /// [`AssistantError::NotFound`], [`Denied`](AssistantError::Denied); by the store and the vault.
+    ///
+    /// # Cancellation
+    /// No effect.
+    pub async fn messages(
+        &self,
+        id: ConversationId,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<(Vec<Message>, Option<Cursor>), AssistantError> {
+        let entities = &self.assistant.inner.entities;
+        let contact = self.conversation(id).await?.contact;
+        let (permit, _) = self.permit(contact).await?;
+        let (rows, next) = entities.last_messages(self.tenant, id, after, limit).await?;
+        let mut messages = Vec::with_capacity(rows.len());
+        for row in &rows {
+            messages.push(entities.message(permit.grant(), self.tenant, row).await?.0);
+        }
+        Ok((messages, next))
+    }
+
+    /// Returns the suggestions of a conversation that wait for a member, oldest first.
+    ///
+    /// # Errors
+    /// [`AssistantError::NotFound`], [`Denied`](AssistantError::Denied); by the store and the vault.
+    ///
+    /// # Cancellation
+    /// No effect.
+    pub async fn suggestions(&self, id: ConversationId) -> Result<Vec<Suggestion>, AssistantError> {
+        let contact = self.conversation(id).await?.contact;
+        let (permit, _) = self.permit(contact).await?;
+        let mut open = Vec::new();
+        for row in self.open_suggestions(id).await? {
+            open.push(self.assistant.inner.entities.suggestion(permit.grant(), self.tenant, &row).await?);
+        }
+        Ok(open)
+    }
+
+    /// Sends what a member wrote, and makes the engines silent in this conversation until it is handed back.
+    ///
+    /// # Errors
+    /// [`AssistantError::NotFound`], [`Invalid`](AssistantError::Invalid) when too many messages wait already,
+    /// [`Conflict`](AssistantError::Conflict); by the store and the vault.
+    ///
+    /// # Cancellation
+    /// It is in the outbox or not: look before repeating it.
+    pub async fn send(
+        &self,
+        id: ConversationId,
+        member: MemberId,
+        body: OutboundBody,
+    ) -> Result<MessageId, AssistantError> {
+        self.write(id, member, body, true, None).await
+    }
+
+    /// Sends a suggestion, as it is or with another text. The conversation stays with whoever has it.
+    ///
+    /// # Errors
+    /// [`AssistantError::NotFound`] when it was used, rejected or overtaken already; else as [`send`](Self::send).
+    ///
+    /// # Cancellation
+    /// As [`send`](Self::send); a suggestion can be used once.
+    pub async fn approve(
+        &self,
+        id: ConversationId,
+        suggestion: SuggestionId,
+        member: MemberId,
+        text: Option<&str>,
+    ) -> Result<MessageId, AssistantError> {
+        let row = self.open_suggestion(id, suggestion).await?;
+        let contact = self.conversation(id).await?.contact;
+        let (permit, _) = self.permit(contact).await?;
+        let proposed = self.assistant.inner.entities.suggestion(permit.grant(), self.tenant, &row).await?;
+        let text = text.or_else(|| proposed.content.readable()).ok_or(AssistantError::Invalid("nothing to send"))?;
+        self.write(id, member, OutboundBody::text(text), false, Some(row)).await
+    }
+
+    /// Turns a suggestion down.
+    ///
+    /// # Errors
+    /// [`AssistantError::NotFound`], [`Conflict`](AssistantError::Conflict); by the store.
+    ///
+    /// # Cancellation
+    /// Done or not done; repeat the call.
+    pub async fn reject(&self, id: ConversationId, suggestion: SuggestionId) -> Result<(), AssistantError> {
+        let row = self.open_suggestion(id, suggestion).await?;
+        let batch = WriteBatch::new(self.tenant).op(WriteOp::Put(row.next(SuggestionState::Rejected)?));
+        self.commit(batch).await
+    }
+
+    /// Takes a conversation over: engines are silent in it until it is handed back. An automatic reply that is on its
+    /// way is stopped, unless its bytes have left.
+    ///
+    /// # Errors
+    /// [`AssistantError::NotFound`], [`Conflict`](AssistantError::Conflict); by the store.
+    ///
+    /// # Cancellation
+    /// Done or not done; repeat the call.
+    pub async fn take_over(&self, id: ConversationId, member: MemberId) -> Result<(), AssistantError> {
+        let now = self.assistant.now();
+        self.change(id, |row, ops| {
+            let before = row.conversation.engine_handles();
+            row.conversation.handling =
+                Handling::Member { member: Some(member), reason: HandOffReason::Assigned, since: now };
+            if before {
+                ops.push((FactKind::HandedOff, Actor::Member(Some(member))));
+            }
+        })
+        .await
+    }
+
+    /// Gives a conversation back to the engines, from the contact's next message on.
+    ///
+    /// # Errors
+    /// [`AssistantError::NotFound`], [`Conflict`](AssistantError::Conflict); by the store.
+    ///
+    /// # Cancellation
+    /// Done or not done; repeat the call.
+    pub async fn hand_back(&self, id: ConversationId, member: MemberId) -> Result<(), AssistantError> {
+        self.change(id, |row, ops| {
+            if !row.conversation.engine_handles() {
+                row.conversation.handling = Handling::Engine;
+                ops.push((FactKind::HandedBack, Actor::Member(Some(member))));
+            }
+        })
+        .await
+    }
+
+    /// Ends the open inquiry, and gives the conversation back to the engines.
+    ///
+    /// # Errors
+    /// [`AssistantError::NotFound`], also when no inquiry is open; [`Conflict`](AssistantError::Conflict); by the store.
+    ///
+    /// # Cancellation
+    /// Done or not done; repeat the call.
+    pub async fn resolve(&self, id: ConversationId, member: MemberId) -> Result<(), AssistantError> {
+        let inner = &self.assistant.inner;
+        for _ in 0..TRIES_MAX {
+            let now = inner.clock.now();
+            let mut row = inner.entities.conversation(self.tenant, id).await?;
+            let inquiry = inner.entities.inquiry(self.tenant, row.conversation.inquiry).await?;
+            let mut inquiry =
+                inquiry.filter(|row| row.inquiry.resolved.is_none()).ok_or(AssistantError::NotFound("open inquiry"))?;
+            inquiry.inquiry.resolved = Some((now, Resolution::Closed));
+            row.conversation.handling = Handling::Engine;
+            let fact = self.fact(&row.conversation, FactKind::InquiryResolved, Actor::Member(Some(member)));
+            let batch = WriteBatch::new(self.tenant)
+                .op(WriteOp::Put(row.stage()?))
+                .op(WriteOp::Put(inquiry.stage()?))
+                .op(WriteOp::Append(fact));
+            if inner.entities.store.commit(batch).await? == Commit::Done {
+                return Ok(());
+            }
+        }
+        Err(AssistantError::Conflict("conversation"))
+    }
+
+    /// Records that a person withdrew from automatic replies, or wants them again, as they told the host.
+    ///
+    /// # Errors
+    /// By the store.
+    ///
+    /// # Cancellation
+    /// Done or not done; repeat the call.
+    pub async fn set_automatic_replies(&self, contact: ContactId, wanted: bool) -> Result<(), AssistantError> {
+        let inner = &self.assistant.inner;
+        let event = ConsentEvent {
+            id: inner.record_id(),
+            subject: contact.0,
+            purpose: Purpose::AutomatedReplies,
+            state: if wanted { ConsentState::Given } else { ConsentState::Withdrawn },
+            act: AffirmativeAct::Host,
+            at: inner.clock.now(),
+        };
+        let batch = WriteBatch::new(self.tenant).op(WriteOp::Put(crate::entity::Entities::new_consent(&event)?));
+        self.commit(batch).await?;
+        inner.gate.void(self.tenant, contact.0);
+        Ok(())
+    }
+
+    /// Returns a person's consent log, oldest entry first.
+    ///
+    /// # Errors
+    /// By the store.
+    ///
+    /// # Cancellation
+    /// No effect.
+    pub async fn consents(&self, contact: ContactId) -> Result<Vec<ConsentEvent>, AssistantError> {
+        Ok(self.assistant.inner.entities.consents(self.tenant, contact.0).await?)
+    }
+
+    async fn permit(&self, contact: ContactId) -> Result<(Permit<ServiceProvision>, Tenant), AssistantError> {
+        let inner = &self.assistant.inner;
+        let tenant = inner.entities.tenant(self.tenant).await?.tenant;
+        Ok((inner.gate.permit(&tenant, contact.0, inner.clock.now()).await?, tenant))
+    }
+
+    async fn open_suggestions(&self, id: ConversationId) -> Result<Vec<SuggestionRow>, AssistantError> {
+        let query = ListQuery {
+            tenant: self.tenant,
+            kind: Kind::SUGGESTION,
+            parent: id.into(),
+            order: ListOrder::Descending,
+            after: None,
+            limit: SUGGESTIONS_MAX,
+        };
+        let page = self.assistant.inner.entities.store.list(&query).await?;
+        let mut open = Vec::new();
+        for record in page.records.into_iter().rev() {
+            let row = SuggestionRow::read(record)?;
+            if row.clear.state == SuggestionState::Open {
+                open.push(row);
+            }
+        }
+        Ok(open)
+    }
+
+    async fn open_suggestion(
+        &self,
+        id: ConversationId,
+        suggestion: SuggestionId,
+    ) -> Result<SuggestionRow, AssistantError> {
+        let open = self.open_suggestions(id).await?;
+        open.into_iter()
+            .find(|row| row.record.id == suggestion.into())
+            .ok_or(AssistantError::NotFound("open suggestion"))
+    }
+
+    /// Puts a member's message into the outbox.
+    async fn write(
+        &self,
+        id: ConversationId,
+        member: MemberId,
+        body: OutboundBody,
+        takes_over: bool,
+        used: Option<SuggestionRow>,
+    ) -> Result<MessageId, AssistantError> {
+        let inner = &self.assistant.inner;
+        let mut tag = [0; 16];
+        inner.ids.fill(&mut tag);
+        let now = inner.clock.now();
+        let message = MessageId::from_uuid(inner.ids.time_ordered(now));
+        for _ in 0..TRIES_MAX {
+            let mut row = inner.entities.conversation(self.tenant, id).await?;
+            if row.conversation.outbox.len() >= Conversation::OUTBOX_MAX {
+                return Err(AssistantError::Invalid("too many messages wait to be sent in this conversation"));
+            }
+            let buckets = inner.entities.tenant(self.tenant).await?.tenant.buckets;
+            let draft = MessageDraft {
+                id: message,
+                connection: row.conversation.connection,
+                conversation: id,
+                contact: row.conversation.contact,
+                author: Author::Member { member: Some(member) },
+                provenance: Provenance::Sent,
+                said: Said::Out(body.clone()),
+                platform_id: None,
+                handle: None,
+                reply_to: None,
+                at: now,
+                received_at: now,
+                inquiry: row.conversation.inquiry,
+                delivery: Some(Delivery::queued(now)),
+                tag: Some(uuid::Builder::from_random_bytes(tag).into_uuid().simple().to_string()),
+                expires_at: Some(now + inner.config.retention.messages),
+            };
+            let mut batch = WriteBatch::new(self.tenant);
+            batch.ops.push(WriteOp::Put(inner.entities.new_message(self.tenant, &draft).await?));
+            if row.conversation.outbox.is_empty() {
+                let work = WorkId::from_uuid(inner.ids.time_ordered(now));
+                batch.ops.push(WriteOp::Enqueue(Task::Send.item(bucket_of(id, buckets), id, now, work, 0)?));
+            }
+            row.conversation.outbox.push(message);
+            if takes_over {
+                if row.conversation.engine_handles() {
+                    let fact = self.fact(&row.conversation, FactKind::HandedOff, Actor::Member(Some(member)));
+                    batch.ops.push(WriteOp::Append(fact));
+                }
+                row.conversation.handling =
+                    Handling::Member { member: Some(member), reason: HandOffReason::MemberWrote, since: now };
+                for stale in self.open_suggestions(id).await? {
+                    batch.ops.push(WriteOp::Put(stale.next(SuggestionState::Stale)?));
+                }
+            }
+            if let Some(used) = &used {
+                batch.ops.push(WriteOp::Put(used.clone().next(SuggestionState::Used)?));
+            }
+            batch.ops.push(WriteOp::Put(row.stage()?));
+            if inner.entities.store.commit(batch).await? == Commit::Done {
+                if takes_over {
+                    inner.gate.void(self.tenant, row.conversation.contact.0);
+                }
+                inner.notice(self.tenant, &[bucket_of(id, buckets)].into());
+                inner.wake();
+                return Ok(message);
+            }
+            if let Some(used) = &used {
+                // Somebody else may have used it: a suggestion can be used once.
+                self.open_suggestion(id, SuggestionId::from_uuid(used.record.id.as_uuid())).await?;
+            }
+        }
+        Err(AssistantError::Conflict("conversation"))
+    }
+
+    /// Changes a conversation, with facts.
+    async fn change(
+        &self,
+        id: ConversationId,
+        change: impl Fn(&mut ConversationRow, &mut Vec<(FactKind, Actor)>) + Send + Sync,
+    ) -> Result<(), AssistantError> {
+        let inner = &self.assistant.inner;
+        for _ in 0..TRIES_MAX {
+            let mut row = inner.entities.conversation(self.tenant, id).await?;
+            let mut facts = Vec::new();
+            change(&mut row, &mut facts);
+            let mut batch = WriteBatch::new(self.tenant);
+            for (kind, actor) in facts {
+                batch.ops.push(WriteOp::Append(self.fact(&row.conversation, kind, actor)));
+            }
+            batch.ops.push(WriteOp::Put(row.stage()?));
+            if inner.entities.store.commit(batch).await? == Commit::Done {
+                inner.gate.void(self.tenant, row.conversation.contact.0);
+                return Ok(());
+            }
+        }
+        Err(AssistantError::Conflict("conversation"))
+    }
+
+    async fn commit(&self, batch: WriteBatch) -> Result<(), AssistantError> {
+        match self.assistant.inner.entities.store.commit(batch).await? {
+            Commit::Done => Ok(()),
+            Commit::Refused(_) => Err(AssistantError::Conflict("record")),
+        }
+    }
+
+    fn fact(&self, conversation: &Conversation, kind: FactKind, actor: Actor) -> Fact {
+        let at = self.assistant.now();
+        Fact {
+            id: FactId::from_uuid(self.assistant.inner.ids.time_ordered(at)),
+            at,
+            kind,
+            actor,
+            connection: conversation.connection,
+            conversation: conversation.id,
+            inquiry: conversation.inquiry,
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What can go wrong in the assistant.
+
+use crate::channel::ChannelError;
+use crate::error::Retry;
+use crate::model::ChannelKind;
+use crate::privacy::Denied;
+use crate::reply::ReplyError;
+use crate::route::RouteError;
+use crate::store::StoreError;
+use crate::vault::VaultError;
+
+/// Why the assistant could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AssistantError {
+    /// A channel failed.
+    #[error("{0}: {1}")]
+    Channel(ChannelKind, #[source] ChannelError),
+    /// Somebody else changed it meanwhile: read it again and decide again.
+    #[error("the {0} was changed by somebody else; read it again")]
+    Conflict(&'static str),
+    /// The gate denies it.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// The request is wrong.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// There is no such thing, or no longer.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// An engine failed.
+    #[error(transparent)]
+    Reply(#[from] ReplyError),
+    /// A router failed.
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The vault failed.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
+impl AssistantError {
+    /// Returns whether and when the call may be repeated.
+    #[must_use]
+    pub const fn retry(&self) -> Retry {
+        match self {
+            Self::Channel(_, error) => error.retry(),
+            Self::Conflict(_) => Retry::After(None),
+            Self::Denied(_) | Self::Invalid(_) | Self::NotFound(_) => Retry::Never,
+            Self::Reply(error) => error.retry(),
+            Self::Route(error) => error.retry(),
+            Self::Store(error) => error.retry(),
+            Self::Vault(error) => error.retry(),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! One conversation at work: what it reads, what it changes, and the one commit at the end.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use crate::assistant::step::StepReport;
+use crate::assistant::task::{Task, bucket_of};
+use crate::assistant::{AssistantError, Inner};
+use crate::entity::{ConversationRow, InquiryRow, MessageRow, TenantRow};
+use crate::id::{ConversationId, FactId, MemberId, MessageId, WorkId};
+use crate::kpi::{Actor, Fact, FactKind};
+use crate::model::{HandOffReason, Handling};
+use crate::store::{Commit, Expect, Lease, Refusal, WorkItem, WriteBatch, WriteOp};
+
+/// A conversation at work.
+#[derive(Debug)]
+pub(crate) struct LaneRun<'a> {
+    pub(crate) inner: &'a Inner,
+    pub(crate) lease: Lease,
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) tenant: TenantRow,
+    pub(crate) lane: ConversationRow,
+    pub(crate) inquiry: Option<InquiryRow>,
+    /// Messages that changed.
+    pub(crate) messages: BTreeMap<MessageId, MessageRow>,
+    pub(crate) ops: Vec<WriteOp>,
+    pub(crate) report: StepReport,
+    lane_changed: bool,
+    inquiry_changed: bool,
+}
+
+impl<'a> LaneRun<'a> {
+    /// Reads the conversation; `None` if it is gone.
+    pub(crate) async fn open(
+        inner: &'a Inner,
+        lease: Lease,
+        conversation: ConversationId,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Self>, AssistantError> {
+        let Some(lane) = inner.entities.conversation_row(lease.tenant, conversation.into()).await? else {
+            return Ok(None);
+        };
+        let tenant = inner.entities.tenant(lease.tenant).await?;
+        let inquiry = inner.entities.inquiry(lease.tenant, lane.conversation.inquiry).await?;
+        Ok(Some(Self {
+            inner,
+            lease,
+            now,
+            tenant,
+            lane,
+            inquiry,
+            messages: BTreeMap::new(),
+            ops: Vec::new(),
+            report: StepReport::default(),
+            lane_changed: false,
+            inquiry_changed: false,
+        }))
+    }
+
+    /// Marks the conversation as changed and hands it out.
+    pub(crate) const fn conversation_mut(&mut self) -> &mut crate::model::Conversation {
+        self.lane_changed = true;
+        &mut self.lane.conversation
+    }
+
+    /// Marks the inquiry as changed and hands it out.
+    pub(crate) fn inquiry_mut(&mut self) -> Option<&mut crate::model::Inquiry> {
+        self.inquiry_changed = true;
+        self.inquiry.as_mut().map(|row| &mut row.inquiry)
+    }
+
+    /// Begins an inquiry.
+    pub(crate) fn begin(&mut self, row: InquiryRow) {
+        self.inquiry = Some(row);
+        self.inquiry_changed = true;
+    }
+
+    /// Takes a piece of work off the list.
+    pub(crate) fn complete(&mut self, item: &WorkItem) {
+        self.ops.push(WriteOp::Complete(item.key));
+    }
+
+    /// Puts a piece of work on the list.
+    pub(crate) fn enqueue(&mut self, task: &Task, due: DateTime<Utc>, attempts: u32) -> Result<(), AssistantError> {
+        let id = WorkId::from_uuid(self.inner.ids.time_ordered(self.now));
+        let lane = self.lane.conversation.id;
+        let bucket = bucket_of(lane, self.tenant.tenant.buckets);
+        self.ops.push(WriteOp::Enqueue(task.item(bucket, lane, due, id, attempts)?));
+        Ok(())
+    }
+
+    /// Notes what happened, in the inquiry that is open.
+    pub(crate) fn fact(&mut self, kind: FactKind, actor: Actor, at: DateTime<Utc>) {
+        let open = self.inquiry.as_ref().filter(|row| {
+            row.inquiry.resolved.is_none() || matches!(kind, FactKind::InquiryResolved | FactKind::InquiryReopened)
+        });
+        let fact = Fact {
+            id: FactId::from_uuid(self.inner.ids.time_ordered(at)),
+            at,
+            kind,
+            actor,
+            connection: self.lane.conversation.connection,
+            conversation: self.lane.conversation.id,
+            inquiry: open.map(|row| row.inquiry.id),
+        };
+        self.ops.push(WriteOp::Append(fact));
+    }
+
+    /// Notes that the business wrote: in the facts and in the inquiry.
+    pub(crate) fn wrote(&mut self, actor: Actor, at: DateTime<Utc>) {
+        self.fact(FactKind::MessageOut, actor, at);
+        let conversation = self.conversation_mut();
+        conversation.active_at = conversation.active_at.max(at);
+        if actor == Actor::System || self.inquiry.as_ref().is_none_or(|row| row.inquiry.resolved.is_some()) {
+            return;
+        }
+        if let Some(inquiry) = self.inquiry_mut() {
+            inquiry.active_at = inquiry.active_at.max(at);
+            inquiry.first_reply_at.get_or_insert(at);
+            if matches!(actor, Actor::Member(_)) {
+                inquiry.first_member_reply_at.get_or_insert(at);
+            }
+        }
+    }
+
+    /// Gives the conversation to a person. Where a person has it already only a name is added.
+    pub(crate) fn hand_off(&mut self, member: Option<MemberId>, reason: HandOffReason) {
+        let now = self.now;
+        match &mut self.conversation_mut().handling {
+            Handling::Member { member: holder, .. } => *holder = holder.or(member),
+            handling @ Handling::Engine => {
+                *handling = Handling::Member { member, reason, since: now };
+                let actor = if reason == HandOffReason::MemberWrote { Actor::Member(member) } else { Actor::System };
+                self.fact(FactKind::HandedOff, actor, now);
+                self.report.handed_off += 1;
+            }
+        }
+    }
+
+    /// Returns a message, changed in this run or as it is stored.
+    pub(crate) async fn message(&self, id: MessageId) -> Result<Option<MessageRow>, AssistantError> {
+        match self.messages.get(&id) {
+            Some(row) => Ok(Some(row.clone())),
+            None => Ok(self.inner.entities.message_row(self.lease.tenant, id).await?),
+        }
+    }
+
+    /// Commits everything under the lease's fence. What was read and changed by somebody else meanwhile, or a lost
+    /// lease, makes it nothing: [`AssistantError::Conflict`].
+    pub(crate) async fn commit(mut self) -> Result<StepReport, AssistantError> {
+        let owner = Expect::Owner { bucket: self.lease.bucket, fence: self.lease.fence, at: self.inner.clock.now() };
+        let mut batch = WriteBatch::new(self.lease.tenant).expect(owner);
+        if self.lane_changed {
+            batch.ops.push(WriteOp::Put(self.lane.stage()?));
+        }
+        if self.inquiry_changed
+            && let Some(inquiry) = &mut self.inquiry
+        {
+            batch.ops.push(WriteOp::Put(inquiry.stage()?));
+        }
+        for row in std::mem::take(&mut self.messages).into_values() {
+            batch.ops.push(WriteOp::Put(row.next()?));
+        }
+        batch.ops.append(&mut self.ops);
+        self.inner.commit_owned(&self.lease, batch).await?;
+        Ok(self.report)
+    }
+}
+
+impl Inner {
+    /// Commits a batch whose first expectation is the lease's.
+    pub(crate) async fn commit_owned(&self, lease: &Lease, batch: WriteBatch) -> Result<(), AssistantError> {
+        match self.entities.store.commit(batch).await? {
+            Commit::Done => Ok(()),
+            Commit::Refused(refusals) => {
+                if refusals.contains(&Refusal::Expect(0)) {
+                    self.lanes().lost(lease);
+                }
+                Err(AssistantError::Conflict("conversation"))
+            }
+        }
+    }
+}

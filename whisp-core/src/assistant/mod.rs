@@ -1,0 +1,111 @@
+//! The assistant: takes messages in, decides, sends, and keeps the promises.
+//!
+//! The host drives it: [`ingest`](Assistant::ingest) in the webhook handler, then [`step`](Assistant::step),
+//! [`deliver`](Assistant::deliver) and [`sweep`](Assistant::sweep) from a loop of its own, or all three through
+//! `Runner` (feature `runtime`).
+
+mod admin;
+mod builder;
+mod config;
+mod deliver;
+mod desk;
+mod erase;
+mod error;
+mod ingest;
+mod lane;
+mod measure;
+mod own;
+mod receipt;
+#[cfg(feature = "runtime")]
+mod runner;
+mod stage;
+mod step;
+mod sweep;
+mod task;
+mod turn;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+use lru::LruCache;
+
+pub use admin::{NewConnection, NewTenant};
+pub use builder::{AssistantBuilder, BuildError};
+pub use config::{Config, LocalText, Retention, Texts};
+pub use desk::{Desk, InboxPage};
+pub use erase::ErasureReceipt;
+pub use error::AssistantError;
+pub use ingest::Ingested;
+#[cfg(feature = "runtime")]
+pub use runner::{Runner, RunnerHandle};
+pub use step::{Budget, StepReport};
+pub use sweep::SweepReport;
+
+use crate::channel::Channel;
+use crate::clock::Clock;
+use crate::detect::Detector;
+use crate::entity::Entities;
+use crate::id::{IdSource, RecordId, WorkerId};
+use crate::model::ChannelKind;
+use crate::privacy::Gate;
+use crate::reply::ReplyEngine;
+use crate::route::Router;
+
+/// The assistant of any number of tenants. Cheap to clone: all clones are one.
+///
+/// # Cancellation
+/// Every method may be dropped at any await. What was committed stays, nothing is half-written, and the next call goes
+/// on from there.
+#[derive(Debug, Clone)]
+pub struct Assistant {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) entities: Entities,
+    pub(crate) gate: Gate,
+    pub(crate) channels: BTreeMap<ChannelKind, Arc<dyn Channel>>,
+    pub(crate) engine: Option<Arc<dyn ReplyEngine>>,
+    pub(crate) router: Arc<dyn Router>,
+    pub(crate) detector: Arc<dyn Detector>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn IdSource>,
+    pub(crate) config: Config,
+    pub(crate) worker: WorkerId,
+    routes: Mutex<LruCache<RecordId, ingest::Account>>,
+    lanes: Mutex<own::Lanes>,
+    #[cfg(feature = "runtime")]
+    wake: tokio::sync::Notify,
+}
+
+/// How many routes, from a platform's account to a tenant, are remembered.
+const ROUTES_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
+
+impl Assistant {
+    /// Begins to put an assistant together.
+    #[must_use]
+    pub fn builder() -> AssistantBuilder {
+        AssistantBuilder::default()
+    }
+
+    /// Returns the time by the assistant's clock.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.inner.clock.now()
+    }
+}
+
+impl Inner {
+    fn lanes(&self) -> std::sync::MutexGuard<'_, own::Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the runner, if there is one, that there is something to do.
+    fn wake(&self) {
+        #[cfg(feature = "runtime")]
+        self.wake.notify_one();
+    }
+}

@@ -1,0 +1,287 @@
+//! What happened to messages that are there already: receipts, echoes, edits, unsends; and time that has passed.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::assistant::AssistantError;
+use crate::assistant::lane::LaneRun;
+use crate::assistant::task::Task;
+use crate::entity::{Change, MessageRow};
+use crate::id::{InquiryId, MessageId, RecordId};
+use crate::kpi::{Actor, FactKind};
+use crate::model::{
+    Author, Content, ContentKind, DeliveryStep, FailureCode, HandOffReason, Handling, Provenance, Resolution,
+};
+use crate::privacy::ServiceProvision;
+use crate::store::{BlindIndex, Kind, WorkItem, WriteOp};
+
+/// How long something about a message waits for the message to appear.
+const PARK_FOR: TimeDelta = TimeDelta::hours(24);
+
+/// How long it waits between two looks, the first time; doubled each time after.
+const PARK_FIRST: TimeDelta = TimeDelta::seconds(2);
+
+/// How long an echo waits for a send of ours that is under way.
+const ECHO_GRACE: TimeDelta = TimeDelta::seconds(20);
+
+/// How far back a receipt "up to a time" looks.
+const WATERMARK_MAX: usize = 100;
+
+/// What a receipt says.
+struct News {
+    step: DeliveryStep,
+    at: DateTime<Utc>,
+    failure: Option<FailureCode>,
+}
+
+impl LaneRun<'_> {
+    /// Does everything but turns and sends.
+    pub(crate) async fn event(&mut self, task: &Task, item: &WorkItem) -> Result<(), AssistantError> {
+        match task {
+            Task::Receipt { targets, up_to, tag, step, at, failure } => {
+                let news = News { step: *step, at: *at, failure: *failure };
+                let rows = self.receipt_rows(targets, *up_to, *tag).await?;
+                if rows.is_empty() && up_to.is_none() {
+                    return self.park(task, item);
+                }
+                for row in rows {
+                    self.receive(row, &news)?;
+                }
+                Ok(())
+            }
+            Task::Echo { message, mid, tag } => self.echo(*message, *mid, *tag, item, task).await,
+            Task::Edit { target, raw } => self.edit(*target, *raw, task, item).await,
+            Task::Unsend { target } => {
+                let rows = self.find(*target).await?;
+                if rows.is_empty() {
+                    return self.park(task, item);
+                }
+                for mut row in rows.into_iter().filter(|row| row.clear.kind != ContentKind::Unsent) {
+                    row.unsend();
+                    self.messages.insert(row.id(), row);
+                }
+                Ok(())
+            }
+            Task::Thread { ours } => {
+                if *ours {
+                    let other = matches!(
+                        self.lane.conversation.handling,
+                        Handling::Member { reason: HandOffReason::OtherApp, .. }
+                    );
+                    if other {
+                        self.conversation_mut().handling = Handling::Engine;
+                        self.fact(FactKind::HandedBack, Actor::System, self.now);
+                    }
+                } else {
+                    self.hand_off(None, HandOffReason::OtherApp);
+                }
+                Ok(())
+            }
+            Task::Settle { message } => self.settle(*message).await,
+            Task::Idle { inquiry } => self.idle(*inquiry),
+            Task::Turn { .. } | Task::Send => Ok(()),
+        }
+    }
+
+    async fn find(&self, index: RecordId) -> Result<Vec<MessageRow>, AssistantError> {
+        let found = self.inner.entities.messages_by(self.lease.tenant, BlindIndex(index.into_bytes())).await?;
+        let lane = self.lane.conversation.id;
+        Ok(found
+            .into_iter()
+            .filter(|row| row.conversation() == Some(lane))
+            .map(|row| self.messages.get(&row.id()).cloned().unwrap_or(row))
+            .collect())
+    }
+
+    async fn receipt_rows(
+        &self,
+        targets: &[RecordId],
+        up_to: Option<DateTime<Utc>>,
+        tag: Option<RecordId>,
+    ) -> Result<Vec<MessageRow>, AssistantError> {
+        let mut rows: Vec<MessageRow> = Vec::new();
+        for index in targets.iter().copied().chain(tag) {
+            for row in self.find(index).await? {
+                if row.clear.delivery.is_some() && rows.iter().all(|there| there.id() != row.id()) {
+                    rows.push(row);
+                }
+            }
+        }
+        if let Some(up_to) = up_to {
+            let lane = self.lane.conversation.id;
+            let (last, _) = self.inner.entities.last_messages(self.lease.tenant, lane, None, WATERMARK_MAX).await?;
+            let sent = |row: &MessageRow| {
+                row.clear.delivery.as_ref().is_some_and(|delivery| {
+                    delivery.at <= up_to
+                        && delivery.step.rank() >= DeliveryStep::Sent.rank()
+                        && delivery.failure.is_none()
+                })
+            };
+            rows.extend(last.into_iter().map(|row| self.messages.get(&row.id()).cloned().unwrap_or(row)).filter(sent));
+        }
+        Ok(rows)
+    }
+
+    /// Moves a delivery forward.
+    fn receive(&mut self, mut row: MessageRow, news: &News) -> Result<(), AssistantError> {
+        let Some(delivery) = &mut row.clear.delivery else { return Ok(()) };
+        let before = delivery.step;
+        if !delivery.advance(news.step, news.at, news.failure) {
+            return Ok(());
+        }
+        let actor = actor(&row.clear.author);
+        if before.rank() < DeliveryStep::Sent.rank() && news.step != DeliveryStep::Failed {
+            // It was in doubt, or its sending was cut short: the receipt proves that it went out.
+            self.wrote(actor, news.at);
+            self.report.sent += 1;
+        }
+        match news.step {
+            DeliveryStep::Delivered => self.fact(FactKind::Delivered, actor, news.at),
+            DeliveryStep::Read => self.fact(FactKind::Read, actor, news.at),
+            DeliveryStep::Failed => {
+                self.fact(FactKind::SendFailed, actor, news.at);
+                self.hand_off(None, HandOffReason::SendFailed);
+            }
+            _ => {}
+        }
+        let id = row.id();
+        self.messages.insert(id, row);
+        // A send of ours that is under way writes its own result.
+        if before == DeliveryStep::InDoubt { self.unblock(id) } else { Ok(()) }
+    }
+
+    /// Takes what is no longer in doubt from the outbox, and lets the next one go.
+    fn unblock(&mut self, id: MessageId) -> Result<(), AssistantError> {
+        self.conversation_mut().outbox.retain(|there| *there != id);
+        if self.lane.conversation.outbox.is_empty() {
+            return Ok(());
+        }
+        self.enqueue(&Task::Send, self.now, 0)
+    }
+
+    /// The platform repeated what the business sent. If we sent it, the copy goes and the send is settled; else a
+    /// member wrote it on the phone, and the engines fall silent.
+    async fn echo(
+        &mut self,
+        copy: MessageId,
+        mid: Option<RecordId>,
+        tag: Option<RecordId>,
+        item: &WorkItem,
+        task: &Task,
+    ) -> Result<(), AssistantError> {
+        let Some(row) = self.message(copy).await? else { return Ok(()) };
+        let mut ours = None;
+        for index in [mid, tag].into_iter().flatten() {
+            ours = ours.or(self.find(index).await?.into_iter().find(|row| row.clear.provenance == Provenance::Sent));
+        }
+        if let Some(ours) = ours {
+            self.ops.push(WriteOp::Delete(Kind::MESSAGE, row.record.id, row.record.version));
+            return self.receive(ours, &News { step: DeliveryStep::Sent, at: row.clear.at, failure: None });
+        }
+        if self.now < row.clear.received_at + ECHO_GRACE && self.sending().await? {
+            // Instagram tells no tag: our own call may be about to tell us this very id.
+            return self.enqueue(task, self.now + PARK_FIRST, item.attempts + 1);
+        }
+        self.hand_off(None, HandOffReason::MemberWrote);
+        self.wrote(Actor::Member(None), row.clear.at);
+        Ok(())
+    }
+
+    /// Returns whether a message of this conversation is being sent, or in doubt.
+    async fn sending(&self) -> Result<bool, AssistantError> {
+        for id in &self.lane.conversation.outbox {
+            if let Some(row) = self.message(*id).await?
+                && let Some(delivery) = &row.clear.delivery
+                && matches!(delivery.step, DeliveryStep::Sending | DeliveryStep::InDoubt)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn edit(
+        &mut self,
+        target: RecordId,
+        raw: Option<RecordId>,
+        task: &Task,
+        item: &WorkItem,
+    ) -> Result<(), AssistantError> {
+        let rows = self.find(target).await?;
+        if rows.is_empty() {
+            return self.park(task, item);
+        }
+        // Without the new content there is nothing to change; the platform only said that it did.
+        let Some(raw) = raw else { return Ok(()) };
+        let tenant = self.lease.tenant;
+        let entities = &self.inner.entities;
+        let Some(record) = entities.record(tenant, Kind::RAW, raw).await? else { return Ok(()) };
+        let subject = self.lane.conversation.contact.0;
+        let permit = self.inner.gate.permit::<ServiceProvision>(&self.tenant.tenant, subject, self.now).await?;
+        let content: Content = entities.raw(permit.grant(), tenant, &record).await?;
+        for mut row in rows {
+            if row.clear.kind == ContentKind::Unsent {
+                continue;
+            }
+            entities.reseal(permit.grant(), tenant, &mut row, Change::Content(content.clone())).await?;
+            self.messages.insert(row.id(), row);
+        }
+        self.ops.push(WriteOp::Delete(Kind::RAW, raw, record.version));
+        Ok(())
+    }
+
+    /// Nobody has told what became of a message in doubt: a person must look.
+    async fn settle(&mut self, message: MessageId) -> Result<(), AssistantError> {
+        let Some(row) = self.message(message).await? else { return Ok(()) };
+        if row.clear.delivery.as_ref().is_some_and(|delivery| delivery.step == DeliveryStep::InDoubt) {
+            self.hand_off(None, HandOffReason::InDoubt);
+            return self.unblock(message);
+        }
+        Ok(())
+    }
+
+    /// An inquiry that was answered and lay still for long enough has ended.
+    fn idle(&mut self, inquiry: InquiryId) -> Result<(), AssistantError> {
+        let idle = self.inner.config.inquiry_idle;
+        let Some(row) = self.inquiry.as_ref().filter(|row| row.inquiry.id == inquiry) else { return Ok(()) };
+        if row.inquiry.resolved.is_some() {
+            return Ok(());
+        }
+        let still_since = row.inquiry.active_at;
+        if row.inquiry.first_reply_at.is_none() || self.now < still_since + idle {
+            let due = (still_since + idle).max(self.now + idle / 4);
+            return self.enqueue(&Task::Idle { inquiry }, due, 0);
+        }
+        self.resolve(Resolution::Idle, Actor::System);
+        Ok(())
+    }
+
+    /// Ends the inquiry; the next one begins with the engines.
+    pub(crate) fn resolve(&mut self, how: Resolution, actor: Actor) {
+        let now = self.now;
+        if let Some(inquiry) = self.inquiry_mut() {
+            inquiry.resolved = Some((now, how));
+        }
+        self.fact(FactKind::InquiryResolved, actor, now);
+        self.conversation_mut().handling = Handling::Engine;
+    }
+
+    /// The message that this is about is not here yet: look again, less and less often, for a day.
+    fn park(&mut self, task: &Task, item: &WorkItem) -> Result<(), AssistantError> {
+        let wait = PARK_FIRST * (1 << item.attempts.min(16));
+        let waited = wait - PARK_FIRST;
+        if waited >= PARK_FOR {
+            return Ok(());
+        }
+        self.enqueue(task, self.now + wait, item.attempts + 1)
+    }
+}
+
+/// Returns who wrote, as facts say it.
+pub(crate) const fn actor(author: &Author) -> Actor {
+    match author {
+        Author::Contact => Actor::Contact,
+        Author::Member { member } => Actor::Member(*member),
+        Author::Engine { .. } => Actor::Engine,
+        Author::System => Actor::System,
+    }
+}

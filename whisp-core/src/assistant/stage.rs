@@ -1,0 +1,491 @@
+//! Stages items for one commit: what each becomes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::assistant::ingest::{Account, Incoming};
+use crate::assistant::task::{Task, bucket_of};
+use crate::assistant::{AssistantError, Inner};
+use crate::detect::Signal;
+use crate::entity::{Alias, ConversationRow, Entities, MessageDraft, RawDraft, Said};
+use crate::id::{ContactId, ConversationId, FactId, MessageId, RecordId, SubjectId, TenantId, WorkId};
+use crate::kpi::{Actor, Fact, FactKind};
+use crate::model::{Author, Contact, Content, Conversation, Handling, Provenance};
+use crate::privacy::{AffirmativeAct, ConsentEvent, ConsentState, Purpose, ServiceProvision};
+use crate::store::{Bucket, DedupKey, Expect, WriteBatch, WriteOp};
+use crate::vault::IndexField;
+use crate::webhook::{ContactRef, Delivery, Event, Item, MessageEvent, Receipt, ReceiptTarget};
+
+/// How long an item is remembered. Meta delivers again for up to 7 days (WhatsApp, webhooks overview, 29 April 2026).
+const DEDUP_LIFE: TimeDelta = TimeDelta::days(9);
+
+/// Items on their way into one batch.
+pub(crate) struct Stage<'a> {
+    inner: &'a Inner,
+    now: DateTime<Utc>,
+    received_at: DateTime<Utc>,
+    aliases: BTreeMap<RecordId, Alias>,
+    seen: BTreeSet<DedupKey>,
+    staged: Staged,
+}
+
+/// A batch, and what it does.
+pub(crate) struct Staged {
+    pub(crate) batch: WriteBatch,
+    /// For each expectation the index of its item.
+    pub(crate) origins: Vec<usize>,
+    /// People whose standing changes with the commit.
+    pub(crate) voids: Vec<SubjectId>,
+    /// Buckets that get work.
+    pub(crate) buckets: BTreeSet<Bucket>,
+    pub(crate) stored: usize,
+    pub(crate) duplicates: usize,
+    pub(crate) ignored: usize,
+}
+
+impl<'a> Stage<'a> {
+    pub(crate) fn new(inner: &'a Inner, tenant: TenantId, delivery: &Delivery) -> Self {
+        Self {
+            inner,
+            now: inner.clock.now(),
+            received_at: delivery.received_at,
+            aliases: BTreeMap::new(),
+            seen: BTreeSet::new(),
+            staged: Staged {
+                batch: WriteBatch::new(tenant),
+                origins: Vec::new(),
+                voids: Vec::new(),
+                buckets: BTreeSet::new(),
+                stored: 0,
+                duplicates: 0,
+                ignored: 0,
+            },
+        }
+    }
+
+    pub(crate) fn finish(self) -> Staged {
+        self.staged
+    }
+
+    /// Stages one item.
+    pub(crate) async fn add(&mut self, index: usize, (account, item): &Incoming<'_>) -> Result<(), AssistantError> {
+        let key = self.dedup_key(account, item).await?;
+        if !self.seen.insert(key) {
+            self.staged.duplicates += 1;
+            return Ok(());
+        }
+        if !self.event(account, item).await? {
+            self.staged.ignored += 1;
+            return Ok(());
+        }
+        self.staged.stored += 1;
+        self.staged.batch.expects.push(Expect::Unseen { key, at: self.now });
+        self.staged.origins.push(index);
+        self.op(WriteOp::Remember { key, until: self.now + DEDUP_LIFE });
+        Ok(())
+    }
+
+    /// Stages what happened; returns whether there was anything to write.
+    async fn event(&mut self, account: &Account, item: &Item) -> Result<bool, AssistantError> {
+        match &item.event {
+            Event::Message(message) if message.group.is_none() && !message.contact.handles.is_empty() => {
+                self.message(account, item, message).await
+            }
+            Event::Edited { contact, target, content } => {
+                let Some(alias) = self.conversation_of(account, contact.as_ref(), target).await? else {
+                    return Ok(false);
+                };
+                let raw = match content {
+                    Some(content) => Some(self.raw(account, Some(alias), "edit", content, item.at).await?),
+                    None => None,
+                };
+                let target = self.platform_index(account, target).await?;
+                self.work(account, alias.conversation, self.now, &Task::Edit { target, raw })?;
+                Ok(true)
+            }
+            Event::Unsent { contact, target } => {
+                let Some(alias) = self.conversation_of(account, contact.as_ref(), target).await? else {
+                    return Ok(false);
+                };
+                let target = self.platform_index(account, target).await?;
+                self.work(account, alias.conversation, self.now, &Task::Unsend { target })?;
+                Ok(true)
+            }
+            Event::Receipt(receipt) => self.receipt(account, item, receipt).await,
+            Event::Thread { contact, ours } => {
+                let Some(alias) = self.known(account, contact.as_ref()).await? else { return Ok(false) };
+                self.work(account, alias.conversation, self.now, &Task::Thread { ours: *ours })?;
+                Ok(true)
+            }
+            Event::IdentityChanged { old, new } => {
+                let both = ContactRef { handles: old.iter().chain(new).cloned().collect(), name: None };
+                let Some(alias) = self.known(account, Some(&both)).await? else { return Ok(false) };
+                self.add_handles(account, alias, &both).await?;
+                Ok(true)
+            }
+            Event::Preference { contact, wanted, .. } => {
+                let Some(alias) = self.known(account, Some(contact)).await? else { return Ok(false) };
+                self.consent(alias.contact.0, Purpose::DirectMarketing, *wanted, AffirmativeAct::Platform)?;
+                Ok(true)
+            }
+            Event::Unknown { kind, contact, raw } => {
+                let alias = self.known(account, contact.as_ref()).await?;
+                let topic = kind.as_deref().unwrap_or("unknown");
+                self.raw(account, alias, topic, raw, item.at).await?;
+                Ok(true)
+            }
+            Event::Notice { topic, raw } => {
+                self.raw(account, None, topic, raw, item.at).await?;
+                Ok(true)
+            }
+            // Comments, referrals without a message, groups, address books, progress: the host reads them in the
+            // delivery; they are no part of a conversation and are not kept.
+            _ => Ok(false),
+        }
+    }
+
+    async fn message(&mut self, account: &Account, item: &Item, event: &MessageEvent) -> Result<bool, AssistantError> {
+        let tenant = self.staged.batch.tenant;
+        let entities = &self.inner.entities;
+        let mid = match &event.id {
+            Some(id) => Some(entities.platform_index(tenant, account.connection, id).await?),
+            None => None,
+        };
+        let tag = match &event.tag {
+            Some(tag) => Some(entities.tag_index(tenant, tag).await?),
+            None => None,
+        };
+        let alias = self.resolve(account, &event.contact, item.at).await?;
+        let echo = item.provenance == Provenance::Echo;
+        if echo {
+            // The echo of a message that we sent and know: no second copy, only the news that it went out.
+            for index in [mid, tag].into_iter().flatten() {
+                let ours = entities.messages_by(tenant, index).await?;
+                if let Some(row) = ours.iter().find(|row| row.clear.provenance == Provenance::Sent) {
+                    let task = Task::Receipt {
+                        targets: mid.map(|mid| RecordId::from_bytes(mid.0)).into_iter().collect(),
+                        up_to: None,
+                        tag: tag.map(|tag| RecordId::from_bytes(tag.0)),
+                        step: crate::model::DeliveryStep::Sent,
+                        at: item.at,
+                        failure: None,
+                    };
+                    let conversation = row.conversation().unwrap_or(alias.conversation);
+                    self.work(account, conversation, self.now, &task)?;
+                    return Ok(true);
+                }
+            }
+        }
+        let id = MessageId::from_uuid(self.inner.ids.time_ordered(self.now));
+        let outgoing = event.outgoing || echo;
+        let draft = MessageDraft {
+            id,
+            connection: account.connection,
+            conversation: alias.conversation,
+            contact: alias.contact,
+            author: if outgoing { Author::Member { member: None } } else { Author::Contact },
+            provenance: item.provenance,
+            said: Said::In(event.content.clone()),
+            platform_id: event.id.clone(),
+            handle: event.contact.handles.first().cloned(),
+            reply_to: event.reply_to.clone(),
+            at: item.at,
+            received_at: self.received_at,
+            inquiry: None,
+            delivery: None,
+            tag: None,
+            expires_at: Some(self.now + self.inner.config.retention.messages),
+        };
+        let record = entities.new_message(tenant, &draft).await?;
+        self.op(WriteOp::Put(record));
+        match item.provenance {
+            Provenance::Live if !outgoing => self.live(account, alias, id, item, &event.content)?,
+            Provenance::Echo => {
+                let index = |index: Option<crate::store::BlindIndex>| index.map(|i| RecordId::from_bytes(i.0));
+                let task = Task::Echo { message: id, mid: index(mid), tag: index(tag) };
+                self.work(account, alias.conversation, self.now, &task)?;
+            }
+            _ => {}
+        }
+        Ok(true)
+    }
+
+    /// A contact wrote: counts it, notices a stop at once, and lets the rest wait for the end of the burst.
+    fn live(
+        &mut self,
+        account: &Account,
+        alias: Alias,
+        message: MessageId,
+        item: &Item,
+        content: &Content,
+    ) -> Result<(), AssistantError> {
+        if matches!(content, Content::Reaction { .. }) {
+            return Ok(());
+        }
+        self.op(WriteOp::Append(Fact {
+            id: FactId::from_uuid(message.as_uuid()),
+            at: item.at,
+            kind: FactKind::MessageIn,
+            actor: Actor::Contact,
+            connection: account.connection,
+            conversation: alias.conversation,
+            inquiry: None,
+        }));
+        let signal = content.readable().and_then(|text| self.inner.detector.detect(text));
+        let act = AffirmativeAct::InChat { message };
+        match signal {
+            // In the same commit as the message: from here on no permit for an automatic reply holds.
+            Some(Signal::Stop) => self.consent(alias.contact.0, Purpose::AutomatedReplies, false, act)?,
+            Some(Signal::Resume) => self.consent(alias.contact.0, Purpose::AutomatedReplies, true, act)?,
+            _ => {}
+        }
+        let due = if signal.is_some() { self.now } else { self.now + self.inner.config.burst_quiet };
+        self.work(account, alias.conversation, due, &Task::Turn { message })
+    }
+
+    async fn receipt(&mut self, account: &Account, item: &Item, receipt: &Receipt) -> Result<bool, AssistantError> {
+        let tenant = self.staged.batch.tenant;
+        let entities = &self.inner.entities;
+        let (mut targets, mut up_to) = (Vec::new(), None);
+        match &receipt.target {
+            ReceiptTarget::Messages(ids) => {
+                for id in ids {
+                    targets.push(entities.platform_index(tenant, account.connection, id).await?);
+                }
+            }
+            ReceiptTarget::UpTo(time) => up_to = Some(*time),
+        }
+        let tag = match &receipt.tag {
+            Some(tag) => Some(entities.tag_index(tenant, tag).await?),
+            None => None,
+        };
+        let conversation = match self.known(account, receipt.contact.as_ref()).await? {
+            Some(alias) => Some(alias.conversation),
+            None => {
+                let mut found = None;
+                for index in targets.iter().copied().chain(tag) {
+                    found = entities.messages_by(tenant, index).await?.first().and_then(|row| row.conversation());
+                    if found.is_some() {
+                        break;
+                    }
+                }
+                found
+            }
+        };
+        let Some(conversation) = conversation else { return Ok(false) };
+        let task = Task::Receipt {
+            targets: targets.into_iter().map(|index| RecordId::from_bytes(index.0)).collect(),
+            up_to,
+            tag: tag.map(|tag| RecordId::from_bytes(tag.0)),
+            step: receipt.step,
+            at: item.at,
+            failure: receipt.failure,
+        };
+        self.work(account, conversation, self.now, &task)?;
+        Ok(true)
+    }
+
+    /// Finds the conversation of a message that something happened to.
+    async fn conversation_of(
+        &mut self,
+        account: &Account,
+        contact: Option<&ContactRef>,
+        target: &crate::model::PlatformMessageId,
+    ) -> Result<Option<Alias>, AssistantError> {
+        if let Some(alias) = self.known(account, contact).await? {
+            return Ok(Some(alias));
+        }
+        let tenant = self.staged.batch.tenant;
+        let index = self.inner.entities.platform_index(tenant, account.connection, target).await?;
+        Ok(self.inner.entities.messages_by(tenant, index).await?.first().and_then(|row| {
+            let contact = ContactId(*row.record.subjects.first()?);
+            Some(Alias { contact, conversation: row.conversation()? })
+        }))
+    }
+
+    async fn platform_index(
+        &self,
+        account: &Account,
+        id: &crate::model::PlatformMessageId,
+    ) -> Result<RecordId, AssistantError> {
+        let tenant = self.staged.batch.tenant;
+        Ok(RecordId::from_bytes(self.inner.entities.platform_index(tenant, account.connection, id).await?.0))
+    }
+
+    /// Finds a contact that is known, by any of the handles.
+    async fn known(
+        &mut self,
+        account: &Account,
+        contact: Option<&ContactRef>,
+    ) -> Result<Option<Alias>, AssistantError> {
+        let tenant = self.staged.batch.tenant;
+        for handle in contact.into_iter().flat_map(|contact| &contact.handles) {
+            let key = self.inner.entities.alias_key(tenant, account.connection, handle).await?;
+            if let Some(alias) = self.aliases.get(&key) {
+                return Ok(Some(*alias));
+            }
+            if let Some(row) = self.inner.entities.alias(tenant, key).await? {
+                self.aliases.insert(key, row);
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Finds or creates contact and conversation; handles that are new to us lead there too from now on.
+    async fn resolve(
+        &mut self,
+        account: &Account,
+        contact: &ContactRef,
+        at: DateTime<Utc>,
+    ) -> Result<Alias, AssistantError> {
+        if let Some(alias) = self.known(account, Some(contact)).await? {
+            self.add_handles(account, alias, contact).await?;
+            return Ok(alias);
+        }
+        let tenant = self.staged.batch.tenant;
+        let subject = SubjectId::from_uuid(self.inner.ids.random());
+        self.inner.entities.vault.provision(tenant, &[subject]).await?;
+        let id = ConversationId::from_uuid(self.inner.ids.time_ordered(self.now));
+        let alias = Alias { contact: ContactId(subject), conversation: id };
+        let person = Contact { id: alias.contact, handles: contact.handles.clone(), name: contact.name.clone() };
+        let record = self.inner.entities.put_contact(tenant, &person, None).await?;
+        self.op(WriteOp::Put(record));
+        let conversation = Conversation {
+            id,
+            connection: account.connection,
+            channel: self.channel(account).await?,
+            contact: alias.contact,
+            handling: Handling::Engine,
+            inquiry: None,
+            outbox: Vec::new(),
+            contact_wrote_at: None,
+            active_at: at,
+            created_at: self.now,
+        };
+        let record = ConversationRow::new(tenant, conversation).stage()?;
+        self.op(WriteOp::Put(record));
+        for handle in &contact.handles {
+            self.add_alias(account, handle, alias).await?;
+        }
+        Ok(alias)
+    }
+
+    async fn channel(&self, account: &Account) -> Result<crate::model::ChannelKind, AssistantError> {
+        let tenant = self.staged.batch.tenant;
+        Ok(self.inner.entities.connection_row(tenant, account.connection).await?.clear.channel)
+    }
+
+    /// Makes handles that are new to us lead to a contact, and adds them to it.
+    async fn add_handles(
+        &mut self,
+        account: &Account,
+        alias: Alias,
+        contact: &ContactRef,
+    ) -> Result<(), AssistantError> {
+        let mut fresh = Vec::new();
+        for handle in &contact.handles {
+            if self.add_alias(account, handle, alias).await? {
+                fresh.push(handle.clone());
+            }
+        }
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let tenant = self.staged.batch.tenant;
+        let entities = &self.inner.entities;
+        let Some(row) = entities.contact_row(tenant, alias.contact).await? else { return Ok(()) };
+        let settings = entities.tenant(tenant).await?.tenant;
+        let permit = self.inner.gate.permit::<ServiceProvision>(&settings, alias.contact.0, self.now).await?;
+        let mut person = entities.contact(permit.grant(), tenant, &row).await?;
+        person.handles.extend(fresh);
+        person.name = contact.name.clone().or(person.name);
+        let record = entities.put_contact(tenant, &person, Some(&row)).await?;
+        self.op(WriteOp::Put(record));
+        Ok(())
+    }
+
+    /// Stages an alias unless the handle leads somewhere already; returns whether it did.
+    async fn add_alias(
+        &mut self,
+        account: &Account,
+        handle: &crate::model::Handle,
+        alias: Alias,
+    ) -> Result<bool, AssistantError> {
+        let tenant = self.staged.batch.tenant;
+        let key = self.inner.entities.alias_key(tenant, account.connection, handle).await?;
+        if self.aliases.contains_key(&key) || self.inner.entities.alias(tenant, key).await?.is_some() {
+            return Ok(false);
+        }
+        self.aliases.insert(key, alias);
+        self.op(WriteOp::Put(Entities::new_alias(key, alias)?));
+        Ok(true)
+    }
+
+    /// Keeps something as it came, sealed, for a short time.
+    async fn raw<T: serde::Serialize + Sync>(
+        &mut self,
+        account: &Account,
+        alias: Option<Alias>,
+        topic: &str,
+        value: &T,
+        at: DateTime<Utc>,
+    ) -> Result<RecordId, AssistantError> {
+        let id = self.inner.record_id();
+        let draft = RawDraft {
+            id,
+            subject: alias.map_or(account.holder, |alias| alias.contact.0),
+            topic,
+            value,
+            at,
+            expires_at: self.now + self.inner.config.retention.raw,
+        };
+        let record = self.inner.entities.new_raw(self.staged.batch.tenant, &draft).await?;
+        self.op(WriteOp::Put(record));
+        Ok(id)
+    }
+
+    fn consent(
+        &mut self,
+        subject: SubjectId,
+        purpose: Purpose,
+        given: bool,
+        act: AffirmativeAct,
+    ) -> Result<(), AssistantError> {
+        let state = if given { ConsentState::Given } else { ConsentState::Withdrawn };
+        let event = ConsentEvent { id: self.inner.record_id(), subject, purpose, state, act, at: self.now };
+        self.op(WriteOp::Put(Entities::new_consent(&event)?));
+        self.staged.voids.push(subject);
+        Ok(())
+    }
+
+    fn work(
+        &mut self,
+        account: &Account,
+        lane: ConversationId,
+        due: DateTime<Utc>,
+        task: &Task,
+    ) -> Result<(), AssistantError> {
+        let bucket = bucket_of(lane, account.buckets);
+        let id = WorkId::from_uuid(self.inner.ids.time_ordered(self.now));
+        self.op(WriteOp::Enqueue(task.item(bucket, lane, due, id, 0)?));
+        self.staged.buckets.insert(bucket);
+        Ok(())
+    }
+
+    fn op(&mut self, op: WriteOp) {
+        self.staged.batch.ops.push(op);
+    }
+
+    /// A redelivery repeats the platform's time. Where the platform told none the item carries the time of receipt,
+    /// which it would not repeat, so the key leaves it out.
+    async fn dedup_key(&self, account: &Account, item: &Item) -> Result<DedupKey, AssistantError> {
+        let mut value = Vec::with_capacity(96);
+        value.extend(account.connection.into_bytes());
+        value.extend(item.dedup.expose().as_bytes());
+        let digest = self.inner.entities.vault.index(self.staged.batch.tenant, IndexField::Dedup, &value).await?;
+        let second = if item.at == self.received_at { 0 } else { item.at.timestamp() };
+        Ok(DedupKey { second, digest: digest.0 })
+    }
+}

@@ -1,0 +1,197 @@
+//! Works through the conversations of the buckets that this worker owns.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::{StreamExt, stream};
+
+use crate::assistant::lane::LaneRun;
+use crate::assistant::own::{LaneWork, Phase};
+use crate::assistant::task::Task;
+use crate::assistant::{Assistant, AssistantError, Inner};
+use crate::entity::{DeadLetter, Entities};
+use crate::error::{ErrorChain, Retry};
+use crate::store::{Expect, WorkItem, WriteBatch, WriteOp};
+
+/// How long a lane that failed rests before it is tried again.
+const REST: TimeDelta = TimeDelta::seconds(2);
+
+/// How much one call does at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// So many conversations.
+    pub lanes: usize,
+    /// So many of them at a time.
+    pub concurrency: usize,
+}
+
+impl Default for Budget {
+    /// 256 conversations, 16 at a time.
+    fn default() -> Self {
+        Self { lanes: 256, concurrency: 16 }
+    }
+}
+
+/// What a step or a delivery did.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct StepReport {
+    /// Conversations that were worked on.
+    pub lanes: usize,
+    /// Replies put into the outbox.
+    pub queued: usize,
+    /// Suggestions made.
+    pub suggested: usize,
+    /// Conversations given to a person.
+    pub handed_off: usize,
+    /// Messages that a channel took.
+    pub sent: usize,
+    /// Messages held back, refused or in doubt.
+    pub unsent: usize,
+    /// Conversations that somebody else changed meanwhile: nothing was written, they come again.
+    pub conflicts: usize,
+    /// What failed. Each conversation that failed rests for a moment and comes again; what can never succeed was moved to
+    /// the dead letters.
+    pub errors: Vec<AssistantError>,
+    /// When the next thing that is known of is due; `None` if nothing is.
+    pub next_due: Option<DateTime<Utc>>,
+}
+
+impl StepReport {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.lanes += other.lanes;
+        self.queued += other.queued;
+        self.suggested += other.suggested;
+        self.handed_off += other.handed_off;
+        self.sent += other.sent;
+        self.unsent += other.unsent;
+        self.conflicts += other.conflicts;
+        self.errors.extend(other.errors);
+    }
+}
+
+impl Assistant {
+    /// Works through what came in: receipts, echoes, edits, and the turns that wait for an answer. Each conversation is
+    /// worked on by one task at a time, everything that it decides is one commit under the lease's fence.
+    ///
+    /// # Errors
+    /// When leases or work can't be read. What fails in one conversation is in [`StepReport::errors`] and stops no other.
+    ///
+    /// # Cancellation
+    /// A conversation is done or not begun; the next step goes on. Leases end by themselves.
+    pub async fn step(&self, budget: &Budget) -> Result<StepReport, AssistantError> {
+        self.inner.run(Phase::Step, budget).await
+    }
+
+    /// Gives every lease back, so that another worker can go on at once. Call it before shutting down.
+    ///
+    /// # Errors
+    /// By the store; the leases then end by themselves.
+    ///
+    /// # Cancellation
+    /// As an error.
+    pub async fn release(&self) -> Result<(), AssistantError> {
+        self.inner.release().await
+    }
+}
+
+impl Inner {
+    pub(crate) async fn run(&self, phase: Phase, budget: &Budget) -> Result<StepReport, AssistantError> {
+        let now = self.clock.now();
+        let (ready, next_due) = self.ready(phase, now, budget.lanes).await?;
+        let mut report = StepReport { next_due, ..StepReport::default() };
+        let mut done =
+            stream::iter(ready).map(|work| self.run_lane(phase, work, now)).buffer_unordered(budget.concurrency.max(1));
+        while let Some(lane) = done.next().await {
+            report.add(lane);
+        }
+        Ok(report)
+    }
+
+    /// Works on one lane. What goes wrong is part of the report.
+    async fn run_lane(&self, phase: Phase, work: LaneWork, now: DateTime<Utc>) -> StepReport {
+        let Some(_busy) = self.take(&work) else { return StepReport::default() };
+        let outcome = match phase {
+            Phase::Step => self.step_lane(&work, now).await,
+            Phase::Deliver => self.deliver_lane(&work, now).await,
+        };
+        let mut report = match outcome {
+            Ok(report) => report,
+            Err(AssistantError::Conflict(_)) => StepReport { conflicts: 1, ..StepReport::default() },
+            Err(error) => {
+                self.lanes().rest(work.lease.tenant, work.conversation.into(), now + REST);
+                let mut errors = Vec::new();
+                if error.retry() == Retry::Never
+                    && let Err(second) = self.bury(&work, now, &error).await
+                {
+                    errors.push(second);
+                }
+                errors.push(error);
+                StepReport { errors, ..StepReport::default() }
+            }
+        };
+        report.lanes = 1;
+        report
+    }
+
+    async fn step_lane(&self, work: &LaneWork, now: DateTime<Utc>) -> Result<StepReport, AssistantError> {
+        let Some(mut run) = LaneRun::open(self, work.lease, work.conversation, now).await? else {
+            return self.drop_work(work, now).await;
+        };
+        for (item, task) in &work.items {
+            if item.key.due > now || matches!(task, Task::Turn { .. } | Task::Send) {
+                continue;
+            }
+            run.complete(item);
+            run.event(task, item).await?;
+        }
+        if work.turns_ready(now, self.config.burst_quiet, self.config.burst_max) {
+            let turns: Vec<(&WorkItem, _)> = work
+                .items
+                .iter()
+                .filter_map(|(item, task)| match task {
+                    Task::Turn { message } => Some((item, *message)),
+                    _ => None,
+                })
+                .collect();
+            run.turn(&turns).await?;
+        }
+        run.commit().await
+    }
+
+    /// The conversation is gone: so is its work.
+    pub(crate) async fn drop_work(&self, work: &LaneWork, now: DateTime<Utc>) -> Result<StepReport, AssistantError> {
+        let owner = Expect::Owner { bucket: work.lease.bucket, fence: work.lease.fence, at: now };
+        let mut batch = WriteBatch::new(work.lease.tenant).expect(owner);
+        batch.ops = work.items.iter().map(|(item, _)| WriteOp::Complete(item.key)).collect();
+        self.commit_owned(&work.lease, batch).await?;
+        Ok(StepReport::default())
+    }
+
+    /// Moves what can never be done to the dead letters.
+    async fn bury(&self, work: &LaneWork, now: DateTime<Utc>, error: &AssistantError) -> Result<(), AssistantError> {
+        let tenant = work.lease.tenant;
+        let Some(row) = self.entities.conversation_row(tenant, work.conversation.into()).await? else {
+            return self.drop_work(work, now).await.map(drop);
+        };
+        let owner = Expect::Owner { bucket: work.lease.bucket, fence: work.lease.fence, at: now };
+        let mut batch = WriteBatch::new(tenant).expect(owner);
+        let mut seen = BTreeSet::new();
+        for (item, task) in &work.items {
+            if item.key.due > now || !seen.insert(item.key) {
+                continue;
+            }
+            let letter = DeadLetter {
+                conversation: work.conversation,
+                task: serde_json::to_value(task).unwrap_or_default(),
+                reason: ErrorChain(error).to_string(),
+                at: now,
+            };
+            let expires_at = now + self.config.retention.dead_letters;
+            let subject = row.conversation.contact.0;
+            let record = Entities::new_dead_letter(tenant, self.record_id(), subject, &letter, expires_at)?;
+            batch.ops.extend([WriteOp::Put(record), WriteOp::Complete(item.key)]);
+        }
+        self.commit_owned(&work.lease, batch).await
+    }
+}

@@ -1,0 +1,75 @@
+//! Deletes what is past its time, in bounded batches.
+
+use crate::assistant::{Assistant, AssistantError};
+use crate::id::TenantId;
+use crate::store::{Commit, ExpiredQuery, Kind, ListOrder, ListQuery, WriteBatch, WriteOp};
+
+/// How many records one commit deletes.
+const CHUNK_MAX: usize = 500;
+
+/// How many tenants one page of the directory holds.
+const TENANTS_MAX: usize = 200;
+
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct SweepReport {
+    /// Records deleted.
+    pub deleted: usize,
+    /// Whether more is past its time than the budget allowed for.
+    pub more: bool,
+}
+
+impl Assistant {
+    /// Deletes what is past its time, at most `limit` records.
+    ///
+    /// # Errors
+    /// By the store. What was deleted stays deleted; the next sweep goes on.
+    ///
+    /// # Cancellation
+    /// As an error.
+    pub async fn sweep(&self, limit: usize) -> Result<SweepReport, AssistantError> {
+        let store = &self.inner.entities.store;
+        let at = self.inner.clock.now();
+        let mut report = SweepReport::default();
+        let mut query = ListQuery {
+            tenant: TenantId::DIRECTORY,
+            kind: Kind::TENANT,
+            parent: TenantId::DIRECTORY.into(),
+            order: ListOrder::Ascending,
+            after: None,
+            limit: TENANTS_MAX,
+        };
+        loop {
+            let tenants = store.list(&query).await?;
+            for tenant in &tenants.records {
+                let tenant = TenantId::from_uuid(tenant.id.as_uuid());
+                loop {
+                    let left = limit.saturating_sub(report.deleted);
+                    if left == 0 {
+                        report.more = true;
+                        return Ok(report);
+                    }
+                    let expired = store.expired(&ExpiredQuery { tenant, at, limit: left.min(CHUNK_MAX) }).await?;
+                    if expired.is_empty() {
+                        break;
+                    }
+                    let mut batch = WriteBatch::new(tenant);
+                    batch.ops = expired.iter().map(|r| WriteOp::Delete(r.kind, r.id, r.version)).collect();
+                    match store.commit(batch).await? {
+                        Commit::Done => report.deleted += expired.len(),
+                        // One of them was changed this moment: the next sweep finds it as it is then.
+                        Commit::Refused(_) => {
+                            report.more = true;
+                            break;
+                        }
+                    }
+                }
+            }
+            match tenants.next {
+                Some(next) => query.after = Some(next),
+                None => return Ok(report),
+            }
+        }
+    }
+}

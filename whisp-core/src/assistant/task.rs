@@ -1,0 +1,78 @@
+//! What a piece of work asks for. Written into the store's work, so nothing personal: ids and keyed indexes only.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::assistant::AssistantError;
+use crate::entity::to_clear;
+use crate::error::Retry;
+use crate::id::{ConversationId, InquiryId, MessageId, RecordId, WorkId};
+use crate::model::{DeliveryStep, FailureCode};
+use crate::store::{Bucket, StoreError, StoreErrorKind, WorkItem, WorkKey};
+
+/// What a piece of work asks for. An index is written as the id that it makes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "task", rename_all = "snake_case")]
+pub(crate) enum Task {
+    /// A contact's message waits for an answer.
+    Turn { message: MessageId },
+    /// The platform repeated what the business sent: ours, or a member's on the phone.
+    Echo { message: MessageId, mid: Option<RecordId>, tag: Option<RecordId> },
+    /// A message was edited; its new content is kept raw.
+    Edit { target: RecordId, raw: Option<RecordId> },
+    /// A message was taken back.
+    Unsend { target: RecordId },
+    /// What became of messages that we sent.
+    Receipt {
+        targets: Vec<RecordId>,
+        up_to: Option<DateTime<Utc>>,
+        tag: Option<RecordId>,
+        step: DeliveryStep,
+        at: DateTime<Utc>,
+        failure: Option<FailureCode>,
+    },
+    /// Another app took the thread, or gave it back.
+    Thread { ours: bool },
+    /// The conversation's outbox has something to send.
+    Send,
+    /// A message in doubt has waited long enough.
+    Settle { message: MessageId },
+    /// An inquiry may have gone idle.
+    Idle { inquiry: InquiryId },
+}
+
+impl Task {
+    /// Returns whether the outbox does this; the rest is the step's.
+    pub(crate) const fn is_send(&self) -> bool {
+        matches!(self, Self::Send)
+    }
+
+    /// Makes a piece of work of it.
+    pub(crate) fn item(
+        &self,
+        bucket: Bucket,
+        lane: ConversationId,
+        due: DateTime<Utc>,
+        id: WorkId,
+        attempts: u32,
+    ) -> Result<WorkItem, StoreError> {
+        Ok(WorkItem { key: WorkKey { bucket, due, id }, lane: lane.into(), attempts, payload: to_clear(self)? })
+    }
+
+    /// Reads it out of a piece of work.
+    pub(crate) fn read(item: &WorkItem) -> Result<Self, AssistantError> {
+        serde_json::from_str(&item.payload.0).map_err(|error| {
+            StoreError::new("read work", StoreErrorKind::Corrupt, Retry::Never)
+                .with_advice("the work was written by a newer version, or by something else")
+                .with_source(error)
+                .into()
+        })
+    }
+}
+
+/// Returns the bucket of a conversation: by the last bytes of its id, which are random.
+pub(crate) const fn bucket_of(conversation: ConversationId, buckets: u16) -> Bucket {
+    let bytes = conversation.into_bytes();
+    let tail = u16::from_be_bytes([bytes[14], bytes[15]]);
+    Bucket(if buckets == 0 { 0 } else { tail % buckets })
+}

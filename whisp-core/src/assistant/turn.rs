@@ -1,0 +1,448 @@
+//! One turn: what the contact wrote since the last answer, and what becomes of it.
+
+use chrono::{DateTime, Utc};
+
+use crate::assistant::AssistantError;
+use crate::assistant::lane::LaneRun;
+use crate::assistant::task::Task;
+use crate::channel::{Choice, OutboundBody};
+use crate::detect::Signal;
+use crate::entity::{ConnectionRow, InquiryRow, MessageDraft, MessageRow, Said};
+use crate::error::Retry;
+use crate::id::{InquiryId, MessageId, SuggestionId};
+use crate::kpi::{Actor, FactKind};
+use crate::model::{
+    Author, AutomationMode, ConnectionState, Content, ContentKind, Delivery, HandOffReason, Handling, Inquiry, Message,
+    Provenance, Suggestion, SuggestionState,
+};
+use crate::privacy::{AutomatedReplies, DeniedReason, ServiceProvision};
+use crate::reply::{Decision, EngineId, Proposal, ReplyContext, ReplyRequest, Turn};
+use crate::route::{Route, RouteRequest};
+use crate::store::{WorkItem, WriteOp};
+
+/// How many of the last messages an engine sees at most: ten turns suffice (promise P25).
+const TURNS_MAX: usize = 20;
+
+/// How often an engine that can't be reached is asked again before a person takes over.
+const ENGINE_TRIES_MAX: u32 = 3;
+
+/// How long it waits before it asks again, times the number of the try.
+const ENGINE_REST: chrono::TimeDelta = chrono::TimeDelta::seconds(5);
+
+/// Into how many messages a long answer is split at most; what does not fit goes to a member as a suggestion.
+const PARTS_MAX: usize = 4;
+
+impl LaneRun<'_> {
+    /// Handles a turn.
+    pub(crate) async fn turn(&mut self, turns: &[(&WorkItem, MessageId)]) -> Result<(), AssistantError> {
+        let mut rows = Vec::new();
+        for (item, message) in turns {
+            self.complete(item);
+            rows.extend(self.message(*message).await?);
+        }
+        rows.sort_by_key(|row| (row.clear.at, row.id()));
+        let wanting: Vec<&MessageRow> = rows.iter().filter(|row| wants_answer(row.clear.kind)).collect();
+        for row in &rows {
+            let at = row.clear.at;
+            let conversation = self.conversation_mut();
+            conversation.contact_wrote_at = conversation.contact_wrote_at.max(Some(at));
+            conversation.active_at = conversation.active_at.max(at);
+        }
+        let Some(first) = wanting.first() else { return Ok(()) };
+        let last_at = wanting.last().map_or(first.clear.at, |row| row.clear.at);
+        let inquiry = self.inquiry_for(first.clear.at, last_at)?;
+
+        let subject = self.lane.conversation.contact.0;
+        let tenant = self.tenant.tenant.clone();
+        let permit = self.inner.gate.permit::<ServiceProvision>(&tenant, subject, self.now).await?;
+        let mut sample = String::new();
+        let mut signal = None;
+        let mut readable = false;
+        for row in &wanting {
+            let (message, _) = self.inner.entities.message(permit.grant(), tenant.id, row).await?;
+            if let Some(text) = message.content.readable() {
+                text.clone_into(&mut sample);
+                readable = true;
+                signal = stronger(signal, self.inner.detector.detect(text));
+            }
+        }
+        if let Some(signal) = signal {
+            return self.signal(signal, &sample, inquiry).await;
+        }
+        if !self.lane.conversation.engine_handles() {
+            return Ok(());
+        }
+        self.ask(turns, inquiry, &sample, readable).await
+    }
+
+    /// Returns the inquiry that a turn belongs to: the open one, the last one opened again, or a new one.
+    fn inquiry_for(&mut self, opened_at: DateTime<Utc>, last_at: DateTime<Utc>) -> Result<InquiryId, AssistantError> {
+        let reopen = self.inner.config.reopen_window;
+        if let Some(row) = &self.inquiry {
+            let id = row.inquiry.id;
+            let resolved = row.inquiry.resolved;
+            if resolved.is_none_or(|(at, _)| opened_at - at <= reopen) {
+                if let Some(inquiry) = self.inquiry_mut() {
+                    inquiry.resolved = None;
+                    inquiry.active_at = inquiry.active_at.max(last_at);
+                }
+                if resolved.is_some() {
+                    self.fact(FactKind::InquiryReopened, Actor::Contact, opened_at);
+                    self.enqueue(&Task::Idle { inquiry: id }, self.now + self.inner.config.inquiry_idle, 0)?;
+                }
+                return Ok(id);
+            }
+        }
+        let id = InquiryId::from_uuid(self.inner.ids.time_ordered(self.now));
+        let inquiry = Inquiry {
+            id,
+            conversation: self.lane.conversation.id,
+            contact: self.lane.conversation.contact,
+            opened_at,
+            active_at: last_at,
+            first_reply_at: None,
+            first_member_reply_at: None,
+            disclosed_at: None,
+            resolved: None,
+        };
+        self.begin(InquiryRow::new(self.lease.tenant, inquiry));
+        self.conversation_mut().inquiry = Some(id);
+        self.fact(FactKind::InquiryOpened, Actor::Contact, opened_at);
+        self.enqueue(&Task::Idle { inquiry: id }, self.now + self.inner.config.inquiry_idle, 0)?;
+        Ok(id)
+    }
+
+    /// Stop, rights and "a person, please" come before any engine.
+    async fn signal(&mut self, signal: Signal, sample: &str, inquiry: InquiryId) -> Result<(), AssistantError> {
+        match signal {
+            // The withdrawal itself was committed with the message. Nothing automatic is said about it.
+            Signal::Stop => self.hand_off(None, HandOffReason::OptedOut),
+            Signal::Resume => {
+                let opted_out =
+                    matches!(self.lane.conversation.handling, Handling::Member { reason: HandOffReason::OptedOut, .. });
+                if opted_out {
+                    self.conversation_mut().handling = Handling::Engine;
+                    self.fact(FactKind::HandedBack, Actor::Contact, self.now);
+                }
+            }
+            Signal::Person => self.hand_off_aloud(HandOffReason::Asked, None, sample, inquiry).await?,
+            Signal::Rights => self.hand_off_aloud(HandOffReason::RightsRequest, None, sample, inquiry).await?,
+        }
+        Ok(())
+    }
+
+    /// Asks the engine, as far as it may be asked.
+    async fn ask(
+        &mut self,
+        turns: &[(&WorkItem, MessageId)],
+        inquiry: InquiryId,
+        sample: &str,
+        readable: bool,
+    ) -> Result<(), AssistantError> {
+        let connection =
+            self.inner.entities.connection_row(self.lease.tenant, self.lane.conversation.connection).await?;
+        let mode = self.mode(&connection);
+        let request = RouteRequest {
+            tenant: self.lease.tenant,
+            conversation: self.lane.conversation.clone(),
+            mode,
+            now: self.now,
+        };
+        match self.inner.router.route(&request).await? {
+            Route::Engine => {}
+            Route::Member { member, reason } => {
+                self.hand_off(member, reason);
+                return Ok(());
+            }
+            Route::Hold => return Ok(()),
+        }
+        let Some(engine) = &self.inner.engine else { return Ok(()) };
+        if mode == AutomationMode::Off {
+            return Ok(());
+        }
+        if !readable {
+            return self.hand_off_aloud(HandOffReason::Unreadable, None, sample, inquiry).await;
+        }
+        let request = match self.request(turns.len(), inquiry).await {
+            Ok(request) => request,
+            Err(AssistantError::Denied(denied)) if denied.reason == DeniedReason::Withdrawn => {
+                self.hand_off(None, HandOffReason::OptedOut);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let decision = engine.reply(&request).await;
+        let engine = engine.id().clone();
+        self.now = self.inner.clock.now();
+        match decision {
+            Ok(decision) => self.decide(decision, mode, &engine, sample, inquiry).await,
+            Err(error) => {
+                let attempts = turns.iter().map(|(item, _)| item.attempts).max().unwrap_or(0) + 1;
+                let again = !matches!(error.retry(), Retry::Never) && attempts < ENGINE_TRIES_MAX;
+                if again {
+                    let rest = match error.retry() {
+                        Retry::After(Some(wait)) => chrono::TimeDelta::from_std(wait).unwrap_or(ENGINE_REST),
+                        _ => ENGINE_REST * i32::try_from(attempts).unwrap_or(1),
+                    };
+                    for (_, message) in turns {
+                        self.enqueue(&Task::Turn { message: *message }, self.now + rest, attempts)?;
+                    }
+                } else {
+                    self.hand_off_aloud(HandOffReason::EngineFailed, None, sample, inquiry).await?;
+                }
+                self.report.errors.push(error.into());
+                Ok(())
+            }
+        }
+    }
+
+    /// Returns how far the assistant may go: tenant and connection taken together.
+    fn mode(&self, connection: &ConnectionRow) -> AutomationMode {
+        if !self.tenant.tenant.automation || connection.clear.state == ConnectionState::Disconnected {
+            return AutomationMode::Off;
+        }
+        connection.clear.mode
+    }
+
+    async fn request(&self, unanswered: usize, inquiry: InquiryId) -> Result<ReplyRequest, AssistantError> {
+        let inner = self.inner;
+        let tenant = &self.tenant.tenant;
+        let conversation = &self.lane.conversation;
+        let permit = inner.gate.permit::<AutomatedReplies>(tenant, conversation.contact.0, self.now).await?;
+        let opened_at = self.inquiry.as_ref().map_or(self.now, |row| row.inquiry.opened_at);
+        let (rows, _) = inner.entities.last_messages(tenant.id, conversation.id, None, TURNS_MAX).await?;
+        let mut turns = Vec::with_capacity(rows.len());
+        // Newest first as read. What was said before this inquiry stays out: its context ended with it.
+        for row in rows.iter().rev().filter(|row| row.clear.at >= opened_at) {
+            if matches!(row.clear.provenance, Provenance::History) || row.clear.kind == ContentKind::Reaction {
+                continue;
+            }
+            let (message, _) = inner.entities.message(permit.grant(), tenant.id, row).await?;
+            let Message { author, content, at, .. } = message;
+            turns.push(Turn { from_contact: author == Author::Contact, content, at });
+        }
+        let holder = inner.gate.permit::<ServiceProvision>(tenant, tenant.account_holder, self.now).await?;
+        let name = match inner.entities.contact_row(tenant.id, conversation.contact).await? {
+            Some(row) => inner.entities.contact(permit.grant(), tenant.id, &row).await?.name,
+            None => None,
+        };
+        let context = ReplyContext {
+            tenant: tenant.id,
+            conversation: conversation.id,
+            inquiry,
+            channel: conversation.channel.clone(),
+            business: inner.entities.business_name(&holder, &self.tenant).await?,
+            zone: tenant.zone.clone(),
+            contact_name: name,
+            now: self.now,
+            deadline: self.now + inner.config.reply_deadline,
+        };
+        Ok(ReplyRequest::new(permit.into_grant(), context, turns, unanswered))
+    }
+
+    async fn decide(
+        &mut self,
+        decision: Decision,
+        mode: AutomationMode,
+        engine: &EngineId,
+        sample: &str,
+        inquiry: InquiryId,
+    ) -> Result<(), AssistantError> {
+        let by = |ground: &crate::reply::Ground| ground.engine.clone().unwrap_or_else(|| engine.clone());
+        match decision {
+            Decision::Reply(Proposal { text, ground }) if mode == AutomationMode::Automatic => {
+                let author = Author::Engine { engine: by(&ground) };
+                match self.parts(text.expose()) {
+                    Some(parts) => self.say(parts, author, sample, inquiry).await,
+                    None => self.suggest(by(&ground), Content::Text { text }).await,
+                }
+            }
+            Decision::Ask { text, choices, ground } if mode == AutomationMode::Automatic => {
+                let author = Author::Engine { engine: by(&ground) };
+                let body = self.question(text.expose(), choices);
+                self.say(vec![body], author, sample, inquiry).await
+            }
+            Decision::Reply(Proposal { text, ground }) | Decision::Suggest(Proposal { text, ground }) => {
+                self.suggest(by(&ground), Content::Text { text }).await
+            }
+            Decision::Ask { text, choices, ground } => {
+                let choices = choices.into_iter().map(|choice| (choice.id, choice.title)).collect();
+                self.suggest(by(&ground), Content::Interactive { text, choices }).await
+            }
+            Decision::HandOff { reason, notice } => {
+                let notice = notice.as_ref().map(|text| text.expose().as_str());
+                if mode == AutomationMode::Automatic {
+                    self.hand_off_aloud(reason, notice, sample, inquiry).await
+                } else {
+                    self.hand_off(None, reason);
+                    Ok(())
+                }
+            }
+            Decision::Silence => Ok(()),
+        }
+    }
+
+    /// Splits a text by the channel's limit; `None` if it makes too many messages.
+    fn parts(&self, text: &str) -> Option<Vec<OutboundBody>> {
+        let limit = self.inner.channels.get(&self.lane.conversation.channel).map(|channel| channel.capabilities().text);
+        let parts = limit.map_or_else(|| vec![text.to_owned()], |limit| limit.split(text));
+        (parts.len() <= PARTS_MAX && !parts.is_empty())
+            .then(|| parts.iter().map(|part| OutboundBody::text(part)).collect())
+    }
+
+    /// Asks with buttons where the channel has them, and with numbers where it has not.
+    fn question(&self, text: &str, choices: Vec<Choice>) -> OutboundBody {
+        let buttons = self
+            .inner
+            .channels
+            .get(&self.lane.conversation.channel)
+            .map_or(0, |channel| channel.capabilities().buttons_max);
+        if !choices.is_empty() && choices.len() <= buttons {
+            return OutboundBody::Buttons { text: text.into(), buttons: choices };
+        }
+        let mut lines = text.to_owned();
+        for (number, choice) in choices.iter().enumerate() {
+            lines.push_str(&format!("\n{}. {}", number + 1, choice.title.expose()));
+        }
+        OutboundBody::text(&lines)
+    }
+
+    /// Puts an automatic answer into the outbox; the first one of an inquiry says that it is automatic.
+    async fn say(
+        &mut self,
+        mut bodies: Vec<OutboundBody>,
+        author: Author,
+        sample: &str,
+        inquiry: InquiryId,
+    ) -> Result<(), AssistantError> {
+        let undisclosed = self.inquiry.as_ref().is_some_and(|row| row.inquiry.disclosed_at.is_none());
+        if undisclosed && let Some(disclosure) = &self.inner.config.texts.disclosure {
+            disclose(&mut bodies, disclosure.like(sample), |text| self.parts(text));
+            let now = self.now;
+            if let Some(inquiry) = self.inquiry_mut() {
+                inquiry.disclosed_at = Some(now);
+            }
+        }
+        for body in bodies {
+            self.queue(body, author.clone(), Some(inquiry)).await?;
+        }
+        self.report.queued += 1;
+        Ok(())
+    }
+
+    /// Puts one message into the outbox.
+    pub(crate) async fn queue(
+        &mut self,
+        body: OutboundBody,
+        author: Author,
+        inquiry: Option<InquiryId>,
+    ) -> Result<MessageId, AssistantError> {
+        let id = MessageId::from_uuid(self.inner.ids.time_ordered(self.now));
+        let mut tag = [0; 16];
+        self.inner.ids.fill(&mut tag);
+        let draft = MessageDraft {
+            id,
+            connection: self.lane.conversation.connection,
+            conversation: self.lane.conversation.id,
+            contact: self.lane.conversation.contact,
+            author,
+            provenance: Provenance::Sent,
+            said: Said::Out(body),
+            platform_id: None,
+            handle: None,
+            reply_to: None,
+            at: self.now,
+            received_at: self.now,
+            inquiry,
+            delivery: Some(Delivery::queued(self.now)),
+            tag: Some(uuid::Builder::from_random_bytes(tag).into_uuid().simple().to_string()),
+            expires_at: Some(self.now + self.inner.config.retention.messages),
+        };
+        let record = self.inner.entities.new_message(self.lease.tenant, &draft).await?;
+        self.ops.push(WriteOp::Put(record));
+        let now = self.now;
+        let conversation = self.conversation_mut();
+        let idle = conversation.outbox.is_empty();
+        conversation.outbox.push(id);
+        if idle {
+            self.enqueue(&Task::Send, now, 0)?;
+        }
+        Ok(id)
+    }
+
+    /// Proposes an answer to the members.
+    async fn suggest(&mut self, engine: EngineId, content: Content) -> Result<(), AssistantError> {
+        let suggestion = Suggestion {
+            id: SuggestionId::from_uuid(self.inner.ids.time_ordered(self.now)),
+            conversation: self.lane.conversation.id,
+            contact: self.lane.conversation.contact,
+            engine,
+            content,
+            at: self.now,
+            state: SuggestionState::Open,
+        };
+        let expires_at = self.now + self.inner.config.retention.suggestions;
+        let record = self.inner.entities.new_suggestion(self.lease.tenant, &suggestion, expires_at).await?;
+        self.ops.push(WriteOp::Put(record));
+        self.fact(FactKind::Suggested, Actor::Engine, self.now);
+        self.report.suggested += 1;
+        Ok(())
+    }
+
+    /// Gives the conversation to a person and tells the contact so, where automatic messages may be sent at all and no
+    /// person has it already.
+    async fn hand_off_aloud(
+        &mut self,
+        reason: HandOffReason,
+        notice: Option<&str>,
+        sample: &str,
+        inquiry: InquiryId,
+    ) -> Result<(), AssistantError> {
+        let engine_had_it = self.lane.conversation.engine_handles();
+        self.hand_off(None, reason);
+        let connection =
+            self.inner.entities.connection_row(self.lease.tenant, self.lane.conversation.connection).await?;
+        if !engine_had_it || self.mode(&connection) != AutomationMode::Automatic {
+            return Ok(());
+        }
+        let own = self.inner.config.texts.hand_off.as_ref().map(|text| text.like(sample));
+        let Some(text) = notice.or(own) else { return Ok(()) };
+        let parts = self.parts(text).unwrap_or_default();
+        for part in parts {
+            self.queue(part, Author::System, Some(inquiry)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Puts the disclosure before the first text if both fit into one message, else into a message of its own.
+fn disclose(bodies: &mut Vec<OutboundBody>, disclosure: &str, parts: impl Fn(&str) -> Option<Vec<OutboundBody>>) {
+    if let Some(OutboundBody::Text { text }) = bodies.first() {
+        let both = format!("{disclosure}\n\n{}", text.expose());
+        if let Some(mut one) = parts(&both)
+            && one.len() == 1
+            && let (Some(slot), Some(joined)) = (bodies.first_mut(), one.pop())
+        {
+            *slot = joined;
+            return;
+        }
+    }
+    bodies.insert(0, OutboundBody::text(disclosure));
+}
+
+const fn wants_answer(kind: ContentKind) -> bool {
+    !matches!(kind, ContentKind::Reaction | ContentKind::Welcome | ContentKind::Placeholder | ContentKind::Unsent)
+}
+
+fn stronger(one: Option<Signal>, other: Option<Signal>) -> Option<Signal> {
+    // A stop wins over everything, and a right is never lost to a wish for a person.
+    const fn rank(signal: Signal) -> u8 {
+        match signal {
+            Signal::Stop => 3,
+            Signal::Rights => 2,
+            Signal::Person => 1,
+            Signal::Resume => 0,
+        }
+    }
+    [one, other].into_iter().flatten().max_by_key(|signal| rank(*signal))
+}

@@ -1,0 +1,119 @@
+//! Contacts, found by the keyed index of a handle on a connection.
+
+use serde::{Deserialize, Serialize};
+
+use crate::assistant::AssistantError;
+use crate::entity::{Entities, from_clear, to_clear};
+use crate::id::{ConnectionId, ContactId, ConversationId, RecordId, TenantId};
+use crate::model::{Contact, Handle};
+use crate::privacy::{DataCategory, Grant};
+use crate::sensitive::Sensitive;
+use crate::store::{Kind, Record, StoreError};
+use crate::vault::{IndexField, SealContext, VaultError};
+
+/// What a handle leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Alias {
+    pub(crate) contact: ContactId,
+    pub(crate) conversation: ConversationId,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ContactClear {
+    revision: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ContactSecret {
+    handles: Vec<Handle>,
+    name: Option<Sensitive>,
+}
+
+/// A contact as it is stored, still sealed.
+#[derive(Debug, Clone)]
+pub(crate) struct ContactRow {
+    pub(crate) record: Record,
+    revision: u32,
+}
+
+const fn context(tenant: TenantId, contact: ContactId, record: RecordId, revision: u32) -> SealContext {
+    SealContext {
+        tenant,
+        subject: contact.0,
+        kind: Kind::CONTACT,
+        record,
+        field: "identity",
+        category: DataCategory::Identity,
+        revision,
+    }
+}
+
+impl Entities {
+    /// Returns the key of the alias of a handle.
+    pub(crate) async fn alias_key(
+        &self,
+        tenant: TenantId,
+        connection: ConnectionId,
+        handle: &Handle,
+    ) -> Result<RecordId, VaultError> {
+        let mut value = Vec::with_capacity(64);
+        value.extend(connection.into_bytes());
+        value.extend(handle.kind.as_str().as_bytes());
+        value.push(0);
+        value.extend(handle.value.expose().as_bytes());
+        Ok(self.vault.index(tenant, IndexField::Handle, &value).await?.record_id())
+    }
+
+    pub(crate) async fn alias(&self, tenant: TenantId, key: RecordId) -> Result<Option<Alias>, StoreError> {
+        self.record(tenant, Kind::ALIAS, key).await?.as_ref().map(from_clear).transpose()
+    }
+
+    pub(crate) fn new_alias(key: RecordId, alias: Alias) -> Result<Record, StoreError> {
+        let mut record = Record::new(Kind::ALIAS, key);
+        record.subjects = vec![alias.contact.0];
+        record.clear = to_clear(&alias)?;
+        Ok(record)
+    }
+
+    pub(crate) async fn contact_row(&self, tenant: TenantId, id: ContactId) -> Result<Option<ContactRow>, StoreError> {
+        match self.record(tenant, Kind::CONTACT, id.into()).await? {
+            Some(record) => {
+                let clear: ContactClear = from_clear(&record)?;
+                Ok(Some(ContactRow { record, revision: clear.revision }))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Opens a contact.
+    pub(crate) async fn contact(
+        &self,
+        grant: &Grant,
+        tenant: TenantId,
+        row: &ContactRow,
+    ) -> Result<Contact, AssistantError> {
+        let id = ContactId(grant.subject());
+        let secret: ContactSecret =
+            self.open(grant, &context(tenant, id, row.record.id, row.revision), &row.record.sealed).await?;
+        Ok(Contact { id, handles: secret.handles, name: secret.name })
+    }
+
+    /// Stages a contact: a new one, or one whose handles or name changed.
+    pub(crate) async fn put_contact(
+        &self,
+        tenant: TenantId,
+        contact: &Contact,
+        before: Option<&ContactRow>,
+    ) -> Result<Record, AssistantError> {
+        let mut record = before.map_or_else(
+            || Record::new(Kind::CONTACT, contact.id.into()),
+            |row| Record { version: row.record.version + 1, ..row.record.clone() },
+        );
+        let revision = before.map_or(0, |row| row.revision + 1);
+        record.subjects = vec![contact.id.0];
+        record.clear = to_clear(&ContactClear { revision })?;
+        let secret = ContactSecret { handles: contact.handles.clone(), name: contact.name.clone() };
+        record.sealed = self.seal(&context(tenant, contact.id, record.id, revision), &secret).await?;
+        Ok(record)
+    }
+}

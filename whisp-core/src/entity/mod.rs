@@ -1,0 +1,94 @@
+//! The typed repositories: what the assistant keeps, as records, above the vault. Everything personal is sealed here;
+//! below this module no plaintext exists.
+
+mod connection;
+mod contact;
+mod message;
+mod plain;
+mod raw;
+mod tenant;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub(crate) use connection::{ConnectionRow, RouteTarget};
+pub(crate) use contact::Alias;
+pub(crate) use message::{Change, MessageDraft, MessageRow, Said};
+pub(crate) use plain::{ConversationRow, DeadLetter, InquiryRow};
+pub(crate) use raw::{RawDraft, SuggestionRow};
+pub(crate) use tenant::TenantRow;
+
+use crate::assistant::AssistantError;
+use crate::error::Retry;
+use crate::id::{RecordId, TenantId};
+use crate::privacy::Grant;
+use crate::store::{Clear, Kind, Record, Sealed, Store, StoreError, StoreErrorKind};
+use crate::vault::{SealContext, Vault, VaultError, VaultErrorKind};
+
+/// Reads and stages what the assistant keeps.
+#[derive(Debug, Clone)]
+pub(crate) struct Entities {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) vault: Arc<dyn Vault>,
+}
+
+impl Entities {
+    pub(crate) async fn record(
+        &self,
+        tenant: TenantId,
+        kind: Kind,
+        id: RecordId,
+    ) -> Result<Option<Record>, StoreError> {
+        self.store.get(tenant, kind, id).await
+    }
+
+    async fn seal<T: Serialize + Sync>(&self, context: &SealContext, value: &T) -> Result<Sealed, AssistantError> {
+        let plain = zeroize::Zeroizing::new(to_json(value)?.into_bytes());
+        Ok(self.vault.seal(context, &plain).await?)
+    }
+
+    async fn open<T: DeserializeOwned>(
+        &self,
+        grant: &Grant,
+        context: &SealContext,
+        sealed: &Sealed,
+    ) -> Result<T, AssistantError> {
+        let plain = self.vault.open(grant, context, sealed).await?;
+        serde_json::from_slice(&plain).map_err(|_| {
+            // The cause may quote what was sealed, so it is not attached.
+            VaultError::new("read sealed fields", VaultErrorKind::Corrupt, Retry::Never)
+                .with_advice("the record was written by a newer version, or by something else")
+                .into()
+        })
+    }
+}
+
+/// A record under `parent` gets its place by time.
+pub(crate) const fn position(at: DateTime<Utc>) -> i64 {
+    at.timestamp_micros()
+}
+
+/// Writes the clear fields of a record.
+pub(crate) fn to_clear<T: Serialize>(value: &T) -> Result<Clear, StoreError> {
+    to_json(value).map(Clear)
+}
+
+/// Reads the clear fields of a record.
+pub(crate) fn from_clear<T: DeserializeOwned>(record: &Record) -> Result<T, StoreError> {
+    serde_json::from_str(&record.clear.0).map_err(|error| {
+        StoreError::new("read clear fields", StoreErrorKind::Corrupt, Retry::Never)
+            .with_advice(format!(
+                "the record of kind {} was written by a newer version, or by something else",
+                record.kind
+            ))
+            .with_source(error)
+    })
+}
+
+fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value)
+        .map_err(|error| StoreError::new("write fields", StoreErrorKind::Invalid, Retry::Never).with_source(error))
+}

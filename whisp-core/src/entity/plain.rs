@@ -1,0 +1,161 @@
+//! Records that hold nothing personal but random ids: conversations, inquiries, consent, dead letters.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::assistant::AssistantError;
+use crate::entity::{Entities, from_clear, position, to_clear};
+use crate::id::{ConversationId, InquiryId, RecordId, SubjectId, TenantId};
+use crate::model::{Conversation, Inquiry};
+use crate::privacy::{AffirmativeAct, ConsentEvent, ConsentState, Purpose, Standing};
+use crate::store::{Kind, ListOrder, ListQuery, PAGE_MAX, Record, StoreError};
+
+macro_rules! row {
+    ($(#[$doc:meta])* $row:ident, $field:ident: $type:ty, $kind:ident, $get:ident, $new:ident,
+     parent: |$tenant:ident, $value:ident| $parent:expr, position: $position:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        pub(crate) struct $row {
+            record: Record,
+            pub(crate) $field: $type,
+        }
+
+        impl $row {
+            pub(crate) fn read(record: Record) -> Result<Self, StoreError> {
+                Ok(Self { $field: from_clear(&record)?, record })
+            }
+
+            pub(crate) fn $new($tenant: TenantId, $field: $type) -> Self {
+                let mut record = Record::new(Kind::$kind, $field.id.into());
+                // The first `stage` makes it version 1.
+                record.version = 0;
+                let $value = &$field;
+                record.parent = Some($parent);
+                record.subjects = vec![$field.contact.0];
+                Self { record, $field }
+            }
+
+            /// Returns the record as the value is now, one version on, and counts on itself.
+            pub(crate) fn stage(&mut self) -> Result<Record, StoreError> {
+                self.record.version += 1;
+                let $value = &self.$field;
+                self.record.position = $position;
+                self.record.clear = to_clear($value)?;
+                Ok(self.record.clone())
+            }
+        }
+
+        impl Entities {
+            pub(crate) async fn $get(&self, tenant: TenantId, id: RecordId) -> Result<Option<$row>, StoreError> {
+                self.record(tenant, Kind::$kind, id).await?.map($row::read).transpose()
+            }
+        }
+    };
+}
+
+row! {
+    /// A conversation as it is stored.
+    ConversationRow, conversation: Conversation, CONVERSATION, conversation_row, new,
+    parent: |tenant, _value| tenant.into(), position: position(_value.active_at)
+}
+row! {
+    /// An inquiry as it is stored.
+    InquiryRow, inquiry: Inquiry, INQUIRY, inquiry_row, new,
+    parent: |_tenant, value| value.conversation.into(), position: position(value.opened_at)
+}
+
+#[derive(Serialize, Deserialize)]
+struct ConsentClear {
+    purpose: Purpose,
+    state: ConsentState,
+    #[serde(flatten)]
+    act: AffirmativeAct,
+    at: DateTime<Utc>,
+}
+
+/// Work that could not be done and waits for somebody to look.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DeadLetter {
+    pub(crate) conversation: ConversationId,
+    /// What was to be done.
+    pub(crate) task: serde_json::Value,
+    /// Why it could not be.
+    pub(crate) reason: String,
+    pub(crate) at: DateTime<Utc>,
+}
+
+impl Entities {
+    pub(crate) async fn conversation(
+        &self,
+        tenant: TenantId,
+        id: ConversationId,
+    ) -> Result<ConversationRow, AssistantError> {
+        self.conversation_row(tenant, id.into()).await?.ok_or(AssistantError::NotFound("conversation"))
+    }
+
+    pub(crate) async fn inquiry(
+        &self,
+        tenant: TenantId,
+        id: Option<InquiryId>,
+    ) -> Result<Option<InquiryRow>, StoreError> {
+        match id {
+            Some(id) => self.inquiry_row(tenant, id.into()).await,
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) fn new_consent(event: &ConsentEvent) -> Result<Record, StoreError> {
+        let mut record = Record::new(Kind::CONSENT, event.id);
+        record.parent = Some(event.subject.into());
+        record.position = position(event.at);
+        record.subjects = vec![event.subject];
+        record.clear =
+            to_clear(&ConsentClear { purpose: event.purpose, state: event.state, act: event.act, at: event.at })?;
+        Ok(record)
+    }
+
+    /// Reads a person's consent log, oldest entry first.
+    pub(crate) async fn consents(&self, tenant: TenantId, subject: SubjectId) -> Result<Vec<ConsentEvent>, StoreError> {
+        let mut query = ListQuery {
+            tenant,
+            kind: Kind::CONSENT,
+            parent: subject.into(),
+            order: ListOrder::Ascending,
+            after: None,
+            limit: PAGE_MAX,
+        };
+        let mut events = Vec::new();
+        loop {
+            let page = self.store.list(&query).await?;
+            for record in &page.records {
+                let ConsentClear { purpose, state, act, at } = from_clear(record)?;
+                events.push(ConsentEvent { id: record.id, subject, purpose, state, act, at });
+            }
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => return Ok(events),
+            }
+        }
+    }
+
+    /// Folds a person's consent log.
+    pub(crate) async fn standing(&self, tenant: TenantId, subject: SubjectId) -> Result<Standing, StoreError> {
+        Ok(Standing::fold(self.consents(tenant, subject).await?))
+    }
+
+    pub(crate) fn new_dead_letter(
+        tenant: TenantId,
+        id: RecordId,
+        subject: SubjectId,
+        letter: &DeadLetter,
+        expires_at: DateTime<Utc>,
+    ) -> Result<Record, StoreError> {
+        let mut record = Record::new(Kind::DEAD_LETTER, id);
+        record.parent = Some(tenant.into());
+        record.position = position(letter.at);
+        record.subjects = vec![subject];
+        record.expires_at = Some(expires_at);
+        record.clear = to_clear(letter)?;
+        Ok(record)
+    }
+}
