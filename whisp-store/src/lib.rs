@@ -1,1 +1,8 @@
-//! whisp-store
+//! Persistence for the Whisp assistant: stores in memory and in one SQLite file, and the conformance suite for a store
+//! of one's own.
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod memory;
+
+pub use memory::MemoryStore;
