@@ -14,29 +14,32 @@ use crate::store::{
 /// What a store looks up by key so that [`WriteBatch::refusals`] can decide. Nothing may change between the lookups
 /// and the writing of the batch: do both in one transaction or behind one lock.
 pub trait Stored {
+    /// What a lookup can fail with; the store's own, to be turned into a [`StoreError`] at its door.
+    type Error;
+
     /// Returns the version of a record, `None` if there is none.
     ///
     /// # Errors
-    /// By [`StoreErrorKind`].
-    fn version(&mut self, tenant: TenantId, kind: Kind, id: RecordId) -> Result<Option<Version>, StoreError>;
+    /// The store's own.
+    fn version(&mut self, tenant: TenantId, kind: Kind, id: RecordId) -> Result<Option<Version>, Self::Error>;
 
     /// Returns until when the key is remembered, `None` if it is not.
     ///
     /// # Errors
-    /// By [`StoreErrorKind`].
-    fn remembered(&mut self, tenant: TenantId, key: &DedupKey) -> Result<Option<DateTime<Utc>>, StoreError>;
+    /// The store's own.
+    fn remembered(&mut self, tenant: TenantId, key: &DedupKey) -> Result<Option<DateTime<Utc>>, Self::Error>;
 
     /// Returns the fence and the end of the newest lease of a bucket, `None` if it was never leased.
     ///
     /// # Errors
-    /// By [`StoreErrorKind`].
-    fn lease(&mut self, tenant: TenantId, bucket: Bucket) -> Result<Option<(Fence, DateTime<Utc>)>, StoreError>;
+    /// The store's own.
+    fn lease(&mut self, tenant: TenantId, bucket: Bucket) -> Result<Option<(Fence, DateTime<Utc>)>, Self::Error>;
 
     /// Returns whether the work is there.
     ///
     /// # Errors
-    /// By [`StoreErrorKind`].
-    fn is_waiting(&mut self, tenant: TenantId, key: &WorkKey) -> Result<bool, StoreError>;
+    /// The store's own.
+    fn is_waiting(&mut self, tenant: TenantId, key: &WorkKey) -> Result<bool, Self::Error>;
 }
 
 impl WriteBatch {
@@ -63,7 +66,7 @@ impl WriteBatch {
     ///
     /// # Errors
     /// What the lookups return.
-    pub fn refusals(&self, stored: &mut dyn Stored) -> Result<Vec<Refusal>, StoreError> {
+    pub fn refusals<S: Stored>(&self, stored: &mut S) -> Result<Vec<Refusal>, S::Error> {
         let mut refusals = Vec::new();
         for (index, expect) in self.expects.iter().enumerate() {
             if !self.holds(expect, stored)? {
@@ -79,7 +82,7 @@ impl WriteBatch {
         Ok(refusals)
     }
 
-    fn holds(&self, expect: &Expect, stored: &mut dyn Stored) -> Result<bool, StoreError> {
+    fn holds<S: Stored>(&self, expect: &Expect, stored: &mut S) -> Result<bool, S::Error> {
         Ok(match expect {
             Expect::Absent(kind, id) => stored.version(self.tenant, *kind, *id)?.is_none(),
             Expect::Version(kind, id, version) => stored.version(self.tenant, *kind, *id)? == Some(*version),
@@ -100,7 +103,7 @@ struct Changes {
 
 impl Changes {
     /// Notes the operation if it is possible; returns whether it is.
-    fn try_op(&mut self, op: &WriteOp, stored: &mut dyn Stored) -> Result<bool, StoreError> {
+    fn try_op<S: Stored>(&mut self, op: &WriteOp, stored: &mut S) -> Result<bool, S::Error> {
         match op {
             WriteOp::Put(Record { kind, id, version, .. }) => {
                 let possible = *version == self.version(*kind, *id, stored)?.unwrap_or(0).saturating_add(1);
@@ -122,7 +125,7 @@ impl Changes {
         }
     }
 
-    fn version(&self, kind: Kind, id: RecordId, stored: &mut dyn Stored) -> Result<Option<Version>, StoreError> {
+    fn version<S: Stored>(&self, kind: Kind, id: RecordId, stored: &mut S) -> Result<Option<Version>, S::Error> {
         match self.versions.get(&(kind, id)) {
             Some(changed) => Ok(*changed),
             None => stored.version(self.tenant, kind, id),
@@ -130,7 +133,7 @@ impl Changes {
     }
 
     /// Work can be added where there is none, and removed where there is some.
-    fn try_work(&mut self, key: WorkKey, add: bool, stored: &mut dyn Stored) -> Result<bool, StoreError> {
+    fn try_work<S: Stored>(&mut self, key: WorkKey, add: bool, stored: &mut S) -> Result<bool, S::Error> {
         let waiting = match self.work.get(&key) {
             Some(changed) => *changed,
             None => stored.is_waiting(self.tenant, &key)?,
