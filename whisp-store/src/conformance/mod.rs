@@ -25,7 +25,13 @@
 //! # });
 //! # Ok::<(), std::io::Error>(())
 //! ```
-#![expect(clippy::expect_used, clippy::panic, clippy::missing_panics_doc, reason = "a case fails by panicking")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    reason = "a case fails by panicking"
+)]
 
 mod cancel;
 mod commit;
