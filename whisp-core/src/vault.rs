@@ -218,8 +218,8 @@ pub struct KeyContext {
 /// # Contract
 /// 1. [`put_tenant`](KeyTable::put_tenant) and [`put_subjects`](KeyTable::put_subjects) write only what is absent; what is
 ///    there, erased keys included, stays. They return after it is durable.
-/// 2. [`erase`](KeyTable::erase) overwrites the wrapped key and keeps a mark that there was one, durably; an erased key
-///    never comes back.
+/// 2. [`erase`](KeyTable::erase) overwrites the wrapped key and keeps a mark, durably, also where there was no key yet:
+///    a late writer must not make one for somebody who was erased. The first mark stays.
 /// 3. Concurrent calls behave as if one after another.
 /// 4. No method returns or changes a key of another tenant.
 ///
@@ -267,13 +267,16 @@ pub trait KeyTable: fmt::Debug + Send + Sync + 'static {
     ) -> Result<SubjectKeyState, VaultError>;
 }
 
-/// A tenant's key, wrapped by the [`KeyProvider`].
+/// A tenant's keys: its own, wrapped by the [`KeyProvider`], and the one of its keyed indexes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TenantKey {
     /// Its epoch, counted from 1.
     pub epoch: u32,
     /// The wrapped bytes.
     pub wrapped: WrappedKey,
+    /// The key of the tenant's keyed indexes, wrapped under the tenant's own. It is random, not derived, because what
+    /// it indexed must still be found after the tenant's own key has turned.
+    pub index: WrappedKey,
 }
 
 /// A subject's key, wrapped under the tenant's.

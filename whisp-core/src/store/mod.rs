@@ -8,7 +8,9 @@
 //! `examples/custom_store.rs` is a whole one.
 
 mod batch;
+mod check;
 mod fact;
+mod page;
 mod record;
 mod work;
 
@@ -17,7 +19,9 @@ use std::fmt;
 use async_trait::async_trait;
 
 pub use batch::{Commit, DedupKey, Expect, Refusal, WriteBatch, WriteOp};
+pub use check::Stored;
 pub use fact::{FactCursor, FactPage, FactQuery};
+pub use page::{PAGE_MAX, page_size};
 pub use record::{
     BlindIndex, Clear, Cursor, ExpiredQuery, FindQuery, Kind, ListOrder, ListQuery, Page, Paths, Record, Sealed,
     SubjectCursor, SubjectPage, SubjectQuery, Version,
@@ -34,6 +38,8 @@ use crate::id::{RecordId, TenantId};
 ///    the machine loses nothing of it.
 /// 2. It applies the batch only if every [`Expect`] holds and every [`WriteOp`] is possible at that moment; else it
 ///    changes nothing and returns [`Commit::Refused`] naming **every** expectation and operation that failed.
+///    Expectations are about the state before the batch; operations take effect in their order.
+///    [`WriteBatch::refusals`] decides it.
 /// 3. [`WriteOp::Put`] with version `n` is possible only where the stored version is `n - 1`; version 1 only where
 ///    there is no record. So nothing is overwritten unseen.
 /// 4. [`WriteOp::Delete`] is possible only where the stored version is the given one. A deleted key can be put again
@@ -115,6 +121,7 @@ pub trait Records: fmt::Debug + Send + Sync + 'static {
 /// 6. [`pending`](Work::pending) returns the work of a bucket whose `due` is at or before `due_by`, in the order of
 ///    (due, id), after the cursor, up to `limit`.
 /// 7. [`WriteOp::Complete`] is possible only for work that is there: a second completion is refused.
+///    [`WriteOp::Enqueue`] is possible only where no work has the same key.
 /// 8. The name of a worker proves nothing: only the fence does. A worker id that is used again gets new fences.
 ///
 /// # Cancellation
@@ -175,9 +182,6 @@ pub const RECORD_MAX: usize = 1 << 20;
 
 /// The most operations of a batch.
 pub const BATCH_MAX: usize = 4_096;
-
-/// The most rows that one page returns, whatever the query's limit says.
-pub const PAGE_MAX: usize = 1_000;
 
 define_error! {
     /// Why a store failed. A refused batch is not an error: [`Commit::Refused`].

@@ -1,0 +1,115 @@
+//! Subjects' keys that were used lately.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use lru::LruCache;
+use whisp_core::id::{SubjectId, TenantId};
+
+use super::suite1::LiveKey;
+
+/// Of how many subjects the keys are kept unwrapped: about two megabytes.
+pub(crate) const SUBJECTS_MAX: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+
+type Key = (TenantId, SubjectId);
+
+/// The keys of the subjects that were used last.
+pub(crate) struct KeyCache(Mutex<LruCache<Key, Slot>>);
+
+enum Slot {
+    Live(Arc<LiveKey>),
+    /// An erasure was begun, and may or may not be durable: the table is asked each time, and nothing is kept.
+    Erasing,
+}
+
+impl KeyCache {
+    pub(crate) fn new(subjects_max: NonZeroUsize) -> Self {
+        Self(Mutex::new(LruCache::new(subjects_max)))
+    }
+
+    pub(crate) fn get(&self, tenant: TenantId, subject: SubjectId) -> Option<Arc<LiveKey>> {
+        match self.slots().get(&(tenant, subject))? {
+            Slot::Live(key) => Some(Arc::clone(key)),
+            Slot::Erasing => None,
+        }
+    }
+
+    /// Keeps a key that was read from the table, unless an erasure was begun meanwhile.
+    pub(crate) fn keep(&self, tenant: TenantId, subject: SubjectId, key: Arc<LiveKey>) {
+        let mut slots = self.slots();
+        if !matches!(slots.peek(&(tenant, subject)), Some(Slot::Erasing)) {
+            slots.put((tenant, subject), Slot::Live(key));
+        }
+    }
+
+    /// Drops a subject's key and keeps no other from now on.
+    pub(crate) fn forget(&self, tenant: TenantId, subject: SubjectId) {
+        self.slots().put((tenant, subject), Slot::Erasing);
+    }
+
+    fn slots(&self) -> MutexGuard<'_, LruCache<Key, Slot>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for KeyCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let slots = self.slots();
+        write!(f, "KeyCache({} of {})", slots.len(), slots.cap())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::random_key;
+
+    fn key() -> Arc<LiveKey> {
+        Arc::new(LiveKey::new(1, &random_key().unwrap()))
+    }
+
+    fn person(n: u8) -> (TenantId, SubjectId) {
+        (TenantId::from_bytes([1; 16]), SubjectId::from_bytes([n; 16]))
+    }
+
+    #[test]
+    fn it_holds_no_more_than_its_bound_and_drops_the_oldest() {
+        let cache = KeyCache::new(NonZeroUsize::new(3).unwrap());
+        for n in 0..10 {
+            cache.keep(person(n).0, person(n).1, key());
+        }
+        assert_eq!(cache.slots().len(), 3);
+        assert!(cache.get(person(6).0, person(6).1).is_none());
+        assert!(cache.get(person(7).0, person(7).1).is_some());
+    }
+
+    #[test]
+    fn a_key_is_kept_for_one_tenant_only() {
+        let cache = KeyCache::new(SUBJECTS_MAX);
+        let (tenant, subject) = person(1);
+        cache.keep(tenant, subject, key());
+        assert!(cache.get(TenantId::from_bytes([2; 16]), subject).is_none());
+    }
+
+    #[test]
+    fn a_key_that_was_read_before_an_erasure_is_not_kept_after_it() {
+        let cache = KeyCache::new(SUBJECTS_MAX);
+        let (tenant, subject) = person(1);
+        cache.keep(tenant, subject, key());
+        let read_before = key();
+        cache.forget(tenant, subject);
+        cache.keep(tenant, subject, read_before);
+        assert!(cache.get(tenant, subject).is_none());
+    }
+
+    #[test]
+    fn what_falls_out_is_wiped_with_its_last_user() {
+        let cache = KeyCache::new(NonZeroUsize::MIN);
+        let (tenant, subject) = person(1);
+        cache.keep(tenant, subject, key());
+        let used = Arc::downgrade(&cache.get(tenant, subject).unwrap());
+        cache.keep(tenant, person(2).1, key());
+        assert!(used.upgrade().is_none());
+    }
+}
