@@ -11,6 +11,7 @@ use crate::assistant::task::Task;
 use crate::assistant::{Assistant, AssistantError, Inner};
 use crate::entity::{DeadLetter, Entities};
 use crate::error::{ErrorChain, Retry};
+use crate::id::MessageId;
 use crate::store::{Expect, WorkItem, WriteBatch, WriteOp};
 
 /// How long a lane that failed rests before it is tried again.
@@ -138,23 +139,27 @@ impl Inner {
         let Some(mut run) = LaneRun::open(self, work.lease, work.conversation, now).await? else {
             return self.drop_work(work, now).await;
         };
+        let turns: Vec<(&WorkItem, MessageId)> = work
+            .items
+            .iter()
+            .filter_map(|(item, task)| match task {
+                Task::Turn { message } => Some((item, *message)),
+                _ => None,
+            })
+            .collect();
+        let due = |task: fn(&Task) -> bool| work.items.iter().any(|(item, there)| item.key.due <= now && task(there));
+        // Somebody may have answered before the burst was over: then the question comes before its answer all the same.
+        let ready = work.turns_ready(now, self.config.burst_quiet, self.config.burst_max)
+            || (!turns.is_empty() && due(|task| matches!(task, Task::Echo { .. })));
+        let open = if ready { run.open_turn(&turns).await? } else { None };
         for (item, task) in &work.items {
-            if item.key.due > now || matches!(task, Task::Turn { .. } | Task::Send) {
-                continue;
+            if item.key.due <= now && !matches!(task, Task::Turn { .. } | Task::Send) {
+                run.complete(item);
+                run.event(task, item).await?;
             }
-            run.complete(item);
-            run.event(task, item).await?;
         }
-        if work.turns_ready(now, self.config.burst_quiet, self.config.burst_max) {
-            let turns: Vec<(&WorkItem, _)> = work
-                .items
-                .iter()
-                .filter_map(|(item, task)| match task {
-                    Task::Turn { message } => Some((item, *message)),
-                    _ => None,
-                })
-                .collect();
-            run.turn(&turns).await?;
+        if let Some(open) = open {
+            run.answer(&open, &turns).await?;
         }
         run.commit().await
     }

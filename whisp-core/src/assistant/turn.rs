@@ -32,47 +32,64 @@ const ENGINE_REST: chrono::TimeDelta = chrono::TimeDelta::seconds(5);
 /// Into how many messages a long answer is split at most; what does not fit goes to a member as a suggestion.
 const PARTS_MAX: usize = 4;
 
+/// A turn that was taken in, before anybody thinks about an answer.
+pub(crate) struct OpenTurn {
+    inquiry: InquiryId,
+    /// The last text, to choose the language of our own texts by.
+    sample: String,
+    signal: Option<Signal>,
+    readable: bool,
+}
+
 impl LaneRun<'_> {
-    /// Handles a turn.
-    pub(crate) async fn turn(&mut self, turns: &[(&WorkItem, MessageId)]) -> Result<(), AssistantError> {
+    /// Takes a turn in: the messaging window, the inquiry, signals. `None` where nothing waits for an answer.
+    pub(crate) async fn open_turn(
+        &mut self,
+        turns: &[(&WorkItem, MessageId)],
+    ) -> Result<Option<OpenTurn>, AssistantError> {
         let mut rows = Vec::new();
         for (item, message) in turns {
             self.complete(item);
             rows.extend(self.message(*message).await?);
         }
         rows.sort_by_key(|row| (row.clear.at, row.id()));
-        let wanting: Vec<&MessageRow> = rows.iter().filter(|row| wants_answer(row.clear.kind)).collect();
         for row in &rows {
             let at = row.clear.at;
             let conversation = self.conversation_mut();
             conversation.contact_wrote_at = conversation.contact_wrote_at.max(Some(at));
             conversation.active_at = conversation.active_at.max(at);
         }
-        let Some(first) = wanting.first() else { return Ok(()) };
-        let last_at = wanting.last().map_or(first.clear.at, |row| row.clear.at);
-        let inquiry = self.inquiry_for(first.clear.at, last_at)?;
-
-        let subject = self.lane.conversation.contact.0;
+        let wanting: Vec<&MessageRow> = rows.iter().filter(|row| wants_answer(row.clear.kind)).collect();
+        let (Some(first), Some(last)) = (wanting.first(), wanting.last()) else { return Ok(None) };
+        let inquiry = self.inquiry_for(first.clear.at, last.clear.at)?;
         let tenant = self.tenant.tenant.clone();
+        let subject = self.lane.conversation.contact.0;
         let permit = self.inner.gate.permit::<ServiceProvision>(&tenant, subject, self.now).await?;
-        let mut sample = String::new();
-        let mut signal = None;
-        let mut readable = false;
+        let mut open = OpenTurn { inquiry, sample: String::new(), signal: None, readable: false };
         for row in &wanting {
             let (message, _) = self.inner.entities.message(permit.grant(), tenant.id, row).await?;
             if let Some(text) = message.content.readable() {
-                text.clone_into(&mut sample);
-                readable = true;
-                signal = stronger(signal, self.inner.detector.detect(text));
+                text.clone_into(&mut open.sample);
+                open.readable = true;
+                open.signal = stronger(open.signal, self.inner.detector.detect(text));
             }
         }
-        if let Some(signal) = signal {
-            return self.signal(signal, &sample, inquiry).await;
+        Ok(Some(open))
+    }
+
+    /// Answers a turn, as far as anybody but a person may.
+    pub(crate) async fn answer(
+        &mut self,
+        open: &OpenTurn,
+        turns: &[(&WorkItem, MessageId)],
+    ) -> Result<(), AssistantError> {
+        if let Some(signal) = open.signal {
+            return self.signal(signal, &open.sample, open.inquiry).await;
         }
         if !self.lane.conversation.engine_handles() {
             return Ok(());
         }
-        self.ask(turns, inquiry, &sample, readable).await
+        self.ask(turns, open).await
     }
 
     /// Returns the inquiry that a turn belongs to: the open one, the last one opened again, or a new one.
@@ -132,13 +149,9 @@ impl LaneRun<'_> {
     }
 
     /// Asks the engine, as far as it may be asked.
-    async fn ask(
-        &mut self,
-        turns: &[(&WorkItem, MessageId)],
-        inquiry: InquiryId,
-        sample: &str,
-        readable: bool,
-    ) -> Result<(), AssistantError> {
+    async fn ask(&mut self, turns: &[(&WorkItem, MessageId)], open: &OpenTurn) -> Result<(), AssistantError> {
+        let OpenTurn { inquiry, sample, readable, .. } = open;
+        let (inquiry, readable) = (*inquiry, *readable);
         let connection =
             self.inner.entities.connection_row(self.lease.tenant, self.lane.conversation.connection).await?;
         let mode = self.mode(&connection);

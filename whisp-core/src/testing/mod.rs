@@ -3,7 +3,11 @@
 mod cancel;
 mod clock;
 mod ids;
+mod recording;
+mod scripted;
 
 pub use cancel::cancel_after;
 pub use clock::ManualClock;
 pub use ids::SeqIds;
+pub use recording::{RecordingChannel, SentMessage};
+pub use scripted::ScriptedEngine;

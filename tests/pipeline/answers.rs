@@ -1,0 +1,120 @@
+//! What is answered, once, and what never is.
+
+use whisp::model::{Author, AutomationMode, DeliveryStep, Provenance};
+use whisp::webhook::Event;
+
+use crate::world::{World, incoming, parrot};
+
+#[tokio::test]
+async fn a_question_is_answered_once_with_a_disclosure() {
+    let world = World::new().await;
+    assert_eq!(world.says("m1", "Do you deliver?").await.stored, 1);
+    world.settle().await;
+    let texts = world.channel.texts();
+    assert_eq!(texts.len(), 1);
+    assert!(texts[0].starts_with("This is an automatic answer."), "{}", texts[0]);
+    assert!(texts[0].ends_with("Answer: Do you deliver?"), "{}", texts[0]);
+    world.later(10);
+    world.says("m2", "And on Sunday?").await;
+    world.settle().await;
+    assert_eq!(world.channel.texts()[1], "Answer: And on Sunday?", "disclosed once an inquiry");
+    let messages = world.messages().await;
+    assert_eq!(messages.len(), 4);
+    assert_eq!(messages[1].delivery.as_ref().unwrap().step, DeliveryStep::Sent);
+    assert!(matches!(messages[1].author, Author::Engine { .. }));
+}
+
+#[tokio::test]
+async fn a_burst_of_short_messages_gets_one_answer() {
+    let world = World::new().await;
+    for (n, text) in ["Hi", "I have", "a question"].into_iter().enumerate() {
+        world.says(&format!("m{n}"), text).await;
+        world.later(1);
+        assert_eq!(world.step().await.lanes, 0, "the burst is not over");
+    }
+    world.settle().await;
+    let texts = world.channel.texts();
+    assert_eq!(texts.len(), 1);
+    assert!(texts[0].ends_with("Answer: Hi\nI have\na question"), "{}", texts[0]);
+}
+
+#[tokio::test]
+async fn a_contact_who_never_pauses_is_answered_after_the_longest_burst() {
+    let world = World::new().await;
+    let mut waited = 0;
+    for n in 0..30 {
+        world.says(&format!("m{n}"), "more").await;
+        world.later(1);
+        waited += 1;
+        if world.step().await.queued > 0 {
+            break;
+        }
+    }
+    assert!((15..=17).contains(&waited), "answered after {waited} s");
+}
+
+#[tokio::test]
+async fn duplicates_and_redeliveries_are_harmless() {
+    let world = World::new().await;
+    let item = world.message("m1", "Hello");
+    let both = world.ingest(vec![item.clone(), item.clone()]).await;
+    assert_eq!((both.stored, both.duplicates), (1, 1));
+    assert_eq!(world.ingest(vec![item.clone()]).await.duplicates, 1);
+    world.settle().await;
+    world.later(86_400);
+    assert_eq!(world.ingest(vec![item]).await.duplicates, 1);
+    world.settle().await;
+    assert_eq!(world.channel.sent().len(), 1);
+    assert_eq!(world.messages().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_batch_with_an_old_item_keeps_its_new_ones() {
+    let world = World::new().await;
+    let old = world.message("m1", "one");
+    world.ingest(vec![old.clone()]).await;
+    let report = world.ingest(vec![old, world.message("m2", "two"), world.message("m3", "three")]).await;
+    assert_eq!((report.stored, report.duplicates), (2, 1));
+    assert_eq!(world.messages().await.len(), 3);
+}
+
+#[tokio::test]
+async fn history_and_standby_are_kept_and_never_answered() {
+    let world = World::new().await;
+    for (id, provenance) in [("h1", Provenance::History), ("s1", Provenance::Standby)] {
+        let message = incoming(id, whisp::model::Content::text("old question"));
+        let item = world.event(id, provenance, Event::Message(Box::new(message)));
+        assert_eq!(world.ingest(vec![item]).await.stored, 1);
+    }
+    world.settle().await;
+    assert_eq!(world.messages().await.len(), 2);
+    assert!(world.channel.sent().is_empty());
+}
+
+#[tokio::test]
+async fn nothing_automatic_happens_until_the_tenant_turns_it_on() {
+    let world = World::new().await;
+    world.assistant.set_automation(world.tenant, false).await.unwrap();
+    world.says("m1", "Hello?").await;
+    world.settle().await;
+    assert!(world.channel.sent().is_empty());
+    assert!(world.assistant.desk(world.tenant).suggestions(world.conversation().await).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_suggesting_connection_sends_only_what_a_member_approves() {
+    let world = World::with(parrot(), AutomationMode::Suggest).await;
+    world.says("m1", "Price?").await;
+    world.settle().await;
+    assert!(world.channel.sent().is_empty());
+    let desk = world.assistant.desk(world.tenant);
+    let id = world.conversation().await;
+    let suggestions = desk.suggestions(id).await.unwrap();
+    assert_eq!(suggestions.len(), 1);
+    let member = whisp::id::MemberId(whisp::id::SubjectId::from_uuid(uuid::Uuid::from_u128(9)));
+    desk.approve(id, suggestions[0].id, member, None).await.unwrap();
+    assert!(desk.approve(id, suggestions[0].id, member, None).await.is_err(), "a suggestion is used once");
+    world.settle().await;
+    assert_eq!(world.channel.texts(), ["Answer: Price?"]);
+    assert!(desk.conversation(id).await.unwrap().engine_handles());
+}

@@ -1,0 +1,195 @@
+//! What becomes of a message on its way out: receipts, failures, doubt, windows.
+
+use std::time::Duration;
+
+use whisp::channel::{ChannelError, ChannelErrorKind, OutboundBody};
+use whisp::error::Retry;
+use whisp::id::{MemberId, SubjectId};
+use whisp::model::{AutomationMode, ConnectionState, DeliveryStep, FailureCode, HandOffReason, Handling};
+
+use crate::world::{World, parrot};
+
+fn member() -> MemberId {
+    MemberId(SubjectId::from_uuid(uuid::Uuid::from_u128(42)))
+}
+
+async fn step_of(world: &World, message: usize) -> DeliveryStep {
+    world.messages().await[message].delivery.as_ref().unwrap().step
+}
+
+async fn reason(world: &World) -> Option<HandOffReason> {
+    match world.assistant.desk(world.tenant).conversation(world.conversation().await).await.unwrap().handling {
+        Handling::Member { reason, .. } => Some(reason),
+        Handling::Engine => None,
+    }
+}
+
+#[tokio::test]
+async fn receipts_move_forward_only_in_any_order() {
+    let world = World::new().await;
+    world.says("m1", "Hello").await;
+    world.settle().await;
+    let id = world.channel.sent()[0].id.expose().to_owned();
+    for (receipt, expected) in [
+        (DeliveryStep::Read, DeliveryStep::Read),
+        (DeliveryStep::Delivered, DeliveryStep::Read),
+        (DeliveryStep::Sent, DeliveryStep::Read),
+        (DeliveryStep::Failed, DeliveryStep::Read),
+    ] {
+        world.ingest(vec![world.receipt(&id, receipt, None, None)]).await;
+        world.settle().await;
+        assert_eq!(step_of(&world, 1).await, expected, "after {receipt:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_that_is_told_later_is_surfaced_to_a_member() {
+    let world = World::new().await;
+    world.says("m1", "Hello").await;
+    world.settle().await;
+    let id = world.channel.sent()[0].id.expose().to_owned();
+    world.ingest(vec![world.receipt(&id, DeliveryStep::Failed, None, Some(131_047))]).await;
+    world.settle().await;
+    let delivery = world.messages().await[1].delivery.clone().unwrap();
+    assert_eq!((delivery.step, delivery.failure), (DeliveryStep::Failed, Some(FailureCode(131_047))));
+    assert_eq!(reason(&world).await, Some(HandOffReason::SendFailed));
+}
+
+#[tokio::test]
+async fn a_refusal_that_may_pass_is_tried_again_in_order_and_a_final_one_is_not() {
+    let world = World::new().await;
+    let limited = || {
+        ChannelError::new("send", ChannelErrorKind::RateLimited, Retry::After(Some(Duration::from_secs(30))))
+            .with_code(130_429)
+    };
+    world.channel.fail_next(limited());
+    world.says("m1", "Hello").await;
+    world.later(4);
+    world.step().await;
+    assert_eq!(world.deliver().await.errors.len(), 1);
+    let desk = world.assistant.desk(world.tenant);
+    assert_eq!(step_of(&world, 1).await, DeliveryStep::Queued);
+    world.later(31);
+    world.settle().await;
+    assert_eq!(world.channel.sent().len(), 1);
+    let id = world.conversation().await;
+    world.channel.fail_next(limited());
+    for text in ["one", "two"] {
+        desk.send(id, member(), OutboundBody::text(text)).await.unwrap();
+        world.deliver().await;
+    }
+    world.later(31);
+    world.settle().await;
+    assert_eq!(world.channel.texts()[1..], ["one", "two"], "the second did not overtake the first");
+    let last = ChannelError::new("send", ChannelErrorKind::Recipient, Retry::Never).with_code(131_026);
+    world.channel.fail_next(last);
+    desk.send(id, member(), OutboundBody::text("three")).await.unwrap();
+    world.deliver().await;
+    world.settle().await;
+    assert_eq!(world.channel.sent().len(), 3);
+    assert_eq!(step_of(&world, 4).await, DeliveryStep::Failed);
+}
+
+#[tokio::test]
+async fn a_lost_answer_leaves_doubt_that_a_receipt_settles_without_a_second_send() {
+    let world = World::new().await;
+    world.channel.fail_next(ChannelError::new("send", ChannelErrorKind::Unknown, Retry::OutcomeUnknown));
+    world.says("m1", "Hello").await;
+    world.later(4);
+    world.step().await;
+    world.deliver().await;
+    assert_eq!(step_of(&world, 1).await, DeliveryStep::InDoubt);
+    world.settle().await;
+    assert_eq!(world.channel.sent().len(), 1, "never sent again blindly");
+    let tag = world.channel.sent()[0].tag.clone();
+    world.ingest(vec![world.receipt("wamid.unknown", DeliveryStep::Delivered, Some(&tag), None)]).await;
+    world.settle().await;
+    assert_eq!(step_of(&world, 1).await, DeliveryStep::Delivered);
+    assert_eq!(reason(&world).await, None);
+    world.later(600);
+    world.settle().await;
+    assert_eq!(world.channel.sent().len(), 1);
+    assert_eq!(reason(&world).await, None, "settled, so nobody need look");
+}
+
+#[tokio::test]
+async fn doubt_that_nothing_settles_goes_to_a_member() {
+    let world = World::new().await;
+    world.channel.fail_next(ChannelError::new("send", ChannelErrorKind::Unknown, Retry::OutcomeUnknown));
+    world.says("m1", "Hello").await;
+    world.later(4);
+    world.step().await;
+    world.deliver().await;
+    world.later(301);
+    world.settle().await;
+    assert_eq!(reason(&world).await, Some(HandOffReason::InDoubt));
+    assert_eq!(world.channel.sent().len(), 1);
+}
+
+#[tokio::test]
+async fn a_worker_that_died_while_sending_leaves_doubt_for_the_next() {
+    let world = World::new().await;
+    world.says("m1", "Hello").await;
+    world.later(4);
+    world.step().await;
+    // Drop the delivery at each of its awaits, as a crash does; then another worker takes over after the lease.
+    let other = world.second(parrot());
+    for polls in 0..200 {
+        let budget = whisp::assistant::Budget::default();
+        if whisp::testing::cancel_after(polls, world.assistant.deliver(&budget)).await.is_some() {
+            break;
+        }
+        if !world.channel.sent().is_empty() {
+            break;
+        }
+    }
+    world.later(120);
+    for _ in 0..5 {
+        other.step(&whisp::assistant::Budget::default()).await.unwrap();
+        other.deliver(&whisp::assistant::Budget::default()).await.unwrap();
+        world.later(301);
+    }
+    assert_eq!(world.channel.sent().len(), 1, "sent once, whoever did it");
+}
+
+#[tokio::test]
+async fn outside_the_window_a_machine_is_silent_and_a_member_is_tagged() {
+    let world = World::new().await;
+    world.says("m1", "Hello").await;
+    world.later(4);
+    world.step().await;
+    world.later(25 * 3_600);
+    world.settle().await;
+    assert!(world.channel.sent().is_empty());
+    assert_eq!(step_of(&world, 1).await, DeliveryStep::Failed);
+    assert_eq!(reason(&world).await, Some(HandOffReason::SendFailed));
+    let desk = world.assistant.desk(world.tenant);
+    let id = world.conversation().await;
+    desk.send(id, member(), OutboundBody::text("Sorry for the delay")).await.unwrap();
+    world.settle().await;
+    assert!(world.channel.sent()[0].outside_window);
+    world.later(7 * 24 * 3_600);
+    desk.send(id, member(), OutboundBody::text("Too late")).await.unwrap();
+    world.settle().await;
+    assert_eq!(world.channel.sent().len(), 1);
+}
+
+#[tokio::test]
+async fn a_refused_token_keeps_messages_until_the_business_connects_again() {
+    let world = World::with(parrot(), AutomationMode::Automatic).await;
+    world.channel.fail_next(ChannelError::new("send", ChannelErrorKind::Auth, Retry::Never).with_code(190));
+    world.says("m1", "Hello").await;
+    world.later(4);
+    world.step().await;
+    world.deliver().await;
+    let state = |world: &World| {
+        let assistant = world.assistant.clone();
+        let tenant = world.tenant;
+        async move { assistant.connections(tenant).await.unwrap()[0].3 }
+    };
+    assert_eq!(state(&world).await, ConnectionState::Reauthorize);
+    assert_eq!(world.says("m2", "Still there?").await.stored, 1, "messages come in all the same");
+    world.later(601);
+    world.settle().await;
+    assert_eq!(world.channel.sent().len(), 2, "nothing was lost");
+}

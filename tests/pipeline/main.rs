@@ -1,0 +1,8 @@
+//! The whole pipeline over a real store and a real vault.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod answers;
+mod delivery;
+mod promises;
+mod takeover;
+mod world;

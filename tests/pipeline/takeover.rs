@@ -1,0 +1,166 @@
+//! People come first: members who write, contacts who say stop.
+
+use whisp::channel::OutboundBody;
+use whisp::id::{MemberId, SubjectId};
+use whisp::model::{Author, DeliveryStep, HandOffReason, Handling};
+
+use crate::world::{World, incoming};
+use whisp::model::{Content, Provenance};
+use whisp::webhook::Event;
+
+fn member() -> MemberId {
+    MemberId(SubjectId::from_uuid(uuid::Uuid::from_u128(42)))
+}
+
+fn reason(handling: &Handling) -> Option<HandOffReason> {
+    match handling {
+        Handling::Member { reason, .. } => Some(*reason),
+        Handling::Engine => None,
+    }
+}
+
+#[tokio::test]
+async fn engines_fall_silent_when_a_member_writes_and_speak_again_when_handed_back() {
+    let world = World::new().await;
+    world.says("m1", "Hello").await;
+    world.settle().await;
+    let desk = world.assistant.desk(world.tenant);
+    let id = world.conversation().await;
+    desk.send(id, member(), OutboundBody::text("I am Dana, how can I help?")).await.unwrap();
+    world.settle().await;
+    world.says("m2", "Where is my order?").await;
+    world.settle().await;
+    assert_eq!(world.channel.sent().len(), 2, "the answer to m1 and Dana's own");
+    desk.hand_back(id, member()).await.unwrap();
+    world.says("m3", "Thanks. And when do you close?").await;
+    world.settle().await;
+    assert_eq!(world.channel.texts()[2], "Answer: Thanks. And when do you close?");
+}
+
+#[tokio::test]
+async fn a_member_who_writes_on_the_phone_silences_the_engines_too() {
+    let world = World::new().await;
+    world.says("m1", "Hello").await;
+    world.ingest(vec![world.echo("phone1", "I will call you", None)]).await;
+    world.settle().await;
+    assert!(world.channel.sent().is_empty(), "the member was first");
+    let conversation = world.assistant.desk(world.tenant).conversation(world.conversation().await).await.unwrap();
+    assert_eq!(reason(&conversation.handling), Some(HandOffReason::MemberWrote));
+    let inquiry = world.assistant.desk(world.tenant).inquiry(conversation.id).await.unwrap().unwrap();
+    assert!(inquiry.first_member_reply_at.is_some());
+}
+
+#[tokio::test]
+async fn the_echo_of_our_own_reply_is_no_second_message_and_no_takeover() {
+    let world = World::new().await;
+    world.says("m1", "Hello").await;
+    world.settle().await;
+    let sent = world.channel.sent()[0].clone();
+    let text = sent.body.content().readable().unwrap().to_owned();
+    world.ingest(vec![world.echo(sent.id.expose(), &text, None)]).await;
+    world.settle().await;
+    assert_eq!(world.messages().await.len(), 2);
+    let conversation = world.assistant.desk(world.tenant).conversation(world.conversation().await).await.unwrap();
+    assert!(conversation.engine_handles());
+}
+
+#[tokio::test]
+async fn a_member_who_takes_over_stops_the_reply_that_waits_to_be_sent() {
+    let world = World::new().await;
+    world.says("m1", "Hello").await;
+    world.later(4);
+    assert_eq!(world.step().await.queued, 1);
+    let desk = world.assistant.desk(world.tenant);
+    let id = world.conversation().await;
+    desk.take_over(id, member()).await.unwrap();
+    world.settle().await;
+    assert!(world.channel.sent().is_empty());
+    assert_eq!(world.messages().await[1].delivery.as_ref().unwrap().step, DeliveryStep::Cancelled);
+}
+
+#[tokio::test]
+async fn a_stop_is_honored_before_anything_else_even_for_a_reply_on_its_way() {
+    let world = World::new().await;
+    world.says("m1", "Hello").await;
+    world.later(4);
+    assert_eq!(world.step().await.queued, 1);
+    world.says("m2", "СТОП").await;
+    assert_eq!(world.deliver().await.sent, 0, "withdrawn when the message was taken in");
+    world.settle().await;
+    assert!(world.channel.sent().is_empty());
+    let conversation = world.assistant.desk(world.tenant).conversation(world.conversation().await).await.unwrap();
+    assert_eq!(reason(&conversation.handling), Some(HandOffReason::OptedOut));
+    assert_eq!(world.assistant.desk(world.tenant).consents(conversation.contact).await.unwrap().len(), 1);
+    world.assistant.desk(world.tenant).hand_back(conversation.id, member()).await.unwrap();
+    world.says("m3", "Hello again").await;
+    world.settle().await;
+    assert!(world.channel.sent().is_empty(), "handing back is not consent");
+    world.says("m4", "start").await;
+    world.settle().await;
+    world.says("m5", "Hello again").await;
+    world.settle().await;
+    assert_eq!(world.channel.sent().len(), 1);
+}
+
+#[tokio::test]
+async fn who_asks_for_a_person_gets_one_and_is_told_so_once() {
+    let world = World::new().await;
+    world.says("m1", "Позовите оператора, пожалуйста").await;
+    world.settle().await;
+    assert_eq!(world.channel.texts(), ["Спасибо. Вам ответит сотрудник нашей команды."]);
+    assert_eq!(world.messages().await[1].author, Author::System);
+    world.says("m2", "оператор").await;
+    world.settle().await;
+    assert_eq!(world.channel.sent().len(), 1);
+}
+
+#[tokio::test]
+async fn what_an_engine_cannot_read_goes_to_a_person() {
+    let world = World::new().await;
+    let photo = Content::Media { items: Vec::new(), caption: None };
+    let item = world.event("p1", Provenance::Live, Event::Message(Box::new(incoming("p1", photo))));
+    world.ingest(vec![item]).await;
+    world.settle().await;
+    let conversation = world.assistant.desk(world.tenant).conversation(world.conversation().await).await.unwrap();
+    assert_eq!(reason(&conversation.handling), Some(HandOffReason::Unreadable));
+}
+
+#[tokio::test]
+async fn a_resolved_inquiry_is_reopened_within_its_window_and_a_new_one_begins_after() {
+    let world = World::new().await;
+    let desk = world.assistant.desk(world.tenant);
+    world.says("m1", "Hello").await;
+    world.settle().await;
+    let id = world.conversation().await;
+    let first = desk.inquiry(id).await.unwrap().unwrap();
+    desk.resolve(id, member()).await.unwrap();
+    world.later(3_600);
+    world.says("m2", "One more thing").await;
+    world.settle().await;
+    let again = desk.inquiry(id).await.unwrap().unwrap();
+    assert_eq!((again.id, again.resolved), (first.id, None));
+    desk.resolve(id, member()).await.unwrap();
+    world.later(25 * 3_600);
+    world.says("m3", "A new matter").await;
+    world.settle().await;
+    assert_ne!(desk.inquiry(id).await.unwrap().unwrap().id, first.id);
+}
+
+#[tokio::test]
+async fn an_answered_inquiry_that_lies_still_is_resolved_and_an_unanswered_one_is_not() {
+    let world = World::new().await;
+    let desk = world.assistant.desk(world.tenant);
+    world.says("m1", "Hello").await;
+    world.settle().await;
+    let id = world.conversation().await;
+    world.later(25 * 3_600);
+    world.settle().await;
+    assert!(desk.inquiry(id).await.unwrap().unwrap().resolved.is_some());
+    world.later(48 * 3_600);
+    world.assistant.set_automation(world.tenant, false).await.unwrap();
+    world.says("m2", "Hello?").await;
+    world.settle().await;
+    world.later(50 * 3_600);
+    world.settle().await;
+    assert_eq!(desk.inquiry(id).await.unwrap().unwrap().resolved, None, "nobody answered");
+}

@@ -1,0 +1,52 @@
+//! An engine that answers as a test says.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use crate::reply::{Decision, EngineId, Proposal, ReplyEngine, ReplyError, ReplyRequest};
+
+type Script = dyn Fn(&ReplyRequest) -> Result<Decision, ReplyError> + Send + Sync;
+
+/// An engine that answers by a function.
+///
+/// # Examples
+/// ```
+/// use whisp_core::reply::ReplyEngine;
+/// use whisp_core::testing::ScriptedEngine;
+/// let parrot = ScriptedEngine::replying(|question| format!("You said: {question}"));
+/// assert_eq!(parrot.id().as_str(), "scripted");
+/// ```
+pub struct ScriptedEngine {
+    id: EngineId,
+    script: Box<Script>,
+}
+
+impl ScriptedEngine {
+    /// Makes an engine that decides by `script`.
+    pub fn new(script: impl Fn(&ReplyRequest) -> Result<Decision, ReplyError> + Send + Sync + 'static) -> Self {
+        Self { id: EngineId::new("scripted"), script: Box::new(script) }
+    }
+
+    /// Makes an engine that always replies, by a function of the question.
+    pub fn replying(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        Self::new(move |request| Ok(Decision::Reply(Proposal::new(&answer(&request.question()?)))))
+    }
+}
+
+impl fmt::Debug for ScriptedEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ScriptedEngine")
+    }
+}
+
+#[async_trait]
+impl ReplyEngine for ScriptedEngine {
+    fn id(&self) -> &EngineId {
+        &self.id
+    }
+
+    async fn reply(&self, request: &ReplyRequest) -> Result<Decision, ReplyError> {
+        (self.script)(request)
+    }
+}
