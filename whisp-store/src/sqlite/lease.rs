@@ -38,21 +38,29 @@ impl<'c> Leases<'c> {
     }
 
     pub(super) fn own(&mut self, request: &OwnRequest) -> Result<Vec<Lease>, Failure> {
-        let mut free = Vec::new();
-        // No tenant is shorter than sixteen bytes, so the empty one stands before all.
-        let (mut tenant, mut bucket): (Vec<u8>, i64) = (Vec::new(), 0);
-        while request.limit > 0 {
-            let next = self.next_bucket.query_row((&tenant, bucket), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
-            let Some((id, number, due)) = next.optional()? else { break };
-            let (id, number, due): ([u8; 16], u16, i64) = (id, number, due);
-            if !self.is_held.exists((id, number, micros(request.now)))? {
-                free.push((due, id, number));
-            }
-            (tenant, bucket) = (id.to_vec(), number.into());
+        if request.limit == 0 {
+            return Ok(Vec::new());
         }
+        let mut free = self.free(micros(request.now))?;
         free.sort_unstable();
         free.truncate(request.limit);
         free.into_iter().map(|(_, tenant, bucket)| self.take(request, tenant, bucket)).collect()
+    }
+
+    /// Returns the buckets with work that nobody holds, each behind the time of its oldest work.
+    fn free(&mut self, now: i64) -> Result<Vec<(i64, [u8; 16], u16)>, Failure> {
+        let mut free = Vec::new();
+        // No tenant is shorter than sixteen bytes, so the empty one stands before all.
+        let mut last: (Vec<u8>, u16) = (Vec::new(), 0);
+        loop {
+            let next = self.next_bucket.query_row((&last.0, last.1), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+            let Some((tenant, bucket, due)) = next.optional()? else { return Ok(free) };
+            let tenant: [u8; 16] = tenant;
+            if !self.is_held.exists((tenant, bucket, now))? {
+                free.push((due, tenant, bucket));
+            }
+            last = (tenant.to_vec(), bucket);
+        }
     }
 
     fn take(&mut self, request: &OwnRequest, tenant: [u8; 16], bucket: u16) -> Result<Lease, Failure> {

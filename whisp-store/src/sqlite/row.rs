@@ -52,5 +52,5 @@ pub(super) fn time(micros: i64) -> Result<DateTime<Utc>, Failure> {
 
 /// The same, rounded up: what is at or after `at` to the nanosecond is at or after it to the microsecond.
 pub(super) fn micros_up(at: DateTime<Utc>) -> i64 {
-    micros(at).saturating_add(i64::from(at.timestamp_subsec_nanos() % 1_000 != 0))
+    micros(at).saturating_add(i64::from(!at.timestamp_subsec_nanos().is_multiple_of(1_000)))
 }
