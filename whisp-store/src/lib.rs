@@ -10,10 +10,14 @@
 pub mod conformance;
 pub mod keys;
 mod memory;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 pub mod vault;
 
 #[cfg(feature = "sqlite")]
 pub use keys::SqliteKeyTable;
 pub use keys::{LocalKeyProvider, MemoryKeyTable};
 pub use memory::MemoryStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
 pub use vault::EnvelopeVault;

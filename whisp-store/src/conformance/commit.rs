@@ -53,7 +53,7 @@ pub async fn a_refused_batch_changes_nothing(store: &dyn Store) {
         assert_eq!(kit.expired(kit.after(1_000_000)).await, [kept.id]);
         assert!(kit.is_unseen(key, kit.now).await);
         assert!(kit.facts().await.is_empty());
-        assert_eq!(kit.pending(1).await, [waiting.clone()]);
+        assert_eq!(kit.pending(1).await, vec![waiting.clone()]);
     }
 }
 

@@ -35,7 +35,7 @@ pub async fn tenants_do_not_read_each_other(store: &dyn Store) {
         assert_eq!(kit.found(lookup).await, [record.id]);
         assert_eq!(kit.owned(subject).await, [record.id]);
         assert_eq!(kit.expired(kit.after(1_000_000)).await, [record.id]);
-        assert_eq!(kit.pending(1).await, [work.clone()]);
+        assert_eq!(kit.pending(1).await, vec![work.clone()]);
         assert_eq!(kit.facts().await, [fact]);
     }
 }

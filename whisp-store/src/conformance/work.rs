@@ -135,7 +135,7 @@ pub async fn a_late_completion_is_refused(store: &dyn Store) {
         kit.batch_of([WriteOp::Complete(item.key), WriteOp::Put(outcome)]).expect(Kit::owner(lease, kit.after(61)))
     };
     assert_eq!(kit.refused(complete(&late)).await, [Refusal::Expect(0)]);
-    assert_eq!(kit.pending(1).await, [item.clone()]);
+    assert_eq!(kit.pending(1).await, vec![item.clone()]);
     kit.done(complete(&next)).await;
     assert_eq!(kit.refused(complete(&late)).await, [Refusal::Expect(0), Refusal::Op(0)]);
     assert_eq!(kit.refused(complete(&next)).await, [Refusal::Op(0)]);
@@ -194,7 +194,7 @@ pub async fn work_is_completed_once(store: &dyn Store) {
     }
     let twice = kit.batch_of([WriteOp::Complete(item.key), WriteOp::Complete(item.key)]);
     assert_eq!(kit.refused(twice).await, [Refusal::Op(1)]);
-    assert_eq!(kit.pending(1).await, [item.clone()]);
+    assert_eq!(kit.pending(1).await, vec![item.clone()]);
     kit.ops([WriteOp::Complete(item.key)]).await;
     assert_eq!(kit.refused(kit.batch_of([WriteOp::Complete(item.key)])).await, [Refusal::Op(0)]);
 }
@@ -206,9 +206,9 @@ pub async fn work_is_enqueued_where_its_key_is_free(store: &dyn Store) {
     kit.ops([WriteOp::Enqueue(item.clone())]).await;
     let other = WorkItem { attempts: 5, ..item.clone() };
     assert_eq!(kit.refused(kit.batch_of([WriteOp::Enqueue(other.clone())])).await, [Refusal::Op(0)]);
-    assert_eq!(kit.pending(1).await, [item.clone()]);
+    assert_eq!(kit.pending(1).await, vec![item.clone()]);
     kit.ops([WriteOp::Complete(item.key), WriteOp::Enqueue(other.clone())]).await;
-    assert_eq!(kit.pending(1).await, [other.clone()]);
+    assert_eq!(kit.pending(1).await, vec![other.clone()]);
     let later = WorkItem { key: WorkKey { due: kit.after(30), ..other.key }, ..other.clone() };
     kit.ops([WriteOp::Complete(other.key), WriteOp::Enqueue(later.clone())]).await;
     assert_eq!(kit.pending(1).await, [later]);

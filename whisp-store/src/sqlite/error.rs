@@ -61,7 +61,10 @@ impl From<rusqlite::Error> for Failure {
             ErrorCode::NotADatabase => (Kind::Corrupt, Retry::Never, "the file is not a database: check the path"),
             ErrorCode::DatabaseCorrupt => (Kind::Corrupt, Retry::Never, "restore the file from a backup"),
             ErrorCode::DiskFull => (Kind::Full, Retry::After(None), "make room on the disk, or raise the limit"),
-            ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen | ErrorCode::AuthorizationForStatementDenied => {
+            ErrorCode::ReadOnly
+            | ErrorCode::PermissionDenied
+            | ErrorCode::CannotOpen
+            | ErrorCode::AuthorizationForStatementDenied => {
                 (Kind::PermissionDenied, Retry::Never, "make the file and its folder readable and writable")
             }
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed => {
@@ -95,7 +98,9 @@ impl From<io::Error> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error.kind() {
-            StoreErrorKind::Newer => Self::new(StoreErrorKind::Newer, "open the store with the version of whisp that wrote it"),
+            StoreErrorKind::Newer => {
+                Self::new(StoreErrorKind::Newer, "open the store with the version of whisp that wrote it")
+            }
             _ => Self::corrupt(),
         }
     }

@@ -2,15 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use rusqlite::Row;
-use rusqlite::types::Null;
-use rusqlite::{ToSql, types::ToSqlOutput};
-use whisp_core::id::{RecordId, SubjectId, TenantId};
+use whisp_core::id::{RecordId, SubjectId};
 use whisp_core::store::{BlindIndex, Clear, Kind, Record, Sealed};
 
 use super::error::Failure;
 
 /// The columns that [`record`] reads, in its order.
-pub(super) const COLUMNS: &str = "r.id, r.version, r.parent, r.position, r.expires_at, r.lookups, r.subjects, r.clear, r.sealed";
+pub(super) const COLUMNS: &str =
+    "r.id, r.version, r.parent, r.position, r.expires_at, r.lookups, r.subjects, r.clear, r.sealed";
 
 /// Reads a record of the kind from [`COLUMNS`].
 pub(super) fn record(kind: Kind, row: &Row<'_>) -> Result<Record, Failure> {
@@ -22,7 +21,9 @@ pub(super) fn record(kind: Kind, row: &Row<'_>) -> Result<Record, Failure> {
         position: row.get(3)?,
         expires_at: row.get::<_, Option<i64>>(4)?.map(time).transpose()?,
         lookups: split(row.get_ref(5)?.as_blob().map_err(|_| Failure::corrupt())?)?.map(BlindIndex).collect(),
-        subjects: split(row.get_ref(6)?.as_blob().map_err(|_| Failure::corrupt())?)?.map(SubjectId::from_bytes).collect(),
+        subjects: split(row.get_ref(6)?.as_blob().map_err(|_| Failure::corrupt())?)?
+            .map(SubjectId::from_bytes)
+            .collect(),
         clear: Clear(row.get(7)?),
         sealed: Sealed(row.get(8)?),
     })
@@ -49,17 +50,7 @@ pub(super) fn time(micros: i64) -> Result<DateTime<Utc>, Failure> {
     DateTime::from_timestamp_micros(micros).ok_or_else(Failure::corrupt)
 }
 
-/// Sixteen bytes of an id as a column.
-pub(super) struct Id(pub(super) [u8; 16]);
-
-impl From<TenantId> for Id {
-    fn from(id: TenantId) -> Self {
-        Self(id.into_bytes())
-    }
-}
-
-impl From<RecordId> for Id {
-    fn from(id: RecordId) -> Self {
-        Self(id.into_bytes())
-    }
+/// The same, rounded up: what is at or after `at` to the nanosecond is at or after it to the microsecond.
+pub(super) fn micros_up(at: DateTime<Utc>) -> i64 {
+    micros(at).saturating_add(i64::from(!at.timestamp_subsec_nanos().is_multiple_of(1_000)))
 }

@@ -1,0 +1,263 @@
+//! Everything in one SQLite file, for one process.
+
+mod apply;
+mod error;
+mod forget;
+mod lease;
+mod reader;
+mod row;
+mod schema;
+mod threads;
+mod writer;
+
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use tokio::sync::oneshot;
+use whisp_core::error::Retry;
+use whisp_core::id::{RecordId, TenantId};
+use whisp_core::store::{
+    Commit, ExpiredQuery, FactPage, FactQuery, Facts, FindQuery, Kind, Lease, ListQuery, OwnRequest, Page,
+    PendingQuery, Record, Records, RenewRequest, StoreError, StoreErrorKind, SubjectPage, SubjectQuery, Work, WorkItem,
+    WriteBatch, WriteOp,
+};
+
+use self::error::Failure;
+use self::reader::Readers;
+use self::threads::Threads;
+use self::writer::{Job, Reply};
+
+/// How many threads read, unless told otherwise.
+const READERS_DEFAULT: usize = 2;
+
+/// The most threads that read.
+const READERS_MAX: usize = 64;
+
+/// How to open a [`SqliteStore`].
+///
+/// # Examples
+/// With a kind of the host's own and a limit to the file:
+/// ```
+/// use whisp_core::store::{Kind, Paths};
+/// use whisp_store::SqliteOptions;
+///
+/// const VISIT: Kind = Kind::new("visit", Paths { listed: true, found: false, owned: true, expires: true });
+///
+/// let folder = tempfile::tempdir()?;
+/// let store = SqliteOptions::new().kind(VISIT).bytes_max(1 << 30).open(folder.path().join("whisp.db"))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct SqliteOptions {
+    kinds: Vec<Kind>,
+    readers: usize,
+    bytes_max: Option<u64>,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self { kinds: Kind::ALL.to_vec(), readers: READERS_DEFAULT, bytes_max: None }
+    }
+}
+
+impl SqliteOptions {
+    /// The defaults: the kinds of this version, two readers, no limit to the file.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes room for a kind of the host's own. Every kind that the file has ever held must be given each time, or it
+    /// would stay out of erasure and retention: opening it without is refused.
+    pub fn kind(mut self, kind: Kind) -> Self {
+        self.kinds.push(kind);
+        self
+    }
+
+    /// Sets how many threads read, 1 to 64.
+    pub fn readers(mut self, readers: usize) -> Self {
+        self.readers = readers.clamp(1, READERS_MAX);
+        self
+    }
+
+    /// Sets how many bytes the file may have. What would make it larger fails with [`StoreErrorKind::Full`]. The
+    /// write-ahead log beside the file comes on top: it holds at most some 16 MiB and the largest batch.
+    pub fn bytes_max(mut self, bytes: u64) -> Self {
+        self.bytes_max = Some(bytes);
+        self
+    }
+
+    /// Opens the file, creates it if it is not there, and brings an older schema to this version. Blocks while it does.
+    ///
+    /// # Errors
+    /// - [`StoreErrorKind::Locked`] if a process, this one or another, has the file open.
+    /// - [`StoreErrorKind::Newer`] if a newer version of this library wrote the file.
+    /// - [`StoreErrorKind::Corrupt`] if the file is damaged, is not a database or is another program's.
+    /// - [`StoreErrorKind::PermissionDenied`] if the file or its folder may not be written.
+    /// - [`StoreErrorKind::Invalid`] if the name of a kind is not of lower-case letters and underscores, a kind has
+    ///   other paths than before, or one that the file holds was not given.
+    /// - [`StoreErrorKind::Full`] or [`StoreErrorKind::Unavailable`] if the disk fails.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<SqliteStore, StoreError> {
+        self.open_at(path.as_ref().to_owned()).map_err(|failure| failure.into_error("open"))
+    }
+
+    fn open_at(self, path: PathBuf) -> Result<SqliteStore, Failure> {
+        let lock = schema::lock(&path)?;
+        drop(schema::create(&path)?);
+        let writer = writer::start(path.clone(), self.kinds.clone(), self.bytes_max)?;
+        let readers = Readers::start(&path, self.readers)?;
+        Ok(SqliteStore { kinds: self.kinds, readers, writer, _lock: lock })
+    }
+}
+
+/// Keeps everything in one SQLite file, for one process.
+///
+/// One thread writes: it puts what waits into one transaction and answers when that is durable (`synchronous=FULL`), so
+/// many writers at once cost little more than one. A few threads read beside it. Deleted bytes are overwritten, in the
+/// file and, as soon as the writer has nothing else to do, in the write-ahead log.
+///
+/// The file is readable for its owner alone and, with `-wal` and `-shm` beside it, a whole; copy it only with SQLite's
+/// own means (`VACUUM INTO`). `-lock` beside it keeps other processes out and holds nothing.
+///
+/// Dropping the store finishes what was committed, blocks while it does, and closes the file.
+///
+/// # Examples
+/// ```
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("whisp.db");
+/// let store = whisp_store::SqliteStore::open(&path)?;
+/// let second = whisp_store::SqliteStore::open(&path);
+/// assert!(second.is_err_and(|error| error.to_string().starts_with("open: another process holds the store")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct SqliteStore {
+    kinds: Vec<Kind>,
+    // Dropped in this order: the last connection that closes writes the log back and removes it, which a reader can't.
+    readers: Readers,
+    writer: Threads<Job>,
+    _lock: File,
+}
+
+impl SqliteStore {
+    /// Opens a file with the default [`SqliteOptions`]. Blocks while it does.
+    ///
+    /// # Errors
+    /// Those of [`SqliteOptions::open`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        SqliteOptions::new().open(path)
+    }
+
+    /// Has the writer do something; returns when that is durable.
+    async fn write<T>(&self, operation: &'static str, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let answer = match self.writer.send(job(reply)).await {
+            Ok(()) => answer.await.unwrap_or_else(|_| Err(Failure::stopped())),
+            Err(stopped) => Err(stopped),
+        };
+        answer.map_err(|failure| failure.into_error(operation))
+    }
+
+    /// Has a reader do something.
+    async fn read<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        read: impl FnOnce(&rusqlite::Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.readers.read(read).await.map_err(|failure| failure.into_error(operation))
+    }
+
+    /// Only kinds that have a table may come as far as the threads.
+    fn check_kind(&self, operation: &'static str, kind: Kind) -> Result<(), StoreError> {
+        if self.kinds.contains(&kind) {
+            return Ok(());
+        }
+        Err(StoreError::new(operation, StoreErrorKind::Invalid, Retry::Never)
+            .with_advice("give the kind to SqliteOptions when the store is opened"))
+    }
+
+    fn check_batch(&self, batch: &WriteBatch) -> Result<(), StoreError> {
+        use whisp_core::store::Expect;
+        batch.check_size()?;
+        let expected = batch.expects.iter().filter_map(|expect| match expect {
+            Expect::Absent(kind, _) | Expect::Version(kind, ..) => Some(*kind),
+            Expect::Unseen { .. } | Expect::Owner { .. } => None,
+        });
+        let written = batch.ops.iter().filter_map(|op| match op {
+            WriteOp::Put(record) => Some(record.kind),
+            WriteOp::Delete(kind, ..) => Some(*kind),
+            WriteOp::Remember { .. } | WriteOp::Append(_) | WriteOp::Enqueue(_) | WriteOp::Complete(_) => None,
+        });
+        expected.chain(written).try_for_each(|kind| self.check_kind("commit", kind))
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").field("kinds", &self.kinds).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Records for SqliteStore {
+    async fn commit(&self, batch: WriteBatch) -> Result<Commit, StoreError> {
+        self.check_batch(&batch)?;
+        self.write("commit", |reply| Job::Commit(batch, reply)).await
+    }
+
+    async fn get(&self, tenant: TenantId, kind: Kind, id: RecordId) -> Result<Option<Record>, StoreError> {
+        self.check_kind("get", kind)?;
+        self.read("get", move |conn| reader::get(conn, tenant, kind, id)).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
+        self.check_kind("list", query.kind)?;
+        let query = query.clone();
+        self.read("list", move |conn| reader::list(conn, &query)).await
+    }
+
+    async fn find(&self, query: &FindQuery) -> Result<Vec<Record>, StoreError> {
+        self.check_kind("find", query.kind)?;
+        let query = query.clone();
+        self.read("find", move |conn| reader::find(conn, &query)).await
+    }
+
+    async fn of_subject(&self, query: &SubjectQuery) -> Result<SubjectPage, StoreError> {
+        let (query, kinds) = (query.clone(), self.kinds.clone());
+        self.read("of_subject", move |conn| reader::of_subject(conn, &query, &kinds)).await
+    }
+
+    async fn expired(&self, query: &ExpiredQuery) -> Result<Vec<Record>, StoreError> {
+        let (query, kinds) = (query.clone(), self.kinds.clone());
+        self.read("expired", move |conn| reader::expired(conn, &query, &kinds)).await
+    }
+}
+
+#[async_trait]
+impl Work for SqliteStore {
+    async fn own(&self, request: &OwnRequest) -> Result<Vec<Lease>, StoreError> {
+        self.write("own", |reply| Job::Own(*request, reply)).await
+    }
+
+    async fn renew(&self, request: &RenewRequest) -> Result<Vec<Lease>, StoreError> {
+        self.write("renew", |reply| Job::Renew(request.clone(), reply)).await
+    }
+
+    async fn release(&self, leases: &[Lease]) -> Result<(), StoreError> {
+        self.write("release", |reply| Job::Release(leases.to_vec(), reply)).await
+    }
+
+    async fn pending(&self, query: &PendingQuery) -> Result<Vec<WorkItem>, StoreError> {
+        let query = query.clone();
+        self.read("pending", move |conn| reader::pending(conn, &query)).await
+    }
+}
+
+#[async_trait]
+impl Facts for SqliteStore {
+    async fn scan(&self, query: &FactQuery) -> Result<FactPage, StoreError> {
+        let query = query.clone();
+        self.read("scan", move |conn| reader::scan(conn, &query)).await
+    }
+}

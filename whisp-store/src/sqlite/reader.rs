@@ -1,0 +1,199 @@
+//! The threads that read, beside the writer: each read is one snapshot.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use rusqlite::{Connection, Params};
+use tokio::sync::{mpsc, oneshot};
+use whisp_core::id::{FactId, RecordId, TenantId, WorkId};
+use whisp_core::kpi::Fact;
+use whisp_core::store::{
+    Clear, ExpiredQuery, FactPage, FactQuery, FindQuery, Kind, ListOrder, ListQuery, Page, PendingQuery, Record,
+    SubjectPage, SubjectQuery, WorkItem, WorkKey, page_size,
+};
+
+use super::error::Failure;
+use super::row::{COLUMNS, micros, micros_up, record, time};
+use super::schema;
+use super::threads::Threads;
+
+/// How many reads wait for a reader before their callers do.
+const QUEUE_MAX: usize = 256;
+
+/// A read, which sends its answer itself.
+type Read = Box<dyn FnOnce(&Connection) + Send>;
+
+/// The threads that read.
+pub(super) struct Readers(Threads<Read>);
+
+impl Readers {
+    pub(super) fn start(path: &Path, count: usize) -> Result<Self, Failure> {
+        let (queue, reads) = mpsc::channel::<Read>(QUEUE_MAX);
+        let reads = Arc::new(Mutex::new(reads));
+        let handles = (0..count).map(|_| {
+            let (conn, reads) = (schema::connect_reader(path)?, Arc::clone(&reads));
+            let work = move || {
+                while let Some(read) = next(&reads) {
+                    read(&conn);
+                }
+            };
+            Ok(thread::Builder::new().name("whisp-sqlite-reader".into()).spawn(work)?)
+        });
+        Ok(Self(Threads::new(queue, handles.collect::<Result<_, Failure>>()?)))
+    }
+
+    /// Reads on one of the threads. A read whose caller went away before it began is left out.
+    pub(super) async fn read<T, F>(&self, read: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let read: Read = Box::new(move |conn| {
+            if !reply.is_closed() {
+                drop(reply.send(read(conn)));
+            }
+        });
+        self.0.send(read).await?;
+        answer.await.map_err(|_| Failure::stopped())?
+    }
+}
+
+/// Whoever holds the lock waits for the next read; the others wait for the lock.
+fn next(reads: &Mutex<mpsc::Receiver<Read>>) -> Option<Read> {
+    reads.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv()
+}
+
+pub(super) fn get(conn: &Connection, tenant: TenantId, kind: Kind, id: RecordId) -> Result<Option<Record>, Failure> {
+    let sql = format!("SELECT {COLUMNS} FROM record_{kind} r WHERE r.tenant = ?1 AND r.id = ?2");
+    let mut statement = conn.prepare_cached(&sql)?;
+    let mut rows = statement.query((tenant.into_bytes(), id.into_bytes()))?;
+    rows.next()?.map(|row| record(kind, row)).transpose()
+}
+
+pub(super) fn list(conn: &Connection, query: &ListQuery) -> Result<Page, Failure> {
+    let kind = query.kind;
+    let (compare, order) = match query.order {
+        ListOrder::Ascending => (">", "ASC"),
+        ListOrder::Descending => ("<", "DESC"),
+    };
+    let after =
+        if query.after.is_some() { format!("AND (r.position, r.id) {compare} (?4, ?5)") } else { String::new() };
+    let sql = format!(
+        "SELECT {COLUMNS} FROM record_{kind} r WHERE r.tenant = ?1 AND r.parent = ?2 {after} \
+         ORDER BY r.position {order}, r.id {order} LIMIT ?3"
+    );
+    let (tenant, parent) = (query.tenant.into_bytes(), query.parent.into_bytes());
+    let limit = limit(query.limit, 1);
+    let records = match query.after {
+        None => records(conn, kind, &sql, (tenant, parent, limit)),
+        Some(after) => records(conn, kind, &sql, (tenant, parent, limit, after.position, after.id.into_bytes())),
+    };
+    Ok(Page::cut(records?, query.limit))
+}
+
+pub(super) fn find(conn: &Connection, query: &FindQuery) -> Result<Vec<Record>, Failure> {
+    let kind = query.kind;
+    if !kind.paths().found {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT {COLUMNS} FROM lookup_{kind} l JOIN record_{kind} r ON r.tenant = l.tenant AND r.id = l.id \
+         WHERE l.tenant = ?1 AND l.lookup = ?2 ORDER BY l.id LIMIT ?3"
+    );
+    records(conn, kind, &sql, (query.tenant.into_bytes(), query.lookup.0, limit(query.limit, 0)))
+}
+
+pub(super) fn of_subject(conn: &Connection, query: &SubjectQuery, kinds: &[Kind]) -> Result<SubjectPage, Failure> {
+    let snapshot = conn.unchecked_transaction()?;
+    let mut statement = snapshot.prepare_cached(
+        "SELECT kind, id FROM subject WHERE tenant = ?1 AND subject = ?2 AND (kind, id) > (?3, ?4) \
+         ORDER BY kind, id LIMIT ?5",
+    )?;
+    let (kind, id) = query.after.map_or(("", [0; 16]), |after| (after.kind.name(), after.id.into_bytes()));
+    let key = (query.tenant.into_bytes(), query.subject.into_bytes(), kind, id, limit(query.limit, 1));
+    let mut rows = statement.query(key)?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        let name = row.get_ref(0)?.as_str().map_err(|_| Failure::corrupt())?;
+        let kind = kinds.iter().find(|kind| kind.name() == name).ok_or_else(Failure::corrupt)?;
+        let id = RecordId::from_bytes(row.get(1)?);
+        records.push(get(&snapshot, query.tenant, *kind, id)?.ok_or_else(Failure::corrupt)?);
+    }
+    Ok(SubjectPage::cut(records, query.limit))
+}
+
+pub(super) fn expired(conn: &Connection, query: &ExpiredQuery, kinds: &[Kind]) -> Result<Vec<Record>, Failure> {
+    let snapshot = conn.unchecked_transaction()?;
+    let mut records = Vec::new();
+    for kind in kinds.iter().copied().filter(|kind| kind.paths().expires) {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM record_{kind} r WHERE r.tenant = ?1 AND r.expires_at <= ?2 \
+             ORDER BY r.expires_at LIMIT ?3"
+        );
+        let key = (query.tenant.into_bytes(), micros(query.at), limit(query.limit, 0));
+        records.extend(self::records(&snapshot, kind, &sql, key)?);
+    }
+    records.sort_by_key(|record| record.expires_at);
+    records.truncate(page_size(query.limit));
+    Ok(records)
+}
+
+pub(super) fn pending(conn: &Connection, query: &PendingQuery) -> Result<Vec<WorkItem>, Failure> {
+    let mut statement = conn.prepare_cached(
+        "SELECT due, id, lane, attempts, payload FROM work \
+         WHERE tenant = ?1 AND bucket = ?2 AND due <= ?3 AND (due, id) > (?4, ?5) ORDER BY due, id LIMIT ?6",
+    )?;
+    // The bucket of the cursor stands before the rest of it.
+    let after = match query.after {
+        Some(after) if after.bucket > query.bucket => return Ok(Vec::new()),
+        Some(after) if after.bucket == query.bucket => (micros(after.due), after.id.into_bytes().to_vec()),
+        _ => (i64::MIN, Vec::new()),
+    };
+    let tenant = query.tenant.into_bytes();
+    let key = (tenant, query.bucket.0, micros(query.due_by), after.0, after.1, limit(query.limit, 0));
+    let mut rows = statement.query(key)?;
+    let mut items = Vec::new();
+    while let Some(row) = rows.next()? {
+        items.push(WorkItem {
+            key: WorkKey { bucket: query.bucket, due: time(row.get(0)?)?, id: WorkId::from_bytes(row.get(1)?) },
+            lane: RecordId::from_bytes(row.get(2)?),
+            attempts: row.get(3)?,
+            payload: Clear(row.get(4)?),
+        });
+    }
+    Ok(items)
+}
+
+pub(super) fn scan(conn: &Connection, query: &FactQuery) -> Result<FactPage, Failure> {
+    let mut statement = conn.prepare_cached(
+        "SELECT at, id, body FROM fact \
+         WHERE tenant = ?1 AND at >= ?2 AND at < ?3 AND (at, id) > (?4, ?5) ORDER BY at, id LIMIT ?6",
+    )?;
+    let after = query.after.map_or((i64::MIN, Vec::new()), |after| (micros(after.at), after.id.into_bytes().to_vec()));
+    let (from, until) = (micros_up(query.from), micros_up(query.until));
+    let key = (query.tenant.into_bytes(), from, until, after.0, after.1, limit(query.limit, 1));
+    let mut rows = statement.query(key)?;
+    let mut facts = Vec::new();
+    while let Some(row) = rows.next()? {
+        let body = row.get_ref(2)?.as_blob().map_err(|_| Failure::corrupt())?;
+        facts.push(Fact::from_bytes(time(row.get(0)?)?, FactId::from_bytes(row.get(1)?), body)?);
+    }
+    Ok(FactPage::cut(facts, query.limit))
+}
+
+fn records(conn: &Connection, kind: Kind, sql: &str, params: impl Params) -> Result<Vec<Record>, Failure> {
+    let mut statement = conn.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        records.push(record(kind, row)?);
+    }
+    Ok(records)
+}
+
+/// The size of a page, and `more` to know whether another one follows.
+fn limit(limit: usize, more: usize) -> i64 {
+    i64::try_from(page_size(limit) + more).unwrap_or(i64::MAX)
+}

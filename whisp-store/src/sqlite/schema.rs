@@ -1,0 +1,195 @@
+//! The file: who may open it, what is in it, and how an older one becomes a newer one.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
+use whisp_core::store::{Kind, StoreErrorKind};
+
+use super::error::Failure;
+
+/// Marks the file as ours in its header: "Whsp".
+const APPLICATION_ID: i32 = 0x5768_7370;
+
+/// What turns a file of each schema version into one of the next. The number of them is the schema version.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+
+/// The table of a kind.
+const KIND_TABLE: &str = include_str!("migrations/kind.sql");
+
+/// How long a connection waits for another one, of this process or of a tool like `sqlite3`.
+const BUSY_WAIT: Duration = Duration::from_secs(1);
+
+/// How much memory the writer keeps pages in, in KiB.
+pub(super) const WRITER_CACHE_KIB: u32 = 16 * 1_024;
+
+/// How much memory each reader keeps pages in, in KiB.
+pub(super) const READER_CACHE_KIB: u32 = 2 * 1_024;
+
+/// The longest name of a kind, in bytes.
+const KIND_NAME_MAX: usize = 48;
+
+/// Makes sure that this process is the only one. The operating system gives the lock back when the process ends,
+/// however it ends, so the lock file itself may stay.
+pub(super) fn lock(path: &Path) -> Result<File, Failure> {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-lock");
+    let file = create(&PathBuf::from(name))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Failure::new(
+            StoreErrorKind::Locked,
+            "close the store in the other process, or give this one its own file",
+        )),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+/// Opens a file to read and write, and creates it, readable for its owner alone, if it is not there.
+pub(super) fn create(path: &Path) -> Result<File, Failure> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    Ok(options.open(path)?)
+}
+
+/// Opens a connection that writes, in WAL mode, durably: what is acknowledged survives a loss of power. Deleted bytes
+/// are overwritten with zeros.
+pub(super) fn connect_writer(path: &Path, kinds: &[Kind], bytes_max: Option<u64>) -> Result<Connection, Failure> {
+    let mut conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let is_new = identify(&conn)?;
+    conn.pragma_update(None, "journal_mode", "wal")?;
+    conn.pragma_update(None, "synchronous", "full")?;
+    conn.pragma_update(None, "secure_delete", true)?;
+    conn.pragma_update(None, "temp_store", "memory")?;
+    // The writer does it, after it has answered: see `writer.rs`.
+    conn.pragma_update(None, "wal_autocheckpoint", 0)?;
+    conn.pragma_update(None, "cache_size", -i64::from(WRITER_CACHE_KIB))?;
+    if let Some(bytes) = bytes_max {
+        let page: u32 = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
+        let pages = i64::try_from(bytes / u64::from(page.max(1))).unwrap_or(i64::MAX);
+        conn.pragma_update(None, "max_page_count", pages.max(1))?;
+    }
+    migrate(&mut conn, is_new, kinds)?;
+    Ok(conn)
+}
+
+/// Opens a connection that reads.
+pub(super) fn connect_reader(path: &Path) -> Result<Connection, Failure> {
+    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    conn.pragma_update(None, "cache_size", -i64::from(READER_CACHE_KIB))?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(conn)
+}
+
+/// How many prepared statements a reader keeps.
+const STATEMENTS_MAX: usize = 64;
+
+fn connect(path: &Path, access: OpenFlags) -> Result<Connection, Failure> {
+    let conn = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    conn.busy_timeout(BUSY_WAIT)?;
+    Ok(conn)
+}
+
+/// Returns whether the file is empty. Refuses one of another program or of a newer version.
+fn identify(conn: &Connection) -> Result<bool, Failure> {
+    let application: i32 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let version = user_version(conn)?;
+    let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if (application, version, tables) == (0, 0, 0) {
+        return Ok(true);
+    }
+    if application != APPLICATION_ID {
+        return Err(Failure::new(StoreErrorKind::Corrupt, "the file belongs to another program: check the path"));
+    }
+    if usize::try_from(version).is_ok_and(|version| version > MIGRATIONS.len()) {
+        return Err(Failure::new(StoreErrorKind::Newer, "open the file with the version of whisp that wrote it"));
+    }
+    Ok(false)
+}
+
+fn user_version(conn: &Connection) -> Result<i32, Failure> {
+    Ok(conn.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+/// Brings the schema to this version and makes room for the kinds, in one transaction.
+fn migrate(conn: &mut Connection, is_new: bool, kinds: &[Kind]) -> Result<(), Failure> {
+    let transaction = conn.transaction_with_behavior(TransactionBehavior::Exclusive)?;
+    let from = usize::try_from(user_version(&transaction)?).map_err(|_| Failure::corrupt())?;
+    for migration in MIGRATIONS.iter().skip(from) {
+        transaction.execute_batch(migration)?;
+    }
+    if is_new {
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    }
+    if from != MIGRATIONS.len() {
+        transaction.pragma_update(None, "user_version", i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX))?;
+    }
+    kinds.iter().try_for_each(|kind| make_room(&transaction, *kind))?;
+    know_every_kind(&transaction, kinds)?;
+    Ok(transaction.commit()?)
+}
+
+/// Creates the table and the indexes of a kind if they are not there.
+fn make_room(conn: &Connection, kind: Kind) -> Result<(), Failure> {
+    let name = kind.name();
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    if name.is_empty() || name.len() > KIND_NAME_MAX || !is_plain {
+        return Err(Failure::new(
+            StoreErrorKind::Invalid,
+            "name a kind with 1 to 48 lower-case letters and underscores",
+        ));
+    }
+    let stored =
+        conn.query_row("SELECT paths FROM kind WHERE name = ?1", [name], |row| row.get::<_, u8>(0)).optional()?;
+    match stored {
+        Some(paths) if paths == paths_bits(kind) => return Ok(()),
+        Some(_) => {
+            return Err(Failure::new(StoreErrorKind::Invalid, "a kind keeps its paths for ever: name a new one"));
+        }
+        None => {}
+    }
+    conn.execute_batch(&KIND_TABLE.replace("{kind}", name))?;
+    let paths = kind.paths();
+    if paths.listed {
+        conn.execute_batch(&format!(
+            "CREATE INDEX list_{name} ON record_{name} (tenant, parent, position, id) WHERE parent IS NOT NULL"
+        ))?;
+    }
+    if paths.expires {
+        conn.execute_batch(&format!(
+            "CREATE INDEX expiry_{name} ON record_{name} (tenant, expires_at) WHERE expires_at IS NOT NULL"
+        ))?;
+    }
+    if paths.found {
+        conn.execute_batch(&format!(
+            "CREATE TABLE lookup_{name} (tenant BLOB NOT NULL, lookup BLOB NOT NULL, id BLOB NOT NULL, \
+             PRIMARY KEY (tenant, lookup, id)) WITHOUT ROWID"
+        ))?;
+    }
+    conn.execute("INSERT INTO kind (name, paths) VALUES (?1, ?2)", (name, paths_bits(kind)))?;
+    Ok(())
+}
+
+fn paths_bits(kind: Kind) -> u8 {
+    let paths = kind.paths();
+    u8::from(paths.listed) | u8::from(paths.found) << 1 | u8::from(paths.owned) << 2 | u8::from(paths.expires) << 3
+}
+
+/// A kind that is in the file but was not given would stay out of erasure, export and retention.
+fn know_every_kind(conn: &Connection, kinds: &[Kind]) -> Result<(), Failure> {
+    let mut statement = conn.prepare("SELECT name FROM kind")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let name = row.get_ref(0)?.as_str().map_err(|_| Failure::corrupt())?;
+        if !kinds.iter().any(|kind| kind.name() == name) {
+            return Err(Failure::new(
+                StoreErrorKind::Invalid,
+                "the file holds a kind that was not given: give every kind that the host has ever used",
+            ));
+        }
+    }
+    Ok(())
+}

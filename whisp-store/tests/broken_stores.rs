@@ -1,0 +1,273 @@
+//! The suite is worth what it finds: each of these stores breaks one promise, and the suite says so.
+
+use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
+
+use async_trait::async_trait;
+use chrono::{DateTime, SubsecRound, Utc};
+use futures_util::FutureExt;
+use whisp_core::id::{RecordId, TenantId};
+use whisp_core::store::{
+    Commit, Expect, ExpiredQuery, FactPage, FactQuery, Facts, FindQuery, Kind, Lease, ListQuery, OwnRequest, Page,
+    PendingQuery, Record, Records, Refusal, RenewRequest, StoreError, SubjectPage, SubjectQuery, Work, WorkItem,
+    WriteBatch, WriteOp,
+};
+use whisp_store::MemoryStore;
+use whisp_store::conformance::{CASES, CONTRACTS, Case, Contract};
+
+/// Which promise is broken.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Fault {
+    AcceptsAnyFence,
+    AcceptsAnyVersion,
+    AppliesByHalves,
+    CompletesTwice,
+    CutsLargeValues,
+    ForgetsKeys,
+    ForgetsTenants,
+    IgnoresExpiry,
+    KeepsMilliseconds,
+    KnowsFirstSubjectsOnly,
+    LeasesTwice,
+    LosesTheOrderOfFacts,
+    NamesOneRefusal,
+    RenewsTheDead,
+    RepeatsOnPaging,
+    SkipsOnPaging,
+    SkipsPendingWork,
+    SplitsWhatIsDropped,
+}
+
+/// A memory store with a fault.
+#[derive(Debug)]
+struct Broken {
+    inner: MemoryStore,
+    fault: Fault,
+}
+
+impl Broken {
+    fn tenant(&self, tenant: TenantId) -> TenantId {
+        if self.fault == Fault::ForgetsTenants { TenantId::DIRECTORY } else { tenant }
+    }
+
+    /// Each operation on its own, so that the ones before a refused or dropped one stay.
+    async fn by_halves(&self, batch: WriteBatch) -> Result<Commit, StoreError> {
+        for op in batch.ops {
+            tokio::task::yield_now().await;
+            let one = WriteBatch { tenant: batch.tenant, expects: batch.expects.clone(), ops: vec![op] };
+            let commit = self.inner.commit(one).await?;
+            if commit != Commit::Done {
+                return Ok(commit);
+            }
+        }
+        Ok(Commit::Done)
+    }
+
+    /// The first operation and the rest, after everything has been checked by an expectation that alone must fail.
+    async fn in_two(&self, mut batch: WriteBatch) -> Result<Commit, StoreError> {
+        let never = Expect::Version(Kind::ROUTE, RecordId::from_bytes([0; 16]), u64::MAX);
+        let last = Refusal::Expect(batch.expects.len());
+        if self.inner.commit(batch.clone().expect(never)).await? != Commit::Refused(vec![last]) {
+            return self.inner.commit(batch).await;
+        }
+        let rest = batch.ops.split_off(batch.ops.len().min(1));
+        let (tenant, first) = (batch.tenant, self.inner.commit(batch).await?);
+        tokio::task::yield_now().await;
+        let rest = self.inner.commit(WriteBatch { tenant, expects: Vec::new(), ops: rest }).await?;
+        Ok(if first == Commit::Done { rest } else { first })
+    }
+
+    async fn current(&self, tenant: TenantId, record: &Record) -> Result<u64, StoreError> {
+        Ok(self.inner.get(tenant, record.kind, record.id).await?.map_or(0, |stored| stored.version))
+    }
+}
+
+#[async_trait]
+impl Records for Broken {
+    async fn commit(&self, mut batch: WriteBatch) -> Result<Commit, StoreError> {
+        batch.tenant = self.tenant(batch.tenant);
+        match self.fault {
+            Fault::AcceptsAnyFence => batch.expects.retain(|expect| !matches!(expect, Expect::Owner { .. })),
+            Fault::AcceptsAnyVersion => {
+                for op in &mut batch.ops {
+                    if let WriteOp::Put(record) = op {
+                        record.version = self.current(batch.tenant, record).await? + 1;
+                    }
+                }
+            }
+            Fault::AppliesByHalves => return self.by_halves(batch).await,
+            // Whole if it is waited for, half if it is dropped.
+            Fault::SplitsWhatIsDropped => return self.in_two(batch).await,
+            Fault::CutsLargeValues => {
+                for op in &mut batch.ops {
+                    if let WriteOp::Put(record) = op {
+                        record.sealed.0.truncate(1_000_000);
+                    }
+                }
+            }
+            Fault::ForgetsKeys => batch.ops.retain(|op| !matches!(op, WriteOp::Remember { .. })),
+            Fault::KeepsMilliseconds => {
+                for op in &mut batch.ops {
+                    if let WriteOp::Put(record) = op {
+                        record.expires_at = record.expires_at.map(|at| at.trunc_subsecs(3));
+                    }
+                }
+            }
+            _ => {}
+        }
+        match (self.fault, self.inner.commit(batch.clone()).await?) {
+            (Fault::NamesOneRefusal, Commit::Refused(mut refusals)) => {
+                refusals.truncate(1);
+                Ok(Commit::Refused(refusals))
+            }
+            (Fault::CompletesTwice, Commit::Refused(refusals)) => {
+                let is_complete = |refusal: &Refusal| matches!(refusal, Refusal::Op(index) if matches!(batch.ops[*index], WriteOp::Complete(_)));
+                Ok(if refusals.iter().all(is_complete) { Commit::Done } else { Commit::Refused(refusals) })
+            }
+            (_, commit) => Ok(commit),
+        }
+    }
+
+    async fn get(&self, tenant: TenantId, kind: Kind, id: RecordId) -> Result<Option<Record>, StoreError> {
+        self.inner.get(self.tenant(tenant), kind, id).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
+        let mut page = self.inner.list(&ListQuery { tenant: self.tenant(query.tenant), ..query.clone() }).await?;
+        match self.fault {
+            Fault::SkipsOnPaging if page.next.is_some() && page.records.len() > 1 => {
+                page.records.remove(0);
+            }
+            Fault::RepeatsOnPaging if page.next.is_some() && page.records.len() > 1 => {
+                page.next = Some(page.records[page.records.len() - 2].cursor());
+            }
+            _ => {}
+        }
+        Ok(page)
+    }
+
+    async fn find(&self, query: &FindQuery) -> Result<Vec<Record>, StoreError> {
+        self.inner.find(&FindQuery { tenant: self.tenant(query.tenant), ..query.clone() }).await
+    }
+
+    async fn of_subject(&self, query: &SubjectQuery) -> Result<SubjectPage, StoreError> {
+        let mut page =
+            self.inner.of_subject(&SubjectQuery { tenant: self.tenant(query.tenant), ..query.clone() }).await?;
+        if self.fault == Fault::KnowsFirstSubjectsOnly {
+            page.records.retain(|record| record.subjects.first() == Some(&query.subject));
+        }
+        Ok(page)
+    }
+
+    async fn expired(&self, query: &ExpiredQuery) -> Result<Vec<Record>, StoreError> {
+        let mut query = ExpiredQuery { tenant: self.tenant(query.tenant), ..query.clone() };
+        if self.fault == Fault::IgnoresExpiry {
+            query.at = DateTime::<Utc>::MAX_UTC;
+        }
+        self.inner.expired(&query).await
+    }
+}
+
+#[async_trait]
+impl Work for Broken {
+    async fn own(&self, request: &OwnRequest) -> Result<Vec<Lease>, StoreError> {
+        let now = if self.fault == Fault::LeasesTwice { DateTime::<Utc>::MAX_UTC } else { request.now };
+        self.inner.own(&OwnRequest { now, ..*request }).await
+    }
+
+    async fn renew(&self, request: &RenewRequest) -> Result<Vec<Lease>, StoreError> {
+        if self.fault == Fault::RenewsTheDead {
+            return Ok(request.leases.iter().map(|lease| Lease { until: request.until, ..*lease }).collect());
+        }
+        self.inner.renew(request).await
+    }
+
+    async fn release(&self, leases: &[Lease]) -> Result<(), StoreError> {
+        self.inner.release(leases).await
+    }
+
+    async fn pending(&self, query: &PendingQuery) -> Result<Vec<WorkItem>, StoreError> {
+        let mut items =
+            self.inner.pending(&PendingQuery { tenant: self.tenant(query.tenant), ..query.clone() }).await?;
+        if self.fault == Fault::SkipsPendingWork && items.len() > 2 {
+            items.remove(1);
+        }
+        Ok(items)
+    }
+}
+
+#[async_trait]
+impl Facts for Broken {
+    async fn scan(&self, query: &FactQuery) -> Result<FactPage, StoreError> {
+        let mut page = self.inner.scan(&FactQuery { tenant: self.tenant(query.tenant), ..query.clone() }).await?;
+        if self.fault == Fault::LosesTheOrderOfFacts {
+            page.facts.reverse();
+        }
+        Ok(page)
+    }
+}
+
+#[tokio::test]
+async fn the_suite_finds_every_broken_store() {
+    use Contract::{Facts, Records, Work};
+    let faults = [
+        (Fault::AcceptsAnyFence, Work(5)),
+        (Fault::AcceptsAnyVersion, Records(3)),
+        (Fault::AppliesByHalves, Records(1)),
+        (Fault::CompletesTwice, Work(7)),
+        (Fault::CutsLargeValues, Records(14)),
+        (Fault::ForgetsKeys, Records(5)),
+        (Fault::ForgetsTenants, Records(8)),
+        (Fault::IgnoresExpiry, Records(12)),
+        (Fault::KeepsMilliseconds, Records(13)),
+        (Fault::KnowsFirstSubjectsOnly, Records(11)),
+        (Fault::LeasesTwice, Work(1)),
+        (Fault::LosesTheOrderOfFacts, Facts(1)),
+        (Fault::SplitsWhatIsDropped, Records(1)),
+        (Fault::NamesOneRefusal, Records(2)),
+        (Fault::RenewsTheDead, Work(3)),
+        (Fault::RepeatsOnPaging, Records(9)),
+        (Fault::SkipsOnPaging, Records(9)),
+        (Fault::SkipsPendingWork, Work(6)),
+    ];
+    for (fault, contract) in faults {
+        let failed: BTreeSet<_> = failures(fault).await.into_iter().flat_map(|case| case.proves).collect();
+        assert!(failed.contains(&contract), "{fault:?} breaks {contract:?}, found were {failed:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_splits_what_is_dropped_fails_the_case_about_it() {
+    let failed: Vec<_> = failures(Fault::SplitsWhatIsDropped).await.into_iter().map(|case| case.name).collect();
+    assert!(failed.contains(&"a_dropped_commit_is_whole_or_nothing"), "found were {failed:?}");
+    assert!(!failed.contains(&"a_refused_batch_changes_nothing"), "it splits possible batches only");
+}
+
+/// Runs every case on a fresh store with the fault; returns those that failed.
+async fn failures(fault: Fault) -> Vec<&'static Case> {
+    let mut failed = Vec::new();
+    for case in CASES {
+        let store = Broken { inner: MemoryStore::new(), fault };
+        if AssertUnwindSafe((case.run)(&store)).catch_unwind().await.is_err() {
+            failed.push(case);
+        }
+    }
+    failed
+}
+
+#[test]
+fn the_suite_knows_every_sentence_of_the_contracts() {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../whisp-core/src/store/mod.rs");
+    let source = std::fs::read_to_string(source).expect("the traits are beside this crate");
+    for contract in CONTRACTS {
+        let (name, last) = match contract {
+            Contract::Facts(last) => ("Facts", last),
+            Contract::Records(last) => ("Records", last),
+            Contract::Work(last) => ("Work", last),
+        };
+        let (before, _) = source.split_once(&format!("pub trait {name}:")).expect("the trait is there");
+        let (_, docs) = before.rsplit_once("# Contract").expect("the trait has a contract");
+        let numbers = docs.lines().filter_map(|line| line.strip_prefix("/// ")?.split_once(". ")?.0.parse::<u8>().ok());
+        assert_eq!(numbers.collect::<Vec<_>>(), (1..=last).collect::<Vec<_>>(), "the sentences of {name}");
+    }
+}
