@@ -11,7 +11,7 @@ pub mod conformance;
 pub mod keys;
 mod memory;
 #[cfg(feature = "sqlite")]
-pub mod sqlite;
+mod sqlite;
 pub mod vault;
 
 #[cfg(feature = "sqlite")]
@@ -19,5 +19,5 @@ pub use keys::SqliteKeyTable;
 pub use keys::{LocalKeyProvider, MemoryKeyTable};
 pub use memory::MemoryStore;
 #[cfg(feature = "sqlite")]
-pub use sqlite::SqliteStore;
+pub use sqlite::{SqliteOptions, SqliteStore};
 pub use vault::EnvelopeVault;

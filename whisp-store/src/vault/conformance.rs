@@ -1,1 +1,278 @@
-//! later
+//! What every [`Vault`] must do: a case for each number of its contract.
+//!
+//! [`EnvelopeVault`](crate::EnvelopeVault) runs it over every key table of this crate; run it over your own key
+//! service and key table, where it tests that they work together. Cases may be added in minor versions.
+
+#![expect(clippy::expect_used, reason = "a case fails by a panic that says why")]
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
+use whisp_core::id::{RecordId, SubjectId, TenantId};
+use whisp_core::privacy::{DataCategory, Grant, Purpose};
+use whisp_core::store::{Kind, Sealed};
+use whisp_core::vault::{IndexField, KeyErasure, SealContext, Vault, VaultErrorKind};
+
+use crate::keys::conformance::Open;
+
+/// The cases, each with the number of the contract.
+pub const CASES: &[(u32, &str)] = &[
+    (1, "what_is_sealed_opens_in_its_place_only"),
+    (1, "a_changed_bit_does_not_open"),
+    (2, "a_grant_must_fit_and_hold"),
+    (3, "two_seals_differ"),
+    (4, "a_subject_without_a_key_is_unknown"),
+    (4, "provisioning_twice_keeps_the_key"),
+    (4, "concurrent_provisions_agree_on_one_key"),
+    (5, "the_erased_are_erased_for_good"),
+    (5, "who_is_erased_before_the_first_key_gets_none"),
+    (6, "an_index_is_a_function_of_tenant_field_and_value"),
+    (7, "a_key_is_there_after_a_restart"),
+];
+
+/// Makes a test of each case. `test` is the attribute of an async test, `open` makes an
+/// [`Open`](crate::keys::conformance::Open) of a fresh vault.
+#[macro_export]
+macro_rules! vault_conformance {
+    (test: $test:meta, open: $open:expr $(,)?) => {
+        use $crate::vault::conformance as vault_suite;
+        $crate::conformance_tests! { $test, $open, vault_suite, CASES:
+            what_is_sealed_opens_in_its_place_only
+            a_changed_bit_does_not_open
+            a_grant_must_fit_and_hold
+            two_seals_differ
+            a_subject_without_a_key_is_unknown
+            provisioning_twice_keeps_the_key
+            concurrent_provisions_agree_on_one_key
+            the_erased_are_erased_for_good
+            who_is_erased_before_the_first_key_gets_none
+            an_index_is_a_function_of_tenant_field_and_value
+            a_key_is_there_after_a_restart
+        }
+    };
+}
+
+const PLAIN: &[u8] = "Сәлем, is it in stock?".as_bytes();
+
+/// Another tenant, subject, kind, record, field, category or revision is refused (contract 1).
+pub async fn what_is_sealed_opens_in_its_place_only(open: &dyn Open<dyn Vault>) {
+    let vault = open.open().await;
+    let here = context(1, 1);
+    // Everybody has a key, so that it is the place that refuses.
+    for owner in [1, 2] {
+        vault.provision(tenant(owner), &[subject(1), subject(2)]).await.expect("provisions");
+    }
+    for plain in [PLAIN, b""] {
+        let sealed = vault.seal(&here, plain).await.expect("seals");
+        let opened = vault.open(&grant(&here), &here, &sealed).await.expect("opens");
+        assert_eq!(opened.as_slice(), plain);
+        for elsewhere in [
+            SealContext { tenant: tenant(2), ..here },
+            SealContext { subject: subject(2), ..here },
+            SealContext { kind: Kind::CONTACT, ..here },
+            SealContext { record: RecordId::from_bytes([9; 16]), ..here },
+            SealContext { field: "bod", ..here },
+            SealContext { category: DataCategory::Identity, ..here },
+            SealContext { revision: 2, ..here },
+        ] {
+            let refused = vault.open(&grant(&elsewhere), &elsewhere, &sealed).await;
+            assert_eq!(refused.expect_err("refuses").kind(), VaultErrorKind::Corrupt, "{elsewhere:?}");
+        }
+    }
+}
+
+/// A single changed bit, a missing and an added byte are refused (contract 1).
+pub async fn a_changed_bit_does_not_open(open: &dyn Open<dyn Vault>) {
+    let vault = open.open().await;
+    let here = context(1, 1);
+    vault.provision(here.tenant, &[here.subject]).await.expect("provisions");
+    let Sealed(sealed) = vault.seal(&here, b"hi").await.expect("seals");
+    let refuses = async |bytes: Vec<u8>| vault.open(&grant(&here), &here, &Sealed(bytes)).await.is_err();
+    for bit in 0..sealed.len() * 8 {
+        let flip = |(at, byte): (usize, &u8)| if at == bit / 8 { byte ^ (1 << (bit % 8)) } else { *byte };
+        assert!(refuses(sealed.iter().enumerate().map(flip).collect()).await, "bit {bit}");
+    }
+    for len in 0..sealed.len() {
+        assert!(refuses(sealed.iter().copied().take(len).collect()).await, "{len} bytes");
+    }
+    assert!(refuses([sealed.as_slice(), &[0]].concat()).await, "a byte more");
+}
+
+/// The grant is for the tenant and the subject, and still holds (contract 2).
+pub async fn a_grant_must_fit_and_hold(open: &dyn Open<dyn Vault>) {
+    let vault = open.open().await;
+    let here = context(1, 1);
+    vault.provision(here.tenant, &[here.subject]).await.expect("provisions");
+    let sealed = vault.seal(&here, PLAIN).await.expect("seals");
+    let void = grant(&here);
+    void.void_for_tests();
+    for bad in [grant(&context(2, 1)), grant(&context(1, 2)), void] {
+        let refused = vault.open(&bad, &here, &sealed).await;
+        assert_eq!(refused.expect_err("refuses").kind(), VaultErrorKind::Denied, "{bad:?}");
+    }
+    // First of all: also before it is known whether there is anything to open.
+    let nobody = context(1, 9);
+    let refused = vault.open(&grant(&here), &nobody, &Sealed::default()).await;
+    assert_eq!(refused.expect_err("refuses").kind(), VaultErrorKind::Denied);
+}
+
+/// Two seals of the same bytes in the same place differ (contract 3).
+pub async fn two_seals_differ(open: &dyn Open<dyn Vault>) {
+    let vault = open.open().await;
+    let here = context(1, 1);
+    vault.provision(here.tenant, &[here.subject]).await.expect("provisions");
+    let one = vault.seal(&here, PLAIN).await.expect("seals");
+    let other = vault.seal(&here, PLAIN).await.expect("seals");
+    assert_ne!(one, other);
+}
+
+/// Sealing and opening for somebody without a key is refused (contract 4).
+pub async fn a_subject_without_a_key_is_unknown(open: &dyn Open<dyn Vault>) {
+    let vault = open.open().await;
+    vault.provision(tenant(1), &[subject(1)]).await.expect("provisions");
+    let sealed = vault.seal(&context(1, 1), PLAIN).await.expect("seals");
+    for nobody in [context(1, 2), context(2, 1)] {
+        let refused = vault.seal(&nobody, PLAIN).await;
+        assert_eq!(refused.expect_err("refuses").kind(), VaultErrorKind::UnknownSubject);
+        let refused = vault.open(&grant(&nobody), &nobody, &sealed).await;
+        assert_eq!(refused.expect_err("refuses").kind(), VaultErrorKind::UnknownSubject);
+    }
+}
+
+/// A second provision is harmless, also of somebody named twice, and of nobody (contract 4).
+pub async fn provisioning_twice_keeps_the_key(open: &dyn Open<dyn Vault>) {
+    let vault = open.open().await;
+    let here = context(1, 1);
+    vault.provision(here.tenant, &[here.subject, here.subject]).await.expect("provisions");
+    let sealed = vault.seal(&here, PLAIN).await.expect("seals");
+    vault.provision(here.tenant, &[subject(2), here.subject]).await.expect("provisions");
+    vault.provision(here.tenant, &[]).await.expect("provisions");
+    assert_eq!(vault.open(&grant(&here), &here, &sealed).await.expect("opens").as_slice(), PLAIN);
+}
+
+/// However many provision one tenant and subject at once, what each seals opens for all (contract 4).
+pub async fn concurrent_provisions_agree_on_one_key(open: &dyn Open<dyn Vault>) {
+    const WRITERS: usize = 20;
+    let vault = open.open().await;
+    let here = context(1, 1);
+    let seals = join_all((0..WRITERS).map(async |_| {
+        vault.provision(here.tenant, &[here.subject]).await.expect("provisions");
+        vault.seal(&here, PLAIN).await.expect("seals")
+    }))
+    .await;
+    drop(vault);
+    // Also for one that has nothing in memory.
+    let vault = open.open().await;
+    for sealed in seals {
+        assert_eq!(vault.open(&grant(&here), &here, &sealed).await.expect("opens").as_slice(), PLAIN);
+    }
+}
+
+/// After an erasure nothing can be sealed, opened or provisioned, also after a restart (contract 5).
+pub async fn the_erased_are_erased_for_good(open: &dyn Open<dyn Vault>) {
+    let vault = open.open().await;
+    let (erased, other) = (context(1, 1), context(1, 2));
+    vault.provision(tenant(1), &[subject(1), subject(2)]).await.expect("provisions");
+    let sealed = vault.seal(&erased, PLAIN).await.expect("seals");
+    let kept = vault.seal(&other, PLAIN).await.expect("seals");
+    let done = vault.erase(tenant(1), subject(1), at(1)).await.expect("erases");
+    assert_eq!(done, KeyErasure::Destroyed(at(1)));
+    expect_erased(&*vault, &erased, &sealed).await;
+    assert_eq!(vault.open(&grant(&other), &other, &kept).await.expect("opens").as_slice(), PLAIN);
+    drop(vault);
+
+    let vault = open.open().await;
+    expect_erased(&*vault, &erased, &sealed).await;
+    assert_eq!(vault.open(&grant(&other), &other, &kept).await.expect("opens").as_slice(), PLAIN);
+    let again = vault.erase(tenant(1), subject(1), at(2)).await.expect("erases");
+    assert_eq!(again, KeyErasure::Destroyed(at(1)), "the first erasure is the one that counts");
+}
+
+/// A late writer can't bring somebody back who was erased before there was a key (contract 5).
+pub async fn who_is_erased_before_the_first_key_gets_none(open: &dyn Open<dyn Vault>) {
+    let vault = open.open().await;
+    let done = vault.erase(tenant(1), subject(1), at(1)).await.expect("erases");
+    assert_eq!(done, KeyErasure::Absent);
+    let refused = vault.provision(tenant(1), &[subject(1)]).await;
+    assert_eq!(refused.expect_err("refuses").kind(), VaultErrorKind::Erased);
+}
+
+/// The same tenant, field and value give the same digest for ever; every other does not (contract 6).
+pub async fn an_index_is_a_function_of_tenant_field_and_value(open: &dyn Open<dyn Vault>) {
+    let vault = open.open().await;
+    let digest = vault.index(tenant(1), IndexField::Handle, b"+77010000000").await.expect("indexes");
+    drop(vault);
+    let vault = open.open().await;
+    let again = vault.index(tenant(1), IndexField::Handle, b"+77010000000").await.expect("indexes");
+    assert_eq!(digest, again);
+    for (owner, field, value) in [
+        (2, IndexField::Handle, "+77010000000"),
+        (1, IndexField::Dedup, "+77010000000"),
+        (1, IndexField::Handle, "+77010000001"),
+        (1, IndexField::Handle, ""),
+    ] {
+        let other = vault.index(tenant(owner), field, value.as_bytes()).await.expect("indexes");
+        assert_ne!(digest.blind_index(), other.blind_index(), "{owner} {field:?} {value}");
+    }
+    vault.index(TenantId::DIRECTORY, IndexField::Account, b"1").await.expect("indexes in the directory");
+}
+
+/// A provision that returned is durable (contract 7).
+pub async fn a_key_is_there_after_a_restart(open: &dyn Open<dyn Vault>) {
+    let vault = open.open().await;
+    let here = context(1, 1);
+    vault.provision(here.tenant, &[here.subject]).await.expect("provisions");
+    let sealed = vault.seal(&here, PLAIN).await.expect("seals");
+    drop(vault);
+    let vault = open.open().await;
+    assert_eq!(vault.open(&grant(&here), &here, &sealed).await.expect("opens").as_slice(), PLAIN);
+    vault.seal(&here, PLAIN).await.expect("seals");
+}
+
+async fn expect_erased(vault: &dyn Vault, context: &SealContext, sealed: &Sealed) {
+    let erased = VaultErrorKind::Erased;
+    let seal = vault.seal(context, PLAIN).await;
+    assert_eq!(seal.expect_err("does not seal").kind(), erased);
+    let open = vault.open(&grant(context), context, sealed).await;
+    assert_eq!(open.expect_err("does not open").kind(), erased);
+    let provision = vault.provision(context.tenant, &[context.subject]).await;
+    assert_eq!(provision.expect_err("makes no new key").kind(), erased);
+}
+
+const fn tenant(n: u8) -> TenantId {
+    TenantId::from_bytes([n; 16])
+}
+
+const fn subject(n: u8) -> SubjectId {
+    SubjectId::from_bytes([n; 16])
+}
+
+const fn context(owner: u8, of: u8) -> SealContext {
+    SealContext {
+        tenant: tenant(owner),
+        subject: subject(of),
+        kind: Kind::MESSAGE,
+        record: RecordId::from_bytes([3; 16]),
+        field: "body",
+        category: DataCategory::MessageContent,
+        revision: 1,
+    }
+}
+
+fn grant(context: &SealContext) -> Grant {
+    Grant::for_tests(context.tenant, context.subject, Purpose::ServiceProvision, at(0))
+}
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::days(20_000) + TimeDelta::seconds(seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_contract_has_a_case_and_every_case_is_listed() {
+        assert_eq!(include_str!("conformance.rs").matches("\npub async fn ").count(), CASES.len());
+        assert!((1..=7).all(|number| CASES.iter().any(|(of, _)| *of == number)));
+    }
+}

@@ -5,6 +5,8 @@ mod cache;
 pub mod conformance;
 mod suite1;
 mod tenant;
+#[cfg(test)]
+mod vectors;
 
 use std::fmt;
 use std::num::NonZeroUsize;

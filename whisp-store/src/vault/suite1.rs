@@ -53,7 +53,12 @@ impl LiveKey {
         self.seal_with_salt(context, &random()?, plain)
     }
 
-    fn seal_with_salt(&self, context: &SealContext, salt: &[u8; SALT_LEN], plain: &[u8]) -> Result<Sealed, VaultError> {
+    pub(super) fn seal_with_salt(
+        &self,
+        context: &SealContext,
+        salt: &[u8; SALT_LEN],
+        plain: &[u8],
+    ) -> Result<Sealed, VaultError> {
         let place = place(context);
         let header = header(self.version);
         let derived = self.derive(&header, salt, &place)?;
@@ -185,4 +190,114 @@ fn place(context: &SealContext) -> Canonical {
 /// One answer to everything that does not fit, so that it tells nothing about what did.
 fn corrupt() -> VaultError {
     failed("open", VaultErrorKind::Corrupt)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use whisp_core::id::{RecordId, SubjectId, TenantId};
+    use whisp_core::privacy::DataCategory;
+    use whisp_core::store::Kind;
+
+    use super::*;
+    use crate::keys::random_key;
+
+    const HERE: SealContext = SealContext {
+        tenant: TenantId::from_bytes([1; 16]),
+        subject: SubjectId::from_bytes([2; 16]),
+        kind: Kind::MESSAGE,
+        record: RecordId::from_bytes([3; 16]),
+        field: "body",
+        category: DataCategory::MessageContent,
+        revision: 1,
+    };
+
+    fn key() -> LiveKey {
+        LiveKey::new(1, &random_key().unwrap())
+    }
+
+    #[test]
+    fn equal_salts_on_different_places_give_different_keys_nonces_and_commitments() {
+        let (key, salt) = (key(), [5; SALT_LEN]);
+        let derived = |context: &SealContext| key.derive(&header(1), &salt, &place(context)).unwrap().0;
+        let places = [
+            HERE,
+            SealContext { revision: 2, ..HERE },
+            SealContext { record: RecordId::from_bytes([4; 16]), ..HERE },
+            SealContext { field: "name", ..HERE },
+        ];
+        for (n, one) in places.iter().enumerate() {
+            for other in &places[..n] {
+                let (one, other) = (derived(one), derived(other));
+                assert_ne!(one[..KEY_LEN], other[..KEY_LEN]);
+                assert_ne!(one[KEY_LEN..KEY_LEN + NONCE_LEN], other[KEY_LEN..KEY_LEN + NONCE_LEN]);
+                assert_ne!(one[KEY_LEN + NONCE_LEN..], other[KEY_LEN + NONCE_LEN..]);
+            }
+        }
+    }
+
+    #[test]
+    fn the_header_is_part_of_the_derivation() {
+        let (key, salt) = (key(), [5; SALT_LEN]);
+        let one = key.derive(&header(1), &salt, &place(&HERE)).unwrap().0;
+        let other = key.derive(&header(2), &salt, &place(&HERE)).unwrap().0;
+        assert_ne!(*one, *other);
+    }
+
+    #[test]
+    fn a_value_under_another_key_or_of_another_version_of_it_does_not_open() {
+        let secret = random_key().unwrap();
+        let Sealed(sealed) = LiveKey::new(1, &secret).seal(&HERE, b"plain").unwrap();
+        assert!(LiveKey::new(1, &secret).open(&HERE, &sealed).is_ok());
+        for other in [key(), LiveKey::new(2, &secret)] {
+            assert_eq!(other.open(&HERE, &sealed).unwrap_err().kind(), VaultErrorKind::Corrupt);
+        }
+    }
+
+    #[test]
+    fn a_newer_version_or_suite_is_told_from_damage() {
+        let key = key();
+        for (byte, value) in [(1, VERSION + 1), (2, SUITE + 1)] {
+            let Sealed(mut sealed) = key.seal(&HERE, b"plain").unwrap();
+            sealed[byte] = value;
+            assert_eq!(key.open(&HERE, &sealed).unwrap_err().kind(), VaultErrorKind::Newer);
+        }
+    }
+
+    #[test]
+    fn keys_are_not_shown() {
+        let key = LiveKey::new(1, &SecretKey::new(Zeroizing::new([0xc7; 32])));
+        assert_eq!(format!("{key:?}"), "LiveKey(..)");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_sealed_opens_and_no_changed_bit_does(
+            plain in proptest::collection::vec(any::<u8>(), 0..600),
+            bit in any::<prop::sample::Index>(),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let key = key();
+            let Sealed(sealed) = key.seal(&HERE, &plain).unwrap();
+            prop_assert_eq!(sealed.len(), plain.len() + OVERHEAD);
+            let opened = key.open(&HERE, &sealed).unwrap();
+            prop_assert_eq!(opened.as_slice(), plain.as_slice());
+            let bit = bit.index(sealed.len() * 8);
+            let mut changed = sealed.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            prop_assert!(key.open(&HERE, &changed).is_err());
+            prop_assert!(key.open(&HERE, &sealed[..cut.index(sealed.len())]).is_err());
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(key().open(&HERE, &bytes).is_err());
+        }
+
+        #[test]
+        fn no_bytes_after_a_good_header_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let bytes = [header(1).as_slice(), &bytes].concat();
+            prop_assert!(key().open(&HERE, &bytes).is_err());
+        }
+    }
 }

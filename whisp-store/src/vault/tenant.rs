@@ -129,3 +129,52 @@ impl KeyType for FieldKeyLen {
 fn index_place(tenant: TenantId, epoch: u32) -> Canonical {
     Canonical::new("whisp/wrap-index/v1").part(&tenant.into_bytes()).number(epoch)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LocalKeyProvider;
+
+    async fn open(provider: &LocalKeyProvider, tenant: TenantId) -> OpenTenant {
+        let key = OpenTenant::make(tenant, provider).await.unwrap();
+        OpenTenant::open(tenant, &key, provider).await.unwrap()
+    }
+
+    fn provider() -> LocalKeyProvider {
+        let folder = tempfile::tempdir().unwrap();
+        LocalKeyProvider::create(folder.path().join("root.key")).unwrap()
+    }
+
+    const ONE: SubjectId = SubjectId::from_bytes([1; 16]);
+    const OTHER: SubjectId = SubjectId::from_bytes([2; 16]);
+
+    #[tokio::test]
+    async fn a_wrapped_key_fits_its_own_tenant_subject_version_and_epoch_only() {
+        let provider = provider();
+        let tenant = open(&provider, TenantId::from_bytes([1; 16])).await;
+        let stranger = open(&provider, TenantId::from_bytes([2; 16])).await;
+        let (key, _) = tenant.new_subject(ONE).unwrap();
+        assert!(tenant.open_subject(ONE, &key).is_ok());
+        let kind = |result: Result<LiveKey, VaultError>| result.unwrap_err().kind();
+        assert_eq!(kind(tenant.open_subject(OTHER, &key)), VaultErrorKind::WrongKey);
+        assert_eq!(kind(stranger.open_subject(ONE, &key)), VaultErrorKind::WrongKey);
+        let (version, epoch) = (key.version + 1, key.epoch + 1);
+        let relabeled = [SubjectKey { version, ..key.clone() }, SubjectKey { epoch, ..key }];
+        for key in relabeled {
+            assert_eq!(kind(tenant.open_subject(ONE, &key)), VaultErrorKind::WrongKey);
+        }
+    }
+
+    #[tokio::test]
+    async fn keys_of_two_tenants_can_not_be_swapped() {
+        let provider = provider();
+        let (one, other) = (TenantId::from_bytes([1; 16]), TenantId::from_bytes([2; 16]));
+        let ours = OpenTenant::make(one, &provider).await.unwrap();
+        let theirs = OpenTenant::make(other, &provider).await.unwrap();
+        let mixed = TenantKey { index: theirs.index.clone(), ..ours };
+        for (tenant, key) in [(one, &theirs), (one, &mixed)] {
+            let refused = OpenTenant::open(tenant, key, &provider).await;
+            assert_eq!(refused.unwrap_err().kind(), VaultErrorKind::WrongKey);
+        }
+    }
+}

@@ -115,3 +115,104 @@ fn transact(db: &Connection, group: Vec<Job>) -> (Vec<Answer>, Result<(), Failur
     }
     (answers, end)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::future::join_all;
+    use futures_util::poll;
+    use whisp_core::vault::VaultErrorKind;
+
+    use super::*;
+
+    const CALLS: usize = 100;
+
+    fn worker() -> Worker {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch("CREATE TABLE t (a)").unwrap();
+        Worker::start(db).unwrap()
+    }
+
+    fn insert(db: &Connection) -> Result<(), Failure> {
+        db.execute("INSERT INTO t VALUES (1)", [])?;
+        Ok(())
+    }
+
+    async fn count(worker: &Worker) -> i64 {
+        worker.run("count", |db| Ok(db.query_row("SELECT count(*) FROM t", [], |row| row.get(0))?)).await.unwrap()
+    }
+
+    /// Holds the thread until the returned sender is dropped, so that everything sent meanwhile is one group.
+    async fn hold(worker: &Worker) -> std::sync::mpsc::Sender<()> {
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let (started, running) = oneshot::channel();
+        let mut hold = std::pin::pin!(worker.run("hold", move |_| {
+            started.send(()).unwrap();
+            let _ended = held.recv();
+            Ok(())
+        }));
+        assert!(poll!(hold.as_mut()).is_pending());
+        running.await.unwrap();
+        release
+    }
+
+    #[tokio::test]
+    async fn calls_that_wait_together_are_one_transaction() {
+        let worker = worker();
+        let ran = Arc::new(AtomicUsize::new(0));
+        let release = hold(&worker).await;
+        let calls = (0..CALLS).map(|_| {
+            let (ran, seen) = (Arc::clone(&ran), Arc::clone(&ran));
+            let call = worker.run("insert", move |db| {
+                ran.fetch_add(1, Ordering::SeqCst);
+                insert(db)
+            });
+            async move { call.await.map(|()| seen.load(Ordering::SeqCst)) }
+        });
+        let mut calls = std::pin::pin!(join_all(calls));
+        assert!(poll!(calls.as_mut()).is_pending());
+        drop(release);
+        // Nobody was answered before all had run.
+        assert!(calls.await.into_iter().all(|seen| seen.unwrap() == CALLS));
+        assert_eq!(usize::try_from(count(&worker).await).unwrap(), CALLS);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_fails_takes_its_group_with_it_and_the_next_one_works() {
+        let worker = worker();
+        let release = hold(&worker).await;
+        let calls = (0..3).map(|n| {
+            worker.run("insert", move |db| match n {
+                1 => Err(Failure::from(db.execute("INSERT INTO nowhere VALUES (1)", []).unwrap_err())),
+                _ => insert(db),
+            })
+        });
+        let mut calls = std::pin::pin!(join_all(calls));
+        assert!(poll!(calls.as_mut()).is_pending());
+        drop(release);
+        for result in calls.await {
+            assert_eq!(result.unwrap_err().kind(), VaultErrorKind::Unavailable);
+        }
+        assert_eq!(count(&worker).await, 0);
+        worker.run("insert", insert).await.unwrap();
+        assert_eq!(count(&worker).await, 1);
+    }
+
+    #[tokio::test]
+    async fn dropping_the_handle_writes_what_waits() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.db");
+        let db = Connection::open(&path).unwrap();
+        db.execute_batch("CREATE TABLE t (a)").unwrap();
+        let worker = Worker::start(db).unwrap();
+        {
+            let mut insert = std::pin::pin!(worker.run("insert", insert));
+            assert!(poll!(insert.as_mut()).is_pending());
+        }
+        drop(worker);
+        let db = Connection::open(&path).unwrap();
+        assert_eq!(db.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+    }
+}

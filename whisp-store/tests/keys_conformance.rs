@@ -1,0 +1,60 @@
+//! Every key provider and key table of this crate keeps its contract.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tempfile::TempDir;
+use whisp_core::vault::{KeyProvider, KeyTable};
+use whisp_store::keys::conformance::Open;
+use whisp_store::{LocalKeyProvider, MemoryKeyTable, SqliteKeyTable};
+
+struct Memory(Arc<MemoryKeyTable>);
+
+#[async_trait]
+impl Open<dyn KeyTable> for Memory {
+    async fn open(&self) -> Arc<dyn KeyTable> {
+        Arc::<MemoryKeyTable>::clone(&self.0)
+    }
+}
+
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.path().join("keys")
+    }
+}
+
+#[async_trait]
+impl Open<dyn KeyTable> for Folder {
+    async fn open(&self) -> Arc<dyn KeyTable> {
+        Arc::new(SqliteKeyTable::open(self.file()).unwrap())
+    }
+}
+
+#[async_trait]
+impl Open<dyn KeyProvider> for Folder {
+    async fn open(&self) -> Arc<dyn KeyProvider> {
+        Arc::new(LocalKeyProvider::open_or_create(self.file()).unwrap())
+    }
+}
+
+mod memory {
+    use super::*;
+    whisp_store::key_table_conformance! { test: tokio::test, open: Memory(Arc::default()) }
+}
+
+mod sqlite {
+    use super::*;
+    whisp_store::key_table_conformance! { test: tokio::test, open: Folder::new() }
+}
+
+mod local {
+    use super::*;
+    whisp_store::key_provider_conformance! { test: tokio::test, open: Folder::new() }
+}
