@@ -1,1 +1,3 @@
-//! whisp-meta
+//! Instagram, WhatsApp and Messenger for Whisp: what comes in through webhooks and what goes out through the Graph API.
+
+pub mod webhook;
