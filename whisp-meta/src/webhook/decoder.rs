@@ -79,7 +79,8 @@ pub(super) fn thorough(text: &str, received_at: DateTime<Utc>) -> Result<Vec<Ite
             entry: "",
             field: object,
             provenance: Provenance::Live,
-            at: received_at,
+            time: None,
+            received_at,
         };
         match (Fields::read(raw), &channel) {
             (Some(entry), ChannelKind::WhatsApp) => whatsapp::entry(&entry, raw, &origin, &mut items),

@@ -21,8 +21,9 @@ pub(super) struct Origin<'a> {
     /// The name of the field or array, which is part of a digest.
     pub(super) field: &'a str,
     pub(super) provenance: Provenance,
-    /// When it happened, if the item does not say: the entry's time, or the time of receipt.
-    pub(super) at: DateTime<Utc>,
+    /// The entry's time, if it has one.
+    pub(super) time: Option<DateTime<Utc>>,
+    pub(super) received_at: DateTime<Utc>,
 }
 
 /// What was read of one item.
@@ -62,11 +63,15 @@ impl Origin<'_> {
     /// Makes the item, with the JSON that it was read from.
     pub(super) fn item(&self, reading: Reading, raw: &RawValue) -> Item {
         let raw_text = || Sensitive::from(raw.get());
-        let digest = || Sensitive::new(self.digest(raw));
+        let digest = || Sensitive::new(self.digest(raw, None));
         let (event, dedup) = match reading.what {
             What::Event(event, Identity::Key(key)) => (event, Sensitive::new(key)),
             What::Event(event, Identity::Digest) => (event, digest()),
-            What::Notice(topic) => (Event::Notice { topic, raw: raw_text() }, digest()),
+            // Two notices may say the same at different times: the account was restricted, and then again.
+            What::Notice(topic) => {
+                let dedup = Sensitive::new(self.digest(raw, reading.at.or(self.time)));
+                (Event::Notice { topic, raw: raw_text() }, dedup)
+            }
             What::Unknown(kind, contact) => (Event::Unknown { kind, contact, raw: raw_text() }, digest()),
         };
         self.finish(event, dedup, reading.at, reading.provenance)
@@ -98,7 +103,8 @@ impl Origin<'_> {
             channel: self.channel.clone(),
             account: self.account.clone(),
             provenance: provenance.unwrap_or(self.provenance),
-            at: at.unwrap_or(self.at),
+            // When it happened; if neither the item nor its entry says so, when it was received.
+            at: at.or(self.time).unwrap_or(self.received_at),
             dedup,
             event,
         }
@@ -106,12 +112,13 @@ impl Origin<'_> {
 
     /// The digest of an item that carries no id: over the item, its entry and its field, so that it is the same
     /// whatever it is delivered together with.
-    fn digest(&self, raw: &RawValue) -> String {
+    fn digest(&self, raw: &RawValue, at: Option<DateTime<Utc>>) -> String {
         let mut context = digest::Context::new(&digest::SHA256);
         for part in [self.entry, self.field] {
             context.update(&part.len().to_be_bytes());
             context.update(part.as_bytes());
         }
+        context.update(&at.map_or(0, |at| at.timestamp_millis()).to_be_bytes());
         context.update(compact(raw.get()).as_bytes());
         let mut key = String::with_capacity(71);
         key.push_str("digest\n");

@@ -22,6 +22,8 @@ mod item;
 mod messaging;
 mod notice;
 mod signature;
+#[cfg(test)]
+mod tests;
 mod whatsapp;
 mod wire;
 

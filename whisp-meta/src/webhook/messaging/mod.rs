@@ -18,12 +18,7 @@ use event::Messaging;
 pub(super) fn entry(entry: &Fields<'_>, raw: &RawValue, origin: &Origin<'_>, items: &mut Vec<Item>) {
     let id = entry.text("id");
     let id = id.as_str().unwrap_or_default();
-    let origin = Origin {
-        account: account_of(id),
-        entry: id,
-        at: entry.int("time").time().unwrap_or(origin.at),
-        ..origin.clone()
-    };
+    let origin = Origin { account: account_of(id), entry: id, time: entry.int("time").time(), ..origin.clone() };
     let mut empty = true;
     for (name, part) in &entry.0 {
         let name = name.as_ref();

@@ -235,7 +235,7 @@ impl<'a> Message<'a> {
         match role {
             Role::Contact => false,
             Role::Echo => true,
-            Role::Either => same_number(self.from.filled(), scene.business.filled()),
+            Role::Either => same_number(self.from.filled(), scene.business),
             Role::Thread(with) => {
                 let theirs = same_number(self.from.filled(), Some(with)) || self.from_user_id.filled() == Some(with);
                 !theirs && self.from.filled().is_some()

@@ -15,9 +15,9 @@ use whisp_core::webhook::{Event, Item};
 
 use super::item::{Identity, Origin, Reading, What};
 use super::notice;
-use super::wire::{Fields, Int, Text, elements, is_null, read};
+use super::wire::{Fields, Int, Text, elements, is_null, read, readable};
 use message::{Message, Role};
-use people::People;
+use people::{People, WireContact};
 use status::Status;
 
 /// `metadata` of a value.
@@ -33,7 +33,7 @@ pub(super) struct Metadata<'a> {
 pub(super) struct Scene<'a> {
     pub(super) people: People<'a>,
     /// The business's own number, as displayed.
-    pub(super) business: Text<'a>,
+    pub(super) business: Option<&'a str>,
     /// The first of the value's own errors: it explains a message without content.
     pub(super) error: Option<i64>,
 }
@@ -48,12 +48,7 @@ pub(super) struct WireError {
 pub(super) fn entry(entry: &Fields<'_>, raw: &RawValue, origin: &Origin<'_>, items: &mut Vec<Item>) {
     let id = entry.text("id");
     let id = id.as_str().unwrap_or_default();
-    let origin = Origin {
-        account: account_of(id),
-        entry: id,
-        at: entry.int("time").time().unwrap_or(origin.at),
-        ..origin.clone()
-    };
+    let origin = Origin { account: account_of(id), entry: id, time: entry.int("time").time(), ..origin.clone() };
     let before = items.len();
     let mut empty = true;
     for (name, value) in &entry.0 {
@@ -125,9 +120,10 @@ fn change(raw: &RawValue, origin: &Origin<'_>, items: &mut Vec<Item>) {
 fn value(fields: &Fields<'_>, raw: &RawValue, metadata: Metadata<'_>, origin: &Origin<'_>, items: &mut Vec<Item>) {
     let mut empty = true;
     let errors = fields.get("errors").and_then(elements).unwrap_or_default();
+    let contacts: Vec<WireContact<'_>> = readable(fields.get("contacts"));
     let scene = Scene {
-        people: People::read(fields.get("contacts")),
-        business: metadata.display_phone_number,
+        people: People::new(&contacts),
+        business: metadata.display_phone_number.filled(),
         error: errors.iter().find_map(|error| read::<WireError>(error)?.code.0),
     };
     for (name, list) in &fields.0 {

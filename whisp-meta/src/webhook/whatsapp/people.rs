@@ -4,12 +4,11 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use whisp_core::model::HandleKind;
 use whisp_core::webhook::ContactRef;
 
 use crate::webhook::item::add_handle;
-use crate::webhook::wire::{Obj, Text, readable};
+use crate::webhook::wire::{Obj, Text};
 
 /// From this many contacts on they are found through a table, so that a large batch does not take quadratic time.
 const LINEAR_MAX: usize = 8;
@@ -50,19 +49,14 @@ impl Ids<'_> {
 }
 
 /// The `contacts[]` of a value.
-#[derive(Default)]
 pub(in crate::webhook) struct People<'a> {
-    contacts: Vec<WireContact<'a>>,
+    contacts: &'a [WireContact<'a>],
     table: OnceCell<HashMap<String, usize>>,
 }
 
 impl<'a> People<'a> {
-    pub(in crate::webhook) fn new(contacts: Vec<WireContact<'a>>) -> Self {
+    pub(in crate::webhook) const fn new(contacts: &'a [WireContact<'a>]) -> Self {
         Self { contacts, table: OnceCell::new() }
-    }
-
-    pub(super) fn read(raw: Option<&'a RawValue>) -> Self {
-        Self::new(readable(raw))
     }
 
     /// The person whom the item at `index` of its list names by `ids`; `None` if there is no id at all. `alone` says
@@ -96,7 +90,7 @@ impl<'a> People<'a> {
             return self.in_table(ids);
         }
         let found = self.contacts.iter().find(|contact| contact.is(ids));
-        match self.contacts.as_slice() {
+        match self.contacts {
             // One item, one contact: they belong together unless their BSUIDs say otherwise, even if the item names
             // nobody or the number is written in another way.
             [only] if alone && found.is_none() => only.may_be(ids).then_some(only),
