@@ -1,0 +1,276 @@
+//! An element of `messaging[]` or `standby[]`: one of several things, told by which field it has.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use whisp_core::model::{Content, DeliveryStep, Handle, PlatformMessageId, Provenance};
+use whisp_core::webhook::{ContactRef, Event, MessageEvent, Receipt, ReceiptTarget, Referral};
+
+use super::handle_kind;
+use super::message::Message;
+use crate::webhook::item::{Identity, Origin, Reading, What, key};
+use crate::webhook::wire::{Int, Obj, Text, elements, read};
+
+#[derive(Deserialize)]
+pub(in crate::webhook) struct Messaging<'a> {
+    #[serde(borrow, default)]
+    sender: Obj<Party<'a>>,
+    #[serde(borrow, default)]
+    recipient: Obj<Party<'a>>,
+    #[serde(default)]
+    timestamp: Int,
+    #[serde(borrow, default)]
+    message: Obj<Message<'a>>,
+    #[serde(borrow, default)]
+    message_edit: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    reaction: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    postback: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    read: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    delivery: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    referral: Option<&'a RawValue>,
+    // Recordings made through some client libraries have camel case.
+    #[serde(borrow, default, alias = "passThreadControl")]
+    pass_thread_control: Option<&'a RawValue>,
+    #[serde(borrow, default, alias = "takeThreadControl")]
+    take_thread_control: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Party<'a> {
+    #[serde(borrow, default)]
+    id: Text<'a>,
+}
+
+#[derive(Deserialize)]
+struct MessageEdit<'a> {
+    #[serde(borrow, default)]
+    mid: Text<'a>,
+    #[serde(borrow, default)]
+    text: Text<'a>,
+    #[serde(borrow, default)]
+    num_edit: Text<'a>,
+}
+
+#[derive(Deserialize)]
+struct Reaction<'a> {
+    #[serde(borrow, default)]
+    mid: Text<'a>,
+    #[serde(borrow, default)]
+    action: Text<'a>,
+    #[serde(borrow, default)]
+    reaction: Text<'a>,
+    #[serde(borrow, default)]
+    emoji: Text<'a>,
+}
+
+#[derive(Deserialize)]
+struct Postback<'a> {
+    #[serde(borrow, default)]
+    mid: Text<'a>,
+    #[serde(borrow, default)]
+    title: Text<'a>,
+    #[serde(borrow, default)]
+    payload: Text<'a>,
+    #[serde(borrow, default)]
+    referral: Obj<WireReferral<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Watermark<'a> {
+    #[serde(borrow, default)]
+    mid: Text<'a>,
+    #[serde(borrow, default)]
+    mids: Option<&'a RawValue>,
+    #[serde(default)]
+    watermark: Int,
+}
+
+/// Where a contact came from, in a message, a postback or alone.
+#[derive(Deserialize)]
+pub(super) struct WireReferral<'a> {
+    #[serde(borrow, default, rename = "ref")]
+    parameter: Text<'a>,
+    #[serde(borrow, default)]
+    source: Text<'a>,
+    #[serde(borrow, default)]
+    ad_id: Text<'a>,
+    #[serde(borrow, default)]
+    product: Obj<Party<'a>>,
+    #[serde(borrow, default)]
+    ads_context_data: Obj<Advertisement<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Advertisement<'a> {
+    #[serde(borrow, default)]
+    ad_title: Text<'a>,
+}
+
+/// Who an event is about, and which side did it.
+pub(super) struct Sides<'a> {
+    /// The sender's id, which is part of the identity of what has no id of its own.
+    sender: &'a str,
+    pub(super) contact: Option<ContactRef>,
+    pub(super) outgoing: bool,
+}
+
+impl Messaging<'_> {
+    pub(in crate::webhook) fn reading(&self, origin: &Origin<'_>) -> Reading {
+        let echo = self.message.get().is_some_and(Message::is_echo);
+        let sides = self.sides(origin, echo);
+        let contact = sides.contact.clone();
+        let outgoing = sides.outgoing;
+        let what = match self.what(&sides) {
+            Some(what) => what,
+            None => What::Unknown(self.name().map(str::to_owned), contact),
+        };
+        let mut reading = Reading::new(what, self.timestamp.time());
+        if outgoing && origin.provenance == Provenance::Live && self.is_written() {
+            reading.provenance = Some(Provenance::Echo);
+        }
+        reading
+    }
+
+    /// `None` where the field that is there can't be read, and where none of them is there.
+    fn what(&self, sides: &Sides<'_>) -> Option<What> {
+        if let Some(message) = self.message.get() {
+            return message.what(sides);
+        }
+        if let Some(raw) = self.message_edit {
+            return edit(&read(raw)?, sides);
+        }
+        if let Some(raw) = self.reaction {
+            return reaction(&read(raw)?, sides, self.timestamp);
+        }
+        if let Some(raw) = self.postback {
+            return postback(&read(raw)?, sides);
+        }
+        if let Some(raw) = self.read {
+            return receipt("read", DeliveryStep::Read, &read(raw)?, sides);
+        }
+        if let Some(raw) = self.delivery {
+            return receipt("delivered", DeliveryStep::Delivered, &read(raw)?, sides);
+        }
+        if let Some(raw) = self.referral {
+            let referral: WireReferral<'_> = read(raw)?;
+            let contact = sides.contact.clone()?;
+            return Some(What::Event(Event::Referral { contact, referral: (&referral).into() }, Identity::Digest));
+        }
+        self.thread(sides)
+    }
+
+    fn thread(&self, sides: &Sides<'_>) -> Option<What> {
+        // The app that is told of a pass is the one that it is passed to; of a take, the one that it is taken from.
+        let ours = match (self.pass_thread_control, self.take_thread_control) {
+            (Some(_), _) => true,
+            (None, Some(_)) => false,
+            (None, None) => return None,
+        };
+        Some(What::Event(Event::Thread { contact: sides.contact.clone(), ours }, Identity::Digest))
+    }
+
+    /// The name of the field that is there.
+    fn name(&self) -> Option<&'static str> {
+        let fields = [
+            ("message_edit", self.message_edit),
+            ("reaction", self.reaction),
+            ("postback", self.postback),
+            ("read", self.read),
+            ("delivery", self.delivery),
+            ("referral", self.referral),
+        ];
+        match self.message.get() {
+            Some(_) => Some("message"),
+            None => fields.into_iter().find(|(_, raw)| raw.is_some()).map(|(name, _)| name),
+        }
+    }
+
+    /// Whether somebody wrote, pressed or changed something, so that the business's own side of it is an echo.
+    const fn is_written(&self) -> bool {
+        self.message.0.is_some() || self.reaction.is_some() || self.message_edit.is_some() || self.postback.is_some()
+    }
+
+    fn sides(&self, origin: &Origin<'_>, echo: bool) -> Sides<'_> {
+        let id = |party: &'_ Obj<Party<'_>>| -> Option<Handle> {
+            Some(Handle::new(handle_kind(&origin.channel), party.get()?.id.filled()?))
+        };
+        let sender = self.sender.get().and_then(|party| party.id.filled());
+        let outgoing = echo || (sender.is_some() && sender == Some(origin.entry));
+        let contact = id(if outgoing { &self.recipient } else { &self.sender });
+        Sides {
+            sender: sender.unwrap_or_default(),
+            contact: contact.map(|handle| ContactRef { handles: vec![handle], name: None }),
+            outgoing,
+        }
+    }
+}
+
+fn edit(edit: &MessageEdit<'_>, sides: &Sides<'_>) -> Option<What> {
+    let mid = edit.mid.filled()?;
+    let event = Event::Edited {
+        contact: sides.contact.clone(),
+        target: PlatformMessageId::new(mid),
+        // In the wild `num_edit` is 0 and the text is missing: all that is known is that it changed.
+        content: edit.text.as_str().map(Content::text),
+    };
+    Some(What::Event(event, key("edit", &[mid, edit.num_edit.as_str().unwrap_or_default()])))
+}
+
+fn reaction(reaction: &Reaction<'_>, sides: &Sides<'_>, timestamp: Int) -> Option<What> {
+    let mid = reaction.mid.filled()?;
+    let action = reaction.action.as_str()?;
+    let emoji = match action {
+        "react" => Some(reaction.emoji.sensitive().or_else(|| reaction.reaction.sensitive())?),
+        "unreact" => None,
+        _ => return None,
+    };
+    let content = Content::Reaction { target: PlatformMessageId::new(mid), emoji };
+    let mut event = MessageEvent::new(None, sides.contact.clone()?, content);
+    event.outgoing = sides.outgoing;
+    let time = timestamp.0.unwrap_or_default().to_string();
+    Some(What::Event(Event::Message(Box::new(event)), key("reaction", &[mid, sides.sender, action, &time])))
+}
+
+fn postback(postback: &Postback<'_>, sides: &Sides<'_>) -> Option<What> {
+    let mid = postback.mid.filled();
+    let content = Content::Postback { payload: postback.payload.sensitive(), title: postback.title.sensitive() };
+    let mut event = MessageEvent::new(mid.map(PlatformMessageId::new), sides.contact.clone()?, content);
+    event.outgoing = sides.outgoing;
+    event.referral = postback.referral.get().map(Referral::from);
+    let identity = mid.map_or(Identity::Digest, |mid| key("message", &[mid]));
+    Some(What::Event(Event::Message(Box::new(event)), identity))
+}
+
+fn receipt(kind: &str, step: DeliveryStep, receipt: &Watermark<'_>, sides: &Sides<'_>) -> Option<What> {
+    let listed: Vec<Text<'_>> =
+        receipt.mids.and_then(elements).unwrap_or_default().into_iter().filter_map(read).collect();
+    let mids: Vec<&str> = receipt.mid.filled().into_iter().chain(listed.iter().filter_map(Text::filled)).collect();
+    let (target, identity) = if mids.is_empty() {
+        let watermark = receipt.watermark.0?.to_string();
+        let target = ReceiptTarget::UpTo(receipt.watermark.time()?);
+        (target, key(kind, &[sides.sender, "up to", &watermark]))
+    } else {
+        let target = ReceiptTarget::Messages(mids.iter().copied().map(PlatformMessageId::new).collect());
+        let ids: Vec<&str> = std::iter::once(sides.sender).chain(mids).collect();
+        (target, key(kind, &ids))
+    };
+    let receipt = Receipt { target, contact: sides.contact.clone(), step, failure: None, tag: None, pricing: None };
+    Some(What::Event(Event::Receipt(receipt), identity))
+}
+
+impl From<&WireReferral<'_>> for Referral {
+    fn from(referral: &WireReferral<'_>) -> Self {
+        let product = referral.product.get().and_then(|product| product.id.sensitive());
+        Self {
+            source: referral.source.owned(),
+            source_id: referral.ad_id.sensitive().or(product),
+            parameter: referral.parameter.sensitive(),
+            headline: referral.ads_context_data.get().and_then(|context| context.ad_title.sensitive()),
+            click_id: None,
+        }
+    }
+}

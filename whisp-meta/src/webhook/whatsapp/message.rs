@@ -1,0 +1,304 @@
+//! A message of WhatsApp: who, when, and what kind of event it is.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use whisp_core::model::{Content, HandleKind, PlatformMessageId};
+use whisp_core::webhook::{ContactRef, Event, MessageEvent, Referral};
+
+use super::Scene;
+use super::content::content;
+use super::people::Ids;
+use crate::webhook::item::{Identity, Reading, What, add_handle, key};
+use crate::webhook::wire::{Flag, Int, Obj, Text, read};
+
+/// An element of `messages[]`, `message_echoes[]` or a thread of history. What only some types have is kept raw until
+/// the type asks for it.
+#[derive(Deserialize, Default)]
+pub(in crate::webhook) struct Message<'a> {
+    #[serde(borrow, default)]
+    pub(super) from: Text<'a>,
+    #[serde(borrow, default)]
+    from_user_id: Text<'a>,
+    #[serde(borrow, default)]
+    from_parent_user_id: Text<'a>,
+    #[serde(borrow, default)]
+    to: Text<'a>,
+    #[serde(borrow, default)]
+    to_user_id: Text<'a>,
+    #[serde(borrow, default)]
+    to_parent_user_id: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) id: Text<'a>,
+    #[serde(default)]
+    timestamp: Int,
+    #[serde(borrow, default, rename = "type")]
+    pub(super) kind: Text<'a>,
+    #[serde(borrow, default)]
+    group_id: Text<'a>,
+    #[serde(borrow, default)]
+    context: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    referral: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) errors: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) text: Obj<Body<'a>>,
+    #[serde(borrow, default)]
+    pub(super) audio: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) button: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) contacts: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) document: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    edit: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) image: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) interactive: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) location: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) order: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) reaction: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    revoke: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) sticker: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    system: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) template: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) unsupported: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) video: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) voice: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+pub(in crate::webhook) struct Body<'a> {
+    #[serde(borrow, default)]
+    pub(super) body: Text<'a>,
+}
+
+#[derive(Deserialize)]
+struct Context<'a> {
+    #[serde(borrow, default)]
+    id: Text<'a>,
+    #[serde(default)]
+    forwarded: Flag,
+    #[serde(default)]
+    frequently_forwarded: Flag,
+}
+
+#[derive(Deserialize)]
+struct WireReferral<'a> {
+    #[serde(borrow, default)]
+    source_id: Text<'a>,
+    #[serde(borrow, default)]
+    source_type: Text<'a>,
+    #[serde(borrow, default)]
+    headline: Text<'a>,
+    #[serde(borrow, default)]
+    ctwa_clid: Text<'a>,
+}
+
+#[derive(Deserialize)]
+struct Edit<'a> {
+    #[serde(borrow, default)]
+    original_message_id: Text<'a>,
+    #[serde(borrow, default)]
+    message: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct System<'a> {
+    #[serde(borrow, default, rename = "type")]
+    kind: Text<'a>,
+    #[serde(borrow, default)]
+    wa_id: Text<'a>,
+    #[serde(borrow, default)]
+    new_wa_id: Text<'a>,
+    #[serde(borrow, default)]
+    user_id: Text<'a>,
+    #[serde(borrow, default)]
+    parent_user_id: Text<'a>,
+    #[serde(borrow, default)]
+    previous_user_id: Text<'a>,
+    #[serde(borrow, default)]
+    previous_parent_user_id: Text<'a>,
+}
+
+/// Which side of a conversation wrote a message.
+#[derive(Clone, Copy)]
+pub(in crate::webhook) enum Role<'a> {
+    /// The contact.
+    Contact,
+    /// The business, on the phone.
+    Echo,
+    /// Whoever does not have the business's number.
+    Either,
+    /// Either, in the imported thread with this person.
+    Thread(&'a str),
+}
+
+/// What a message turns out to be.
+enum Meaning {
+    Event(Event),
+    Notice(String),
+}
+
+impl<'a> Message<'a> {
+    pub(in crate::webhook) fn reading(&self, scene: &Scene<'_>, role: Role<'_>, index: usize, alone: bool) -> Reading {
+        let outgoing = self.is_outgoing(scene, role);
+        let contact = self.contact(scene, role, outgoing, index, alone);
+        let what = match self.meaning(scene, contact.clone(), outgoing) {
+            Some(Meaning::Event(event)) => What::Event(event, self.identity()),
+            Some(Meaning::Notice(topic)) => What::Notice(topic),
+            None => What::Unknown(self.kind.owned(), contact),
+        };
+        Reading::new(what, self.timestamp.time())
+    }
+
+    fn meaning(&self, scene: &Scene<'_>, contact: Option<ContactRef>, outgoing: bool) -> Option<Meaning> {
+        let kind = self.kind.as_str()?;
+        // `request_welcome` alone may come without an id.
+        if self.id.filled().is_none() && kind != "request_welcome" {
+            return None;
+        }
+        let event = match kind {
+            "system" => return self.system(),
+            "edit" => self.edited(scene, contact)?,
+            "revoke" => {
+                let revoke: Edit<'_> = read(self.revoke?)?;
+                Event::Unsent { contact, target: PlatformMessageId::new(revoke.original_message_id.filled()?) }
+            }
+            kind => Event::Message(Box::new(self.event(contact?, content(kind, self, scene)?, outgoing))),
+        };
+        Some(Meaning::Event(event))
+    }
+
+    fn event(&self, contact: ContactRef, content: Content, outgoing: bool) -> MessageEvent {
+        let context: Option<Context<'_>> = self.context.and_then(read);
+        let mut event = MessageEvent::new(self.id.filled().map(PlatformMessageId::new), contact, content);
+        event.outgoing = outgoing;
+        event.group = self.group_id.sensitive();
+        event.referral = self.referral.and_then(read::<WireReferral<'_>>).map(|referral| referral.into());
+        if let Some(context) = context {
+            event.reply_to = context.id.filled().map(PlatformMessageId::new);
+            event.forwarded = context.forwarded.0 || context.frequently_forwarded.0;
+        }
+        event
+    }
+
+    fn edited(&self, scene: &Scene<'_>, contact: Option<ContactRef>) -> Option<Event> {
+        let edit: Edit<'a> = read(self.edit?)?;
+        let target = PlatformMessageId::new(edit.original_message_id.filled()?);
+        let content = match edit.message {
+            Some(raw) => {
+                let message: Message<'_> = read(raw)?;
+                Some(content(message.kind.as_str()?, &message, scene)?)
+            }
+            None => None,
+        };
+        Some(Event::Edited { contact, target, content })
+    }
+
+    /// A change of the contact's ids, or of the key that their messages are encrypted with.
+    fn system(&self) -> Option<Meaning> {
+        let system: System<'_> = read(self.system?)?;
+        match system.kind.as_str()? {
+            // The earliest form names the person `customer` and has no type in some recordings; it is not kept apart.
+            "user_changed_number" | "user_changed_user_id" | "customer_changed_number" => {}
+            "customer_identity_changed" => return Some(Meaning::Notice("customer_identity_changed".to_owned())),
+            _ => return None,
+        }
+        let mut new = Vec::new();
+        add_handle(&mut new, HandleKind::Bsuid, system.user_id.filled());
+        add_handle(&mut new, HandleKind::ParentBsuid, system.parent_user_id.filled());
+        add_handle(&mut new, HandleKind::Phone, system.wa_id.filled().or_else(|| system.new_wa_id.filled()));
+        let mut old = Vec::new();
+        add_handle(&mut old, HandleKind::Bsuid, system.previous_user_id.filled());
+        add_handle(&mut old, HandleKind::Bsuid, self.from_user_id.filled());
+        add_handle(&mut old, HandleKind::ParentBsuid, system.previous_parent_user_id.filled());
+        add_handle(&mut old, HandleKind::ParentBsuid, self.from_parent_user_id.filled());
+        add_handle(&mut old, HandleKind::Phone, self.from.filled());
+        old.retain(|handle| !new.contains(handle));
+        (!old.is_empty() && !new.is_empty()).then_some(Meaning::Event(Event::IdentityChanged { old, new }))
+    }
+
+    fn is_outgoing(&self, scene: &Scene<'_>, role: Role<'_>) -> bool {
+        match role {
+            Role::Contact => false,
+            Role::Echo => true,
+            Role::Either => same_number(self.from.filled(), scene.business),
+            Role::Thread(with) => {
+                let theirs = same_number(self.from.filled(), Some(with)) || self.from_user_id.filled() == Some(with);
+                !theirs && self.from.filled().is_some()
+            }
+        }
+    }
+
+    fn contact(
+        &self,
+        scene: &Scene<'_>,
+        role: Role<'_>,
+        outgoing: bool,
+        index: usize,
+        alone: bool,
+    ) -> Option<ContactRef> {
+        let sender = Ids {
+            bsuid: self.from_user_id.filled(),
+            parent: self.from_parent_user_id.filled(),
+            phone: self.from.filled(),
+        };
+        let recipient =
+            Ids { bsuid: self.to_user_id.filled(), parent: self.to_parent_user_id.filled(), phone: self.to.filled() };
+        match role {
+            Role::Thread(with) => {
+                let mut ids = if outgoing { recipient } else { sender };
+                // A BSUID has a dot, a number never.
+                let slot = if with.contains('.') { &mut ids.bsuid } else { &mut ids.phone };
+                *slot = Some(with);
+                scene.people.find(ids, index, false)
+            }
+            // Beside an echo `contacts[]` may name either side, so only an id that is told twice counts.
+            _ if outgoing => scene.people.find(recipient, index, false),
+            _ => scene.people.find(sender, index, alone),
+        }
+    }
+
+    fn identity(&self) -> Identity {
+        match (self.id.filled(), self.kind.as_str()) {
+            // Its media follow under the same id: another item.
+            (Some(id), Some("media_placeholder")) => key("placeholder", &[id]),
+            (Some(id), _) => key("message", &[id]),
+            (None, _) => Identity::Digest,
+        }
+    }
+}
+
+impl From<WireReferral<'_>> for Referral {
+    fn from(referral: WireReferral<'_>) -> Self {
+        Self {
+            source: referral.source_type.owned(),
+            source_id: referral.source_id.sensitive(),
+            parameter: None,
+            headline: referral.headline.sensitive(),
+            click_id: referral.ctwa_clid.sensitive(),
+        }
+    }
+}
+
+/// Whether two numbers are the same, however they are written.
+fn same_number(a: Option<&str>, b: Option<&str>) -> bool {
+    let digits = |number: &'_ str| -> Vec<u8> { number.bytes().filter(u8::is_ascii_digit).collect() };
+    match (a, b) {
+        (Some(a), Some(b)) => a == b || (!digits(a).is_empty() && digits(a) == digits(b)),
+        _ => false,
+    }
+}

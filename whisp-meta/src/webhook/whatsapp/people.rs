@@ -1,0 +1,131 @@
+//! Who a webhook of WhatsApp is about: `contacts[]` beside the items, and the ids inside them.
+
+use std::cell::OnceCell;
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use whisp_core::model::HandleKind;
+use whisp_core::webhook::ContactRef;
+
+use crate::webhook::item::add_handle;
+use crate::webhook::wire::{Obj, Text};
+
+/// From this many contacts on they are found through a table, so that a large batch does not take quadratic time.
+const LINEAR_MAX: usize = 8;
+
+/// An element of `contacts[]`.
+#[derive(Deserialize)]
+pub(in crate::webhook) struct WireContact<'a> {
+    #[serde(borrow, default)]
+    profile: Obj<Profile<'a>>,
+    #[serde(borrow, default)]
+    wa_id: Text<'a>,
+    #[serde(borrow, default)]
+    user_id: Text<'a>,
+    #[serde(borrow, default)]
+    parent_user_id: Text<'a>,
+}
+
+#[derive(Deserialize)]
+struct Profile<'a> {
+    #[serde(borrow, default)]
+    name: Text<'a>,
+    #[serde(borrow, default)]
+    username: Text<'a>,
+}
+
+/// The ids by which an item names a person. Each can be missing: who has a username hides the number.
+#[derive(Clone, Copy, Default)]
+pub(in crate::webhook) struct Ids<'a> {
+    pub(in crate::webhook) bsuid: Option<&'a str>,
+    pub(in crate::webhook) parent: Option<&'a str>,
+    pub(in crate::webhook) phone: Option<&'a str>,
+}
+
+impl Ids<'_> {
+    const fn is_empty(&self) -> bool {
+        self.bsuid.is_none() && self.parent.is_none() && self.phone.is_none()
+    }
+}
+
+/// The `contacts[]` of a value.
+pub(in crate::webhook) struct People<'a> {
+    contacts: &'a [WireContact<'a>],
+    table: OnceCell<HashMap<String, usize>>,
+}
+
+impl<'a> People<'a> {
+    pub(in crate::webhook) const fn new(contacts: &'a [WireContact<'a>]) -> Self {
+        Self { contacts, table: OnceCell::new() }
+    }
+
+    /// The person whom the item at `index` of its list names by `ids`; `None` if there is no id at all. `alone` says
+    /// that the list holds no other item.
+    pub(super) fn find(&self, ids: Ids<'_>, index: usize, alone: bool) -> Option<ContactRef> {
+        let beside = self.beside(ids, index, alone);
+        let mut handles = Vec::with_capacity(1);
+        add_handle(&mut handles, HandleKind::Bsuid, ids.bsuid);
+        add_handle(&mut handles, HandleKind::Bsuid, beside.and_then(|contact| contact.user_id.filled()));
+        add_handle(&mut handles, HandleKind::ParentBsuid, ids.parent);
+        add_handle(&mut handles, HandleKind::ParentBsuid, beside.and_then(|contact| contact.parent_user_id.filled()));
+        // The number that wrote comes before the account's: in Brazil they differ by a digit, and the one that wrote
+        // is the one to answer.
+        add_handle(&mut handles, HandleKind::Phone, ids.phone);
+        add_handle(&mut handles, HandleKind::Phone, beside.and_then(|contact| contact.wa_id.filled()));
+        if handles.is_empty() {
+            return None;
+        }
+        let profile = beside.and_then(|contact| contact.profile.get());
+        let name = profile.and_then(|profile| profile.name.sensitive().or_else(|| profile.username.sensitive()));
+        Some(ContactRef { handles, name })
+    }
+
+    /// The element of `contacts[]` that is the person of the item.
+    fn beside(&self, ids: Ids<'_>, index: usize, alone: bool) -> Option<&WireContact<'a>> {
+        let at_index = self.contacts.get(index).filter(|contact| contact.is(ids));
+        if at_index.is_some() {
+            return at_index;
+        }
+        if self.contacts.len() > LINEAR_MAX {
+            return self.in_table(ids);
+        }
+        let found = self.contacts.iter().find(|contact| contact.is(ids));
+        match self.contacts {
+            // One item, one contact: they belong together unless their BSUIDs say otherwise, even if the item names
+            // nobody or the number is written in another way.
+            [only] if alone && found.is_none() => only.may_be(ids).then_some(only),
+            _ => found,
+        }
+    }
+
+    fn in_table(&self, ids: Ids<'_>) -> Option<&WireContact<'a>> {
+        if ids.is_empty() {
+            return None;
+        }
+        let table = self.table.get_or_init(|| {
+            let mut table = HashMap::with_capacity(self.contacts.len());
+            for (index, contact) in self.contacts.iter().enumerate() {
+                for id in [contact.user_id.filled(), contact.wa_id.filled()].into_iter().flatten() {
+                    table.entry(id.to_owned()).or_insert(index);
+                }
+            }
+            table
+        });
+        let index = [ids.bsuid, ids.phone].into_iter().flatten().find_map(|id| table.get(id))?;
+        self.contacts.get(*index).filter(|contact| contact.is(ids))
+    }
+}
+
+impl WireContact<'_> {
+    /// Whether it is the person with these ids: the BSUID decides, else the number.
+    fn is(&self, ids: Ids<'_>) -> bool {
+        match (ids.bsuid, self.user_id.filled()) {
+            (Some(a), Some(b)) => a == b,
+            _ => ids.phone.is_some() && ids.phone == self.wa_id.filled(),
+        }
+    }
+
+    fn may_be(&self, ids: Ids<'_>) -> bool {
+        !matches!((ids.bsuid, self.user_id.filled()), (Some(a), Some(b)) if a != b)
+    }
+}
