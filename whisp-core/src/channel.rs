@@ -1,5 +1,7 @@
 //! What goes out: a channel sends one message, or says why it could not.
 
+mod split;
+
 use std::fmt;
 
 use async_trait::async_trait;
