@@ -1,1 +1,21 @@
 //! whisp-meta
+
+mod client;
+mod error_map;
+mod guard;
+mod instagram;
+mod json;
+mod limits;
+mod messenger;
+mod send_api;
+mod whatsapp;
+mod window;
+
+pub use client::{
+    ANSWER_BYTES_MAX, ANSWER_TIMEOUT, API_VERSION, CONNECT_TIMEOUT, GraphClient, GraphConfig, GraphConfigError,
+};
+pub use error_map::{Meaning, explain};
+pub use instagram::Instagram;
+pub use limits::{HUMAN_WINDOW, WINDOW};
+pub use messenger::Messenger;
+pub use whatsapp::WhatsApp;
