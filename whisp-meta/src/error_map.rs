@@ -86,7 +86,7 @@ const SUBCODES: &[(i64, i64, Meaning)] = &[
 
 /// All other codes; the first line that holds one decides.
 const CODES: &[(&[i64], Meaning)] = &[
-    (&[0, 190, 102], never(Kind::Auth, RECONNECT)),
+    (&[0, 102, 104, 190], never(Kind::Auth, RECONNECT)),
     (&[230], never(Kind::Recipient, "the contact has not consented to this")),
     (&[3, 10, 131_005], never(Kind::Auth, PERMISSION)),
     // "Possibly temporary": with HTTP 400 Meta did not take it. With HTTP 500 `refusal` makes it unknown.

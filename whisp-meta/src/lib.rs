@@ -8,6 +8,8 @@ mod json;
 mod limits;
 mod messenger;
 mod send_api;
+#[cfg(feature = "simulator")]
+pub mod simulator;
 mod whatsapp;
 mod window;
 
