@@ -1,0 +1,235 @@
+//! Calls to the Graph API: one attempt each, over HTTPS only, with nothing secret in what it prints.
+
+mod config;
+
+use std::fmt;
+
+use aws_lc_rs::hmac;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::{Client, Response, Url, redirect, retry};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use whisp_core::channel::{ChannelError, ChannelErrorKind};
+use whisp_core::error::Retry;
+
+use crate::error_map;
+pub(crate) use config::Host;
+pub use config::{ANSWER_TIMEOUT, API_VERSION, CONNECT_TIMEOUT, GraphConfig, GraphConfigError};
+
+/// How large an answer may be, in bytes. Meta's answers to a send take a few hundred.
+pub const ANSWER_BYTES_MAX: usize = 256 * 1024;
+
+/// How long an idle connection is kept, in seconds: shorter than Meta's side keeps it, because a connection that is
+/// found closed while a message leaves makes the outcome unknown.
+const IDLE_SECONDS: u64 = 20;
+
+/// What Meta sees as our name: without one some of its hosts answer 403.
+const USER_AGENT: &str = concat!("whisp/", env!("CARGO_PKG_VERSION"));
+
+/// Calls the Graph API. Cheap to clone; one serves any number of connections.
+///
+/// - `https://` only, and redirects are not followed, to whatever host.
+/// - The token travels in the `Authorization` header, never in the URL.
+/// - One attempt a call; what a failure means for a retry is in the error.
+/// - No proxy: the library reads no environment.
+#[derive(Clone)]
+pub struct GraphClient {
+    http: Client,
+    facebook: Url,
+    instagram: Url,
+    app_secret: Option<SecretString>,
+}
+
+impl fmt::Debug for GraphClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GraphClient").finish_non_exhaustive()
+    }
+}
+
+impl GraphClient {
+    /// Makes a client.
+    ///
+    /// # Errors
+    /// [`GraphConfigError`], when a host or the version is not what it should be.
+    pub fn new(config: &GraphConfig) -> Result<Self, GraphConfigError> {
+        let (facebook, instagram) = config.bases()?;
+        let http = Client::builder()
+            .user_agent(USER_AGENT)
+            .https_only(config.https_only())
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .referer(false)
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(config.answer_timeout())
+            .pool_idle_timeout(std::time::Duration::from_secs(IDLE_SECONDS))
+            .build()
+            .map_err(|error| GraphConfigError::Tls(Box::new(error.without_url())))?;
+        Ok(Self { http, facebook, instagram, app_secret: config.app_secret().cloned() })
+    }
+
+    /// Posts `body` to `https://host/version/{node}/messages` once, and returns the JSON of a successful answer.
+    pub(crate) async fn post_message(
+        &self,
+        host: Host,
+        node: &str,
+        token: &SecretString,
+        body: &Value,
+    ) -> Result<Value, ChannelError> {
+        let url = self.messages_url(host, node, token)?;
+        let request = self.http.post(url).header(AUTHORIZATION, bearer(token)?).json(body);
+        let response = request.send().await.map_err(|error| unanswered(error.without_url()))?;
+        read(response).await
+    }
+
+    fn messages_url(&self, host: Host, node: &str, token: &SecretString) -> Result<Url, ChannelError> {
+        let mut url = match host {
+            Host::Facebook => self.facebook.clone(),
+            Host::Instagram => self.instagram.clone(),
+        };
+        url.path_segments_mut()
+            .map_err(|()| ChannelError::new("send", ChannelErrorKind::Invalid, Retry::Never))?
+            .push(node)
+            .push("messages");
+        if let Some(secret) = &self.app_secret {
+            url.query_pairs_mut().append_pair("appsecret_proof", &appsecret_proof(secret, token));
+        }
+        Ok(url)
+    }
+}
+
+/// Returns `appsecret_proof`: the token's HMAC-SHA256 under the app secret, in hexadecimal.
+pub(crate) fn appsecret_proof(secret: &SecretString, token: &SecretString) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
+    hex(hmac::sign(&key, token.expose_secret().as_bytes()).as_ref())
+}
+
+/// Writes bytes in lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn bearer(token: &SecretString) -> Result<HeaderValue, ChannelError> {
+    let mut header = HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).map_err(|_| {
+        ChannelError::new("send", ChannelErrorKind::Auth, Retry::Never)
+            .with_advice("the token holds characters that no token has; connect the account again")
+    })?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+/// A call that ended without an answer. Only a connection that was never made proves that nothing was sent.
+fn unanswered(error: reqwest::Error) -> ChannelError {
+    if error.is_connect() {
+        return ChannelError::new("send", ChannelErrorKind::Unavailable, Retry::After(None)).with_source(error);
+    }
+    if error.is_builder() {
+        return ChannelError::new("send", ChannelErrorKind::Invalid, Retry::Never).with_source(error);
+    }
+    ChannelError::new("send", ChannelErrorKind::Unknown, Retry::OutcomeUnknown)
+        .with_advice("wait for a receipt or an echo, or let a member decide")
+        .with_source(error)
+}
+
+/// Reads an answer: the JSON of a success, or the error that a refusal means.
+async fn read(mut response: Response) -> Result<Value, ChannelError> {
+    let status = response.status().as_u16();
+    let headers = std::mem::take(response.headers_mut());
+    let body = read_bounded(&mut response).await?;
+    let answer = serde_json::from_slice::<Value>(&body).ok();
+    if (200..300).contains(&status) {
+        // The platform took it, but without a readable answer there is no id: the same as no answer.
+        return answer.filter(|answer| answer.get("error").is_none()).ok_or_else(|| malformed(status));
+    }
+    Err(error_map::refusal(status, &WaitHints::of(&headers), answer.as_ref()))
+}
+
+async fn read_bounded(response: &mut Response) -> Result<Vec<u8>, ChannelError> {
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| unanswered(error.without_url()))? {
+        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+            return Err(malformed(status));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+pub(crate) fn malformed(status: u16) -> ChannelError {
+    ChannelError::new("send", ChannelErrorKind::Malformed, Retry::OutcomeUnknown)
+        .with_code(i64::from(status))
+        .with_advice("the message may have been taken; wait for a receipt or an echo, or let a member decide")
+}
+
+/// What the headers of a refusal say about when to come back.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct WaitHints {
+    /// `Retry-After`, in seconds. Meta promises none; a proxy may set it.
+    pub(crate) retry_after: Option<u64>,
+    /// The longest `estimated_time_to_regain_access` of `X-Business-Use-Case-Usage`, in minutes.
+    pub(crate) regain_minutes: Option<u64>,
+}
+
+impl WaitHints {
+    fn of(headers: &HeaderMap) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        Self {
+            retry_after: text("retry-after").and_then(|seconds| seconds.trim().parse().ok()),
+            regain_minutes: text("x-business-use-case-usage").and_then(regain_minutes),
+        }
+    }
+}
+
+fn regain_minutes(usage: &str) -> Option<u64> {
+    let usage: Value = serde_json::from_str(usage).ok()?;
+    let buckets = usage.as_object()?.values().filter_map(Value::as_array).flatten();
+    buckets.filter_map(|bucket| bucket.get("estimated_time_to_regain_access")?.as_u64()).max().filter(|&wait| wait > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_https_is_called_unless_loopback_is_allowed() {
+        let plain = GraphConfig::default().with_hosts("http://127.0.0.1:1", "http://127.0.0.1:1");
+        assert!(matches!(GraphClient::new(&plain), Err(GraphConfigError::NotHttps)));
+        assert!(GraphClient::new(&plain.danger_allow_plain_http_to_loopback()).is_ok());
+        let far = GraphConfig::default()
+            .with_hosts("http://graph.facebook.com", "https://graph.instagram.com")
+            .danger_allow_plain_http_to_loopback();
+        assert!(matches!(GraphClient::new(&far), Err(GraphConfigError::NotHttps)));
+    }
+
+    #[test]
+    fn a_version_is_checked() {
+        for version in ["25.0", "v25", "v25.0/me", "v.0", ""] {
+            let config = GraphConfig::default().with_version(version);
+            assert!(matches!(GraphClient::new(&config), Err(GraphConfigError::Version)), "{version}");
+        }
+    }
+
+    #[test]
+    fn the_longest_wait_of_the_usage_header_counts() {
+        let usage = r#"{"1":[{"type":"messenger","estimated_time_to_regain_access":0}],
+            "2":[{"type":"whatsapp","estimated_time_to_regain_access":19}]}"#;
+        assert_eq!(regain_minutes(usage), Some(19));
+        assert_eq!(regain_minutes("[]"), None);
+        assert_eq!(regain_minutes("{"), None);
+    }
+
+    #[test]
+    fn an_account_id_stays_one_segment_of_the_path() {
+        let client = GraphClient::new(&GraphConfig::default()).unwrap();
+        let url = client.messages_url(Host::Facebook, "../x?y", &"t".to_owned().into()).unwrap();
+        assert_eq!(url.as_str(), "https://graph.facebook.com/v25.0/..%2Fx%3Fy/messages");
+    }
+
+    #[test]
+    fn the_proof_is_the_hmac_of_the_token() {
+        // RFC 4231, test case 2.
+        let proof = appsecret_proof(&"Jefe".to_owned().into(), &"what do ya want for nothing?".to_owned().into());
+        assert_eq!(proof, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    }
+}

@@ -1,0 +1,72 @@
+//! Sending on Instagram
+//! (<https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/messaging-api>).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use whisp_core::channel::{Capabilities, Channel, ChannelError, Outbound, SendReceipt};
+use whisp_core::clock::Clock;
+use whisp_core::model::{ChannelKind, Connection, HandleKind};
+
+use crate::client::{GraphClient, Host};
+use crate::guard;
+use crate::limits::pages as limit;
+use crate::send_api::{self, Dialect};
+
+/// The scope of an account that was connected with Instagram Login.
+const SCOPE_INSTAGRAM_LOGIN: &str = "instagram_business_manage_messages";
+/// The scope of an account that was connected through its Facebook Page.
+const SCOPE_FACEBOOK_LOGIN: &str = "instagram_manage_messages";
+
+const DIALECT: Dialect = Dialect {
+    text: limit::INSTAGRAM_TEXT,
+    handle: HandleKind::InstagramScoped,
+    metadata: false,
+    reactions: &[("\u{2764}", "love"), ("\u{2665}", "love")],
+};
+
+/// Sends on Instagram Direct.
+///
+/// Texts of up to 1,000 bytes, media by link without a caption, up to 13 buttons (quick replies), a heart as a
+/// reaction, quotes, read marks and typing. Outside the window only what a member wrote goes, with the tag
+/// `HUMAN_AGENT`. [`Outbound::tag`] does not travel: Instagram returns no such thing, so the echo's id is what settles
+/// a message in doubt.
+///
+/// The granted scope tells how the account was connected, and with that which host is called:
+/// `instagram_business_manage_messages` for Instagram Login, `instagram_manage_messages` for a Facebook Page.
+#[derive(Debug, Clone)]
+pub struct Instagram {
+    client: GraphClient,
+    clock: Arc<dyn Clock>,
+}
+
+impl Instagram {
+    /// Makes the channel. The clock tells whether a permit still holds.
+    #[must_use]
+    pub fn new(client: GraphClient, clock: Arc<dyn Clock>) -> Self {
+        Self { client, clock }
+    }
+}
+
+#[async_trait]
+impl Channel for Instagram {
+    fn kind(&self) -> ChannelKind {
+        ChannelKind::Instagram
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        send_api::capabilities(&DIALECT)
+    }
+
+    async fn send(&self, connection: &Connection, message: &Outbound) -> Result<SendReceipt, ChannelError> {
+        let scopes = [SCOPE_INSTAGRAM_LOGIN, SCOPE_FACEBOOK_LOGIN];
+        guard::check_connection(connection, &ChannelKind::Instagram, &scopes)?;
+        // A Page's token is addressed as `me`: the connection knows the Instagram account, not the Page.
+        let (host, node) = if guard::has_scope(connection, SCOPE_INSTAGRAM_LOGIN) {
+            (Host::Instagram, connection.account.as_str())
+        } else {
+            (Host::Facebook, "me")
+        };
+        send_api::send(&DIALECT, &self.client, &*self.clock, (host, node, &connection.token), message).await
+    }
+}

@@ -1,0 +1,191 @@
+//! The HTTP side: who calls, whether anything goes wrong on purpose, and the answer.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, Path, RawQuery, State as Shared};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use whisp_core::Sensitive;
+use whisp_core::model::ChannelKind;
+
+use super::config::Account;
+use super::fault::{Fault, Scissors};
+use super::refusal::Refusal;
+use super::state::{ACCEPTED_MAX, RecordedRequest};
+use super::{Core, World, take_pages, take_whatsapp};
+use crate::client::{appsecret_proof, hex};
+
+pub(super) fn router(core: Arc<Core>) -> Router {
+    Router::new().route("/{version}/{node}/messages", post(messages)).fallback(unknown_path).with_state(core)
+}
+
+async fn unknown_path() -> Response {
+    refused(&Refusal::new(400, 2_500, "Unknown path components"), "A0")
+}
+
+async fn messages(
+    Shared(core): Shared<Arc<Core>>,
+    ConnectInfo(scissors): ConnectInfo<Scissors>,
+    Path((version, node)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if core.is_closed() {
+        return cut(&scissors);
+    }
+    let call = Call {
+        path: format!("/{version}/{node}/messages"),
+        node,
+        token: bearer(&headers).map(str::to_owned),
+        proof: query.and_then(|query| query.strip_prefix("appsecret_proof=").map(str::to_owned)),
+        body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+    };
+    let fault = core.world().faults.pop_front();
+    let response = match &fault {
+        Some(Fault::NoAnswer { accepted: false } | Fault::Cut { accepted: false }) => {
+            record(&mut core.world(), &core, &call, None, None);
+            None
+        }
+        Some(Fault::Refuse { status, code, subcode }) => {
+            let refusal = Refusal::new(*status, *code, "(simulated)").with_subcode(*subcode);
+            Some(core.answer(&call, Err(refusal)))
+        }
+        Some(Fault::Limited { regain_minutes }) => {
+            let account = core.account_of(call.token.as_deref().unwrap_or_default());
+            let channel = account.map_or(ChannelKind::WhatsApp, |account| account.channel.clone());
+            let refusal = limited(&channel).regained_in(*regain_minutes);
+            Some(core.answer(&call, Err(refusal)))
+        }
+        _ => Some(core.take(&call)),
+    };
+    core.posted.notify_one();
+    finish(fault, response, &scissors).await
+}
+
+/// Lets an answer out, or not.
+async fn finish(fault: Option<Fault>, response: Option<Response>, scissors: &Scissors) -> Response {
+    match (fault, response) {
+        (Some(Fault::NoAnswer { .. }), _) => std::future::pending().await,
+        (Some(Fault::Cut { .. }), _) | (_, None) => cut(scissors),
+        (Some(Fault::Garbled { status }), Some(_)) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            (status, "<html>Sorry, something went wrong.</html>").into_response()
+        }
+        (Some(Fault::Slow(wait)), Some(response)) => {
+            tokio::time::sleep(wait).await;
+            response
+        }
+        (_, Some(response)) => response,
+    }
+}
+
+fn cut(scissors: &Scissors) -> Response {
+    scissors.cut();
+    StatusCode::INTERNAL_SERVER_ERROR.into_response()
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+}
+
+/// One call, taken apart.
+struct Call {
+    path: String,
+    node: String,
+    token: Option<String>,
+    proof: Option<String>,
+    body: Value,
+}
+
+impl Core {
+    /// Takes a call as Meta does, and records it.
+    fn take(&self, call: &Call) -> Response {
+        let outcome = {
+            let mut world = self.world();
+            self.authorize(&mut world, call).and_then(|account| match account.channel {
+                ChannelKind::WhatsApp => take_whatsapp::take(self, &mut world, account, &call.body),
+                _ => take_pages::take(self, &mut world, account, &call.body),
+            })
+        };
+        self.answer(call, outcome)
+    }
+
+    fn answer(&self, call: &Call, outcome: Result<Value, Refusal>) -> Response {
+        let mut world = self.world();
+        match outcome {
+            Ok(answer) => {
+                record(&mut world, self, call, Some(200), None);
+                Json(answer).into_response()
+            }
+            Err(refusal) => {
+                record(&mut world, self, call, Some(refusal.status), Some(refusal.code));
+                let trace = format!("A{}", hex(world.state.mint().get(..11).unwrap_or_default()));
+                refused(&refusal, &trace)
+            }
+        }
+    }
+
+    fn account_of(&self, token: &str) -> Option<&Account> {
+        self.accounts.iter().find(|account| account.token.expose_secret() == token)
+    }
+
+    fn authorize(&self, world: &mut World, call: &Call) -> Result<&Account, Refusal> {
+        let token = call.token.as_deref().ok_or_else(|| Refusal::token(false))?;
+        let account = self.account_of(token).ok_or_else(|| Refusal::token(true))?;
+        if call.node != "me" && call.node != account.id.as_str() {
+            return Err(Refusal::no_such_object());
+        }
+        let proof = appsecret_proof(&self.app_secret, &account.token);
+        if self.require_proof && call.proof.as_deref() != Some(&proof) {
+            return Err(Refusal::new(400, 100, "API calls from the server require an appsecret_proof argument"));
+        }
+        if world.state.accepted.len() >= ACCEPTED_MAX {
+            return Err(Refusal::new(503, 2, "Service temporarily unavailable").transient());
+        }
+        if world.state.within_hour(&account.id, self.limits.calls_per_hour, self.clock.now()) {
+            return Ok(account);
+        }
+        Err(limited(&account.channel).regained_in(60))
+    }
+}
+
+fn limited(channel: &ChannelKind) -> Refusal {
+    let (code, message) = match channel {
+        ChannelKind::Instagram => (80_002, "(#80002) There have been too many calls to this Instagram account."),
+        ChannelKind::Messenger => (80_001, "(#80001) There have been too many calls to this Page account."),
+        _ => (80_007, "(#80007) Business request limit reached"),
+    };
+    Refusal::new(400, code, message).transient()
+}
+
+fn refused(refusal: &Refusal, trace: &str) -> Response {
+    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
+    let mut response = (status, Json(refusal.envelope(trace))).into_response();
+    if let Some(minutes) = refusal.regain_minutes {
+        let usage = json!({ "0": [{
+            "type": "whatsapp", "call_count": 100, "total_cputime": 25, "total_time": 25,
+            "estimated_time_to_regain_access": minutes,
+        }] });
+        if let Ok(value) = usage.to_string().parse() {
+            response.headers_mut().insert("x-business-use-case-usage", value);
+        }
+    }
+    response
+}
+
+fn record(world: &mut World, core: &Core, call: &Call, status: Option<u16>, code: Option<i64>) {
+    world.state.record(RecordedRequest {
+        at: core.clock.now(),
+        path: call.path.clone(),
+        body: Sensitive::new(call.body.clone()),
+        status,
+        code,
+    });
+}

@@ -1,0 +1,334 @@
+//! The Graph API in this process: an HTTP server on loopback that answers sends like Meta, and people who write.
+//!
+//! It is what the tests and the examples run against. It keeps the messaging window of each contact, the limits and
+//! the rates, gives ids of Meta's form, pushes signed webhooks for what was sent and for what its people say, and goes
+//! wrong on demand. Each message that it takes is on [`Simulator::accepted`] once for each time that it was taken, so
+//! a test proves that nothing was sent twice.
+//!
+//! Time comes from a [`Clock`] and ids from an [`IdSource`](whisp_core::id::IdSource): the same seed gives the same
+//! ids.
+
+mod config;
+mod fault;
+mod graph;
+mod hooks_pages;
+mod hooks_whatsapp;
+mod post;
+mod refusal;
+mod say;
+mod state;
+mod take_pages;
+mod take_whatsapp;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use whisp_core::clock::Clock;
+use whisp_core::model::{ChannelKind, PlatformMessageId};
+
+use crate::client::GraphConfig;
+pub use config::{Account, ApprovedTemplate, Limits, Persona, Posting, Receipts, SimulatorConfig};
+pub use fault::Fault;
+use hooks_pages::List;
+use hooks_whatsapp::Status;
+pub use post::{ATTEMPTS_MAX, Delivered, Shape};
+pub use say::{HistoryLine, Say};
+pub use state::{ACCEPTED_MAX, Accepted, QUEUE_MAX, REQUESTS_MAX, RecordedRequest, State};
+
+/// How long a webhook's receiver may take; Meta gives 5 seconds
+/// (<https://developers.facebook.com/docs/messenger-platform/webhooks>).
+const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the simulator waits before it posts again what was not answered.
+const RETRY_EVERY: Duration = Duration::from_secs(1);
+
+/// What the server and the simulator share.
+struct Core {
+    clock: Arc<dyn Clock>,
+    app_secret: SecretString,
+    accounts: Vec<Account>,
+    templates: Vec<ApprovedTemplate>,
+    limits: Limits,
+    receipts: Receipts,
+    require_proof: bool,
+    http: reqwest::Client,
+    world: Mutex<World>,
+    delivering: tokio::sync::Mutex<()>,
+    posted: Notify,
+    closed: AtomicBool,
+}
+
+/// What changes.
+struct World {
+    state: State,
+    faults: VecDeque<Fault>,
+    shape: Shape,
+    webhook: Option<String>,
+}
+
+impl Core {
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+}
+
+/// A running simulator. Dropping it stops it.
+pub struct Simulator {
+    core: Arc<Core>,
+    address: SocketAddr,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl fmt::Debug for Simulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Simulator({})", self.address)
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        self.core.closed.store(true, Ordering::Release);
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl Simulator {
+    /// Starts one on a free loopback port, on the tokio runtime that it is called in.
+    ///
+    /// # Errors
+    /// When no port can be opened or no HTTP client built.
+    ///
+    /// # Cancellation
+    /// Dropping it starts nothing.
+    pub async fn start(config: SimulatorConfig) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let http = reqwest::Client::builder().no_proxy().timeout(WEBHOOK_TIMEOUT).build().map_err(io::Error::other)?;
+        let state = config.state.unwrap_or_else(|| {
+            let mut seed = [0; 16];
+            config.ids.fill(&mut seed);
+            State::seeded(seed)
+        });
+        let world = World { state, faults: VecDeque::new(), shape: Shape::default(), webhook: config.webhook };
+        let core = Arc::new(Core {
+            clock: config.clock,
+            app_secret: config.app_secret,
+            accounts: config.accounts,
+            templates: config.templates,
+            limits: config.limits,
+            receipts: config.receipts,
+            require_proof: config.require_proof,
+            http,
+            world: Mutex::new(world),
+            delivering: tokio::sync::Mutex::new(()),
+            posted: Notify::new(),
+            closed: AtomicBool::new(false),
+        });
+        let service = graph::router(Arc::clone(&core)).into_make_service_with_connect_info::<fault::Scissors>();
+        let serving = axum::serve(fault::CuttableListener(listener), service);
+        let mut tasks = vec![tokio::spawn(async move {
+            // Serving ends only with the task.
+            drop(serving.await);
+        })];
+        if config.posting == Posting::Immediately {
+            tasks.push(tokio::spawn(post_immediately(Arc::clone(&core))));
+        }
+        Ok(Self { core, address, tasks })
+    }
+
+    /// Returns where it listens: `http://127.0.0.1:49152`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Returns how a [`GraphClient`](crate::GraphClient) reaches it.
+    #[must_use]
+    pub fn graph(&self) -> GraphConfig {
+        GraphConfig::default().with_hosts(&self.url(), &self.url()).danger_allow_plain_http_to_loopback()
+    }
+
+    /// Sets where webhooks are posted to.
+    pub fn set_webhook(&self, url: &str) {
+        self.core.world().webhook = Some(url.to_owned());
+        self.core.posted.notify_one();
+    }
+
+    /// Sets how webhooks come from now on.
+    pub fn set_shape(&self, shape: Shape) {
+        self.core.world().shape = shape;
+    }
+
+    /// Makes the next `count` sends go wrong, after those that were asked for before.
+    pub fn fail_next(&self, count: usize, fault: Fault) {
+        self.core.world().faults.extend(std::iter::repeat_n(fault, count));
+    }
+
+    /// Makes a person known who has not written yet: a template reaches them.
+    pub fn meet(&self, account: &Account, persona: &Persona) {
+        self.core.world().state.person(&account.id, persona);
+    }
+
+    /// Plays a contact. Returns the id of what they said; a reaction, an edit and an unsend have one on WhatsApp only.
+    pub fn contact_says(&self, account: &Account, persona: &Persona, say: &Say) -> PlatformMessageId {
+        self.say(account, persona, say, false)
+    }
+
+    /// Plays a contact whose thread another app or Meta's own agent holds.
+    pub fn contact_says_on_standby(&self, account: &Account, persona: &Persona, say: &Say) -> PlatformMessageId {
+        self.say(account, persona, say, true)
+    }
+
+    fn say(&self, account: &Account, persona: &Persona, say: &Say, standby: bool) -> PlatformMessageId {
+        let now = self.core.clock.now();
+        let mut world = self.core.world();
+        let person = world.state.person(&account.id, persona);
+        if say.opens_window() {
+            person.wrote_at = Some(now);
+        }
+        let id = world.state.message_id(account, &persona.id, false);
+        let body = if account.channel == ChannelKind::WhatsApp {
+            let field = if standby { "standby" } else { "messages" };
+            let answered = world.state.last_to(&account.id, &persona.id).map(|last| last.id.clone());
+            let answered = answered.as_ref().map(PlatformMessageId::expose);
+            Some(hooks_whatsapp::message(account, persona, field, &id, now, say, answered))
+        } else {
+            let list = if standby { List::Standby } else { List::Messaging };
+            hooks_pages::message(account, list, persona, &id, now, say)
+        };
+        self.enqueue(world, body);
+        PlatformMessageId::new(&id)
+    }
+
+    /// Plays a member who answers in the channel's own app. Returns the id of the message.
+    pub fn member_types(&self, account: &Account, persona: &Persona, text: &str) -> PlatformMessageId {
+        let now = self.core.clock.now();
+        let mut world = self.core.world();
+        let id = world.state.message_id(account, &persona.id, true);
+        let body = if account.channel == ChannelKind::WhatsApp {
+            hooks_whatsapp::echo(account, persona, &id, now, text)
+        } else {
+            hooks_pages::echo_of_member(account, &persona.id, &id, now, text)
+        };
+        self.enqueue(world, Some(body));
+        PlatformMessageId::new(&id)
+    }
+
+    /// Plays a contact who opens the chat and reads everything.
+    pub fn contact_reads(&self, account: &Account, persona: &Persona) {
+        let now = self.core.clock.now();
+        let mut world = self.core.world();
+        let all: Vec<Accepted> = world.state.all_to(&account.id, &persona.id).cloned().collect();
+        if account.channel == ChannelKind::WhatsApp {
+            for accepted in &all {
+                let kind = accepted.body.expose().get("type").and_then(Value::as_str).unwrap_or("text");
+                let word = Status {
+                    id: accepted.id.expose(),
+                    step: "read",
+                    at: now,
+                    tag: accepted.tag.as_deref(),
+                    category: take_whatsapp::category(kind),
+                    failure: None,
+                };
+                world.state.enqueue(hooks_whatsapp::status(account, Ok(persona), &word));
+            }
+        } else if let Some(last) = all.last() {
+            world.state.enqueue(hooks_pages::read(account, persona, last.id.expose(), now));
+        }
+        drop(world);
+        self.core.posted.notify_one();
+    }
+
+    /// Imports a thread from the WhatsApp Business app's history. Returns the ids of its lines.
+    pub fn import_history(
+        &self,
+        account: &Account,
+        persona: &Persona,
+        lines: &[HistoryLine],
+    ) -> Vec<PlatformMessageId> {
+        let mut world = self.core.world();
+        let ids: Vec<String> =
+            lines.iter().map(|line| world.state.message_id(account, &persona.id, line.outgoing)).collect();
+        self.enqueue(world, Some(hooks_whatsapp::history(account, persona, lines, &ids)));
+        ids.iter().map(|id| PlatformMessageId::new(id)).collect()
+    }
+
+    /// Pushes a webhook of your own.
+    pub fn push(&self, body: Value) {
+        self.enqueue(self.core.world(), Some(body));
+    }
+
+    fn enqueue(&self, mut world: MutexGuard<'_, World>, body: Option<Value>) {
+        body.into_iter().for_each(|body| world.state.enqueue(body));
+        drop(world);
+        self.core.posted.notify_one();
+    }
+
+    /// Posts all webhooks that wait, each once (or as [`set_shape`](Self::set_shape) says). What is not answered with
+    /// a success waits for the next time.
+    ///
+    /// # Cancellation
+    /// The webhook that was being posted is posted again the next time.
+    pub async fn deliver(&self) -> Delivered {
+        post::deliver(&self.core).await
+    }
+
+    /// Returns how many webhooks wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.core.world().state.queue.len()
+    }
+
+    /// Returns the bodies of the webhooks that wait, in order.
+    #[must_use]
+    pub fn waiting_bodies(&self) -> Vec<Value> {
+        self.core.world().state.queue.iter().map(|webhook| webhook.body.clone()).collect()
+    }
+
+    /// Returns all sends that came, the last [`REQUESTS_MAX`] of them.
+    #[must_use]
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.core.world().state.requests.iter().cloned().collect()
+    }
+
+    /// Returns all messages that were taken, one for each time.
+    #[must_use]
+    pub fn accepted(&self) -> Vec<Accepted> {
+        self.core.world().state.accepted.clone()
+    }
+
+    /// Returns everything that it remembers, to go on with later: see
+    /// [`SimulatorConfig::with_state`].
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.core.world().state.clone()
+    }
+
+    /// Goes on where another simulator was.
+    pub fn restore(&self, state: State) {
+        self.core.world().state = state;
+    }
+}
+
+async fn post_immediately(core: Arc<Core>) {
+    loop {
+        core.posted.notified().await;
+        while post::deliver(&core).await.unanswered > 0 {
+            tokio::time::sleep(RETRY_EVERY).await;
+        }
+    }
+}
