@@ -44,6 +44,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use secrecy::SecretString;
+use whisp_core::assistant::Assistant;
 use whisp_core::clock::Clock;
 use whisp_core::error::BoxError;
 use whisp_core::webhook::{Delivery, WebhookDecoder, WebhookErrorKind, WebhookRequest};
@@ -66,6 +67,15 @@ pub trait WebhookSink: fmt::Debug + Send + Sync + 'static {
     /// The call is dropped when Meta closes the connection. The delivery may then be kept or not, as a whole or in
     /// part; it comes again.
     async fn take(&self, delivery: &Delivery) -> Result<(), BoxError>;
+}
+
+#[async_trait]
+impl WebhookSink for Assistant {
+    /// Takes the delivery in; what is of no tenant is left to the host's own look at it.
+    async fn take(&self, delivery: &Delivery) -> Result<(), BoxError> {
+        self.ingest(delivery).await?;
+        Ok(())
+    }
 }
 
 /// What the endpoint needs.

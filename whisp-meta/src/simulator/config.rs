@@ -1,6 +1,7 @@
 //! What a simulator is made of: accounts, people, limits.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -220,6 +221,7 @@ pub struct SimulatorConfig {
     pub(super) posting: Posting,
     pub(super) require_proof: bool,
     pub(super) state: Option<State>,
+    pub(super) file: Option<PathBuf>,
 }
 
 impl SimulatorConfig {
@@ -239,6 +241,7 @@ impl SimulatorConfig {
             posting: Posting::OnDemand,
             require_proof: false,
             state: None,
+            file: None,
         }
     }
 
@@ -288,6 +291,14 @@ impl SimulatorConfig {
     #[must_use]
     pub const fn requiring_proof(mut self) -> Self {
         self.require_proof = true;
+        self
+    }
+
+    /// Keeps the state in a file: each change is in it before it is answered, and a simulator that is started over the same
+    /// file, after a crash of the process too, goes on from there. The file holds what the simulated people wrote.
+    #[must_use]
+    pub fn with_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.file = Some(file.into());
         self
     }
 

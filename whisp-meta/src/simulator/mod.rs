@@ -24,6 +24,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -63,6 +65,7 @@ struct Core {
     require_proof: bool,
     http: reqwest::Client,
     world: Mutex<World>,
+    file: Option<PathBuf>,
     delivering: tokio::sync::Mutex<()>,
     posted: Notify,
     closed: AtomicBool,
@@ -77,12 +80,46 @@ struct World {
 }
 
 impl Core {
-    fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    fn world(&self) -> WorldGuard<'_> {
+        let world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        WorldGuard { world, file: self.file.as_deref(), changed: false }
     }
 
     fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
+    }
+}
+
+/// The world, in use. What changes is in the file, if there is one, before anybody else sees it.
+struct WorldGuard<'a> {
+    world: MutexGuard<'a, World>,
+    file: Option<&'a Path>,
+    changed: bool,
+}
+
+impl Deref for WorldGuard<'_> {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        &self.world
+    }
+}
+
+impl DerefMut for WorldGuard<'_> {
+    fn deref_mut(&mut self) -> &mut World {
+        self.changed = true;
+        &mut self.world
+    }
+}
+
+impl Drop for WorldGuard<'_> {
+    #[expect(clippy::panic, reason = "a platform that forgets what it took proves nothing: better to stop")]
+    fn drop(&mut self) {
+        if let Some(file) = self.file.filter(|_| self.changed)
+            && let Err(error) = self.world.state.save(file)
+        {
+            panic!("the simulator can't write its state to {}: {error}", file.display());
+        }
     }
 }
 
@@ -118,7 +155,11 @@ impl Simulator {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let http = reqwest::Client::builder().no_proxy().timeout(WEBHOOK_TIMEOUT).build().map_err(io::Error::other)?;
-        let state = config.state.unwrap_or_else(|| {
+        let kept = match &config.file {
+            Some(file) => State::load(file)?,
+            None => None,
+        };
+        let state = kept.or(config.state).unwrap_or_else(|| {
             let mut seed = [0; 16];
             config.ids.fill(&mut seed);
             State::seeded(seed)
@@ -134,6 +175,7 @@ impl Simulator {
             require_proof: config.require_proof,
             http,
             world: Mutex::new(world),
+            file: config.file,
             delivering: tokio::sync::Mutex::new(()),
             posted: Notify::new(),
             closed: AtomicBool::new(false),
@@ -196,6 +238,7 @@ impl Simulator {
     fn say(&self, account: &Account, persona: &Persona, say: &Say, standby: bool) -> PlatformMessageId {
         let now = self.core.clock.now();
         let mut world = self.core.world();
+        world.state.said += 1;
         let person = world.state.person(&account.id, persona);
         if say.opens_window() {
             person.wrote_at = Some(now);
@@ -218,6 +261,7 @@ impl Simulator {
     pub fn member_types(&self, account: &Account, persona: &Persona, text: &str) -> PlatformMessageId {
         let now = self.core.clock.now();
         let mut world = self.core.world();
+        world.state.said += 1;
         let id = world.state.message_id(account, &persona.id, true);
         let body = if account.channel == ChannelKind::WhatsApp {
             hooks_whatsapp::echo(account, persona, &id, now, text)
@@ -272,7 +316,7 @@ impl Simulator {
         self.enqueue(self.core.world(), Some(body));
     }
 
-    fn enqueue(&self, mut world: MutexGuard<'_, World>, body: Option<Value>) {
+    fn enqueue(&self, mut world: WorldGuard<'_>, body: Option<Value>) {
         body.into_iter().for_each(|body| world.state.enqueue(body));
         drop(world);
         self.core.posted.notify_one();
@@ -309,6 +353,13 @@ impl Simulator {
     #[must_use]
     pub fn accepted(&self) -> Vec<Accepted> {
         self.core.world().state.accepted.clone()
+    }
+
+    /// Returns how many things its people have said, done or typed so far, earlier runs over the same file included: a
+    /// script that was cut short knows by it where to go on.
+    #[must_use]
+    pub fn said(&self) -> u64 {
+        self.core.world().state.said
     }
 
     /// Returns everything that it remembers, to go on with later: see

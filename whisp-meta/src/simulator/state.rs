@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::fs;
+use std::io;
+use std::path::Path;
 
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -30,6 +33,9 @@ pub struct State {
     seed: [u8; 16],
     minted: u64,
     queued: u64,
+    /// How many things its people have said or done.
+    #[serde(default)]
+    pub(super) said: u64,
     people: BTreeMap<AccountId, BTreeMap<String, Person>>,
     counters: BTreeMap<AccountId, Counters>,
     pub(super) accepted: Vec<Accepted>,
@@ -107,6 +113,22 @@ struct Counters {
 }
 
 impl State {
+    /// Reads it from a file; `None` if there is none.
+    pub(super) fn load(file: &Path) -> io::Result<Option<Self>> {
+        match fs::read(file) {
+            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes it to a file, whole or not at all: a process that is killed leaves the old or the new one.
+    pub(super) fn save(&self, file: &Path) -> io::Result<()> {
+        let next = file.with_extension("next");
+        fs::write(&next, serde_json::to_vec(self)?)?;
+        fs::rename(&next, file)
+    }
+
     pub(super) fn seeded(seed: [u8; 16]) -> Self {
         Self { seed, ..Self::default() }
     }
