@@ -1,0 +1,234 @@
+//! A coffee shop with three accounts: how an assistant is put together.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use clap::Parser;
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use whisp::ai::{Knowledge, KnowledgeIndex, RetrievalEngine};
+use whisp::assistant::{Assistant, Budget, Config, NewConnection, NewTenant};
+use whisp::clock::Clock;
+use whisp::id::{IdSource, MemberId, SubjectId, TenantId};
+use whisp::meta::router::{WebhookState, webhook_router};
+use whisp::meta::simulator::{Account, Receipts, Shape, Simulator, SimulatorConfig};
+use whisp::meta::webhook::MetaDecoder;
+use whisp::meta::{GraphClient, Instagram, Messenger, WhatsApp};
+use whisp::model::{AutomationMode, ChannelKind};
+use whisp::store::Store;
+use whisp::stores::{EnvelopeVault, LocalKeyProvider, MemoryStore, SqliteKeyTable, SqliteStore};
+use whisp::system::{RandomIds, SystemClock};
+use whisp::testing::SeqIds;
+use whisp::vault::Vault;
+
+const APP_SECRET: &str = "quickstart-app-secret";
+const VERIFY_TOKEN: &str = "quickstart-verify-token";
+const TENANT: TenantId = TenantId::from_uuid(uuid::Uuid::from_u128(0x0c0f_fee0));
+const DANA: MemberId = MemberId(SubjectId::from_uuid(uuid::Uuid::from_u128(0xda7a)));
+
+/// The main job of Whisp, end to end, on this machine alone.
+#[derive(Debug, Parser)]
+#[command(name = "quickstart")]
+pub(crate) struct Options {
+    /// Where to keep messages: `memory`, or `sqlite:FILE`; a file in a temporary folder unless told.
+    #[arg(long, value_name = "STORE")]
+    store: Option<String>,
+    /// Keeps everything in this folder, and goes on with what is there.
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// Makes the simulator's ids from this number.
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    seed: u64,
+    /// Prints one JSON object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Everything that runs.
+pub(crate) struct Business {
+    pub(crate) assistant: Assistant,
+    pub(crate) simulator: Simulator,
+    pub(crate) whatsapp: Account,
+    pub(crate) instagram: Account,
+    pub(crate) messenger: Account,
+    pub(crate) json: bool,
+    /// The database file; `None` with `--store memory`.
+    pub(crate) database: Option<PathBuf>,
+    server: JoinHandle<std::io::Result<()>>,
+    folder: PathBuf,
+    temporary: bool,
+}
+
+impl Business {
+    pub(crate) async fn open(options: &Options) -> Result<Self, Box<dyn Error>> {
+        let temporary = options.keep.is_none();
+        let folder = match &options.keep {
+            Some(folder) => folder.clone(),
+            None => std::env::temp_dir().join(format!("whisp-quickstart-{}", RandomIds.random().simple())),
+        };
+        std::fs::create_dir_all(&folder)?;
+        let (store, database) = open_store(options.store.as_deref(), &folder)?;
+        let vault = open_vault(&folder).await?;
+
+        let account = |kind: fn(&str, SecretString) -> Account, id: &str| kind(id, SecretString::from("EAAG-quickstart"));
+        let whatsapp = Account::whatsapp("106540352242922", "102290129340398", "77272500000", "EAAG-quickstart".into());
+        let instagram = account(Account::instagram, "17841400455970028");
+        let messenger = account(Account::messenger, "104061432244412");
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let mut config =
+            SimulatorConfig::new(Arc::clone(&clock), Arc::new(SeqIds::new(options.seed)), APP_SECRET.into())
+                .with_receipts(Receipts::Read);
+        for account in [&whatsapp, &instagram, &messenger] {
+            config = config.with_account(account);
+        }
+        if !temporary {
+            config = config.with_file(folder.join("platform.json"));
+        }
+        let simulator = Simulator::start(config).await?;
+
+        let graph = GraphClient::new(simulator.graph())?;
+        let knowledge = Knowledge::parse(include_str!("knowledge.yaml"), whisp::ai::Format::Yaml, "knowledge.yaml")?;
+        let assistant = Assistant::builder()
+            .store(store)
+            .vault(vault)
+            .clock(Arc::clone(&clock))
+            .ids(Arc::new(RandomIds))
+            .channel(Arc::new(WhatsApp::new(graph.clone(), Arc::clone(&clock))))
+            .channel(Arc::new(Instagram::new(graph.clone(), Arc::clone(&clock))))
+            .channel(Arc::new(Messenger::new(graph, Arc::clone(&clock))))
+            .engine(Arc::new(whisp::ai::Fallback::new(vec![Arc::new(RetrievalEngine::new(Arc::new(
+                KnowledgeIndex::new(knowledge),
+            )))])))
+            .config(hurried())
+            .build()?;
+        enroll(&assistant, &[&whatsapp, &instagram, &messenger]).await?;
+        let (address, server) = serve(&assistant, clock).await?;
+        simulator.set_webhook(&address);
+        // Meta delivers some webhooks twice and several in one body: so does the simulator.
+        simulator.set_shape(Shape { duplicates: 1, batch: 3, shuffled: false });
+        let json = options.json;
+        Ok(Self { assistant, simulator, whatsapp, instagram, messenger, json, database, server, folder, temporary })
+    }
+
+    pub(crate) const fn tenant(&self) -> TenantId {
+        TENANT
+    }
+
+    /// The member on duty.
+    pub(crate) const fn dana(&self) -> MemberId {
+        DANA
+    }
+
+    /// Posts the webhooks that wait, steps and delivers, until nothing is left to do. A service leaves this to `Runner`.
+    pub(crate) async fn settle(&self) -> Result<(), Box<dyn Error>> {
+        loop {
+            let posted = self.simulator.deliver().await;
+            let step = self.assistant.step(&Budget::default()).await?;
+            let delivery = self.assistant.deliver(&Budget::default()).await?;
+            if let Some(error) = step.errors.into_iter().chain(delivery.errors).next() {
+                return Err(error.into());
+            }
+            if posted.answered + posted.unanswered + step.lanes + delivery.lanes > 0 {
+                continue;
+            }
+            let soon = self.assistant.now() + TimeDelta::seconds(5);
+            match step.next_due.filter(|due| *due < soon) {
+                Some(due) => tokio::time::sleep((due - self.assistant.now()).to_std().unwrap_or_default()).await,
+                None if self.simulator.waiting() == 0 => return Ok(()),
+                None => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+    }
+
+    /// Stops serving, and removes a temporary folder.
+    pub(crate) async fn close(self) -> Result<(), Box<dyn Error>> {
+        self.assistant.release().await?;
+        self.server.abort();
+        let (folder, temporary) = (self.folder.clone(), self.temporary);
+        drop(self);
+        if temporary {
+            std::fs::remove_dir_all(folder)?;
+        }
+        Ok(())
+    }
+}
+
+fn open_store(store: Option<&str>, folder: &Path) -> Result<(Arc<dyn Store>, Option<PathBuf>), Box<dyn Error>> {
+    let file = match store {
+        Some("memory") => return Ok((Arc::new(MemoryStore::new()), None)),
+        None => folder.join("whisp.db"),
+        Some(text) => match text.strip_prefix("sqlite:") {
+            Some(file) => PathBuf::from(file),
+            None => return Err(format!("--store {text}: expected `memory` or `sqlite:FILE`").into()),
+        },
+    };
+    Ok((Arc::new(SqliteStore::open(&file)?), Some(file)))
+}
+
+/// The root key in a file of its own, the wrapped keys in another: apart from the data, because their backups must be.
+async fn open_vault(folder: &Path) -> Result<Arc<dyn Vault>, Box<dyn Error>> {
+    let provider = Arc::new(LocalKeyProvider::open_or_create(folder.join("root.key"))?);
+    let table = Arc::new(SqliteKeyTable::open(folder.join("keys.db"))?);
+    Ok(Arc::new(EnvelopeVault::open(provider, table).await?))
+}
+
+/// A chat answers within seconds; a demonstration should not wait for them.
+fn hurried() -> Config {
+    let mut config = Config::default();
+    config.burst_quiet = TimeDelta::milliseconds(150);
+    config.burst_max = TimeDelta::milliseconds(800);
+    config
+}
+
+/// Takes the business on and connects its accounts; what is there already stays.
+async fn enroll(assistant: &Assistant, accounts: &[&Account]) -> Result<(), Box<dyn Error>> {
+    if assistant.tenant(TENANT).await.is_err() {
+        assistant.create_tenant(NewTenant::new(TENANT, "Coffee on the Corner", "Asia/Almaty")).await?;
+        // Nothing automatic happens until the business says so.
+        assistant.set_automation(TENANT, true).await?;
+    }
+    for account in accounts {
+        let connection = account.connection(whisp::id::ConnectionId::from_bytes([0; 16]), TENANT, assistant.now());
+        let new = NewConnection {
+            channel: connection.channel,
+            account: connection.account,
+            token: connection.token,
+            scopes: connection.scopes,
+            mode: AutomationMode::Automatic,
+        };
+        assistant.connect(TENANT, new).await?;
+    }
+    Ok(())
+}
+
+/// Serves the webhook endpoint on loopback.
+async fn serve(
+    assistant: &Assistant,
+    clock: Arc<dyn Clock>,
+) -> Result<(String, JoinHandle<std::io::Result<()>>), Box<dyn Error>> {
+    let router = webhook_router(WebhookState {
+        decoder: Arc::new(MetaDecoder::new(&[APP_SECRET.into()])),
+        verify_token: VERIFY_TOKEN.into(),
+        sink: Arc::new(assistant.clone()),
+        clock,
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = format!("http://{}/webhooks/meta", listener.local_addr()?);
+    let app = axum::Router::new().nest("/webhooks/meta", router);
+    let server = tokio::spawn(async move { axum::serve(listener, app).await });
+    Ok((address, server))
+}
+
+/// The name of a channel as people write it.
+pub(crate) const fn channel_name(channel: &ChannelKind) -> &'static str {
+    match channel {
+        ChannelKind::Instagram => "Instagram",
+        ChannelKind::Messenger => "Messenger",
+        ChannelKind::WhatsApp => "WhatsApp",
+        _ => "another channel",
+    }
+}
