@@ -14,15 +14,15 @@ pub(crate) fn normalize(text: &str) -> String {
     let mut latin = false;
     let mut run = (char::MAX, 0);
     for c in text.chars().take(TEXT_CHARS_MAX).nfkd().flat_map(char::to_lowercase) {
+        if is_dropped(c) {
+            continue;
+        }
         if matches!(c, '\u{300}'..='\u{36f}') {
             if latin {
                 continue;
             }
         } else {
             latin = c.is_ascii_alphabetic() || c == 'ı';
-        }
-        if is_dropped(c) {
-            continue;
         }
         let c = plain(c);
         run = if run.0 == c { (c, run.1 + 1) } else { (c, 1) };
