@@ -62,10 +62,10 @@ pub enum LoadErrorKind {
 
 /// A file of rules or knowledge that can't be used. `Display` says which file and entry, what is wrong, and what to do.
 #[derive(Debug, thiserror::Error)]
-#[error("{file}{}: {problem}; {advice}", entry.as_ref().map(|entry| format!(", {entry}")).unwrap_or_default())]
+#[error("{}{problem}; {advice}", place(file.as_deref(), entry.as_deref()))]
 pub struct LoadError {
     kind: LoadErrorKind,
-    file: String,
+    file: Option<String>,
     entry: Option<String>,
     problem: String,
     advice: String,
@@ -74,18 +74,11 @@ pub struct LoadError {
 
 impl LoadError {
     pub(crate) fn new(kind: LoadErrorKind, problem: impl fmt::Display, advice: impl fmt::Display) -> Self {
-        Self {
-            kind,
-            file: "(no file)".to_owned(),
-            entry: None,
-            problem: problem.to_string(),
-            advice: advice.to_string(),
-            source: None,
-        }
+        Self { kind, file: None, entry: None, problem: problem.to_string(), advice: advice.to_string(), source: None }
     }
 
     pub(crate) fn in_file(mut self, file: &str) -> Self {
-        file.clone_into(&mut self.file);
+        self.file = Some(file.to_owned());
         self
     }
 
@@ -105,16 +98,24 @@ impl LoadError {
         self.kind
     }
 
-    /// Returns the file's name, as it was given.
+    /// Returns the file's name, as it was given, if it is about a file.
     #[must_use]
-    pub fn file(&self) -> &str {
-        &self.file
+    pub fn file(&self) -> Option<&str> {
+        self.file.as_deref()
     }
 
     /// Returns the entry or rule that is wrong, if one is: ``entry `delivery` ``.
     #[must_use]
     pub fn entry(&self) -> Option<&str> {
         self.entry.as_deref()
+    }
+}
+
+fn place(file: Option<&str>, entry: Option<&str>) -> String {
+    match (file, entry) {
+        (Some(file), Some(entry)) => format!("{file}, {entry}: "),
+        (Some(one), None) | (None, Some(one)) => format!("{one}: "),
+        (None, None) => String::new(),
     }
 }
 

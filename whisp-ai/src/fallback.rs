@@ -1,0 +1,136 @@
+//! Several engines, one after the other.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use whisp_core::clock::Clock;
+use whisp_core::model::HandOffReason;
+use whisp_core::reply::{Decision, EngineId, Ground, ReplyEngine, ReplyError, ReplyErrorKind, ReplyRequest};
+
+use crate::engine;
+
+/// Asks engines in order until one knows.
+///
+/// A reply, a question back and a hand-off are final. On silence or a failure the next engine is asked; a suggestion
+/// is kept, and returned if no later engine does better. Where none knew, a person must help
+/// ([`HandOffReason::NoAnswer`], or [`HandOffReason::EngineFailed`] when every engine failed). [`Ground::engine`] names
+/// the engine that decided.
+///
+/// When the permit no longer holds, or the deadline has passed, no further engine is asked.
+#[derive(Debug, Clone)]
+pub struct Fallback {
+    id: EngineId,
+    engines: Vec<Arc<dyn ReplyEngine>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Fallback {
+    /// Makes an engine named `fallback` of engines, the most trusted or cheapest first. The clock tells whether there is
+    /// time left for the next one.
+    #[must_use]
+    pub fn new(engines: Vec<Arc<dyn ReplyEngine>>, clock: Arc<dyn Clock>) -> Self {
+        Self { id: EngineId::new("fallback"), engines, clock }
+    }
+}
+
+#[async_trait]
+impl ReplyEngine for Fallback {
+    fn id(&self) -> &EngineId {
+        &self.id
+    }
+
+    async fn reply(&self, request: &ReplyRequest) -> Result<Decision, ReplyError> {
+        engine::in_time(request, "ask the engines")?;
+        if request.open_turns()?.is_empty() {
+            return Ok(Decision::Silence);
+        }
+        let mut suggestion = None;
+        let mut failures = 0;
+        for engine in &self.engines {
+            if self.clock.now() >= request.deadline {
+                return Err(engine::late("ask the engines"));
+            }
+            match engine.reply(request).await {
+                Ok(Decision::Silence) => {}
+                Ok(decision @ Decision::Suggest(_)) => {
+                    suggestion = suggestion.or_else(|| Some(named(decision, engine.id())));
+                }
+                Ok(decision) => return Ok(named(decision, engine.id())),
+                Err(error) if error.kind() == ReplyErrorKind::Denied => return Err(error),
+                Err(_) => failures += 1,
+            }
+        }
+        let all_failed = failures > 0 && failures == self.engines.len();
+        let reason = if all_failed { HandOffReason::EngineFailed } else { HandOffReason::NoAnswer };
+        Ok(suggestion.unwrap_or(Decision::HandOff { reason, notice: None }))
+    }
+}
+
+/// Names the engine that decided, unless it named one itself.
+fn named(mut decision: Decision, id: &EngineId) -> Decision {
+    let name = |ground: &mut Ground| {
+        ground.engine.get_or_insert_with(|| id.clone());
+    };
+    match &mut decision {
+        Decision::Reply(proposal) | Decision::Suggest(proposal) => name(&mut proposal.ground),
+        Decision::Ask { ground, .. } => name(ground),
+        _ => {}
+    }
+    decision
+}
+
+#[cfg(test)]
+mod tests {
+    use whisp_core::error::Retry;
+    use whisp_core::reply::Proposal;
+    use whisp_core::testing::ManualClock;
+
+    use super::*;
+    use crate::test_kit;
+
+    #[derive(Debug)]
+    struct Says(EngineId, Result<Decision, ReplyErrorKind>);
+
+    #[async_trait]
+    impl ReplyEngine for Says {
+        fn id(&self) -> &EngineId {
+            &self.0
+        }
+
+        async fn reply(&self, _: &ReplyRequest) -> Result<Decision, ReplyError> {
+            self.1.clone().map_err(|kind| ReplyError::new("say", kind, Retry::Never))
+        }
+    }
+
+    async fn ask(answers: &[Result<Decision, ReplyErrorKind>]) -> Result<Decision, ReplyErrorKind> {
+        let engine = |(place, answer): (usize, &Result<Decision, ReplyErrorKind>)| {
+            Arc::new(Says(EngineId::new(&format!("e{place}")), answer.clone())) as Arc<dyn ReplyEngine>
+        };
+        let engines = answers.iter().enumerate().map(engine).collect();
+        let fallback = Fallback::new(engines, Arc::new(ManualClock::default()));
+        fallback.reply(&test_kit::ask("Hello?")).await.map_err(|error| error.kind())
+    }
+
+    fn by(decision: &Decision) -> &str {
+        match decision {
+            Decision::Reply(p) | Decision::Suggest(p) => p.ground.engine.as_ref().map_or("", EngineId::as_str),
+            _ => "",
+        }
+    }
+
+    #[tokio::test]
+    async fn the_next_engine_is_asked_on_silence_failure_and_doubt() {
+        let reply = Decision::Reply(Proposal::new("Yes."));
+        let doubt = Decision::Suggest(Proposal::new("Perhaps."));
+        let failed = ReplyErrorKind::Unavailable;
+        let hand_off = |reason| Ok(Decision::HandOff { reason, notice: None });
+        let decision = ask(&[Ok(Decision::Silence), Err(failed), Ok(doubt.clone()), Ok(reply.clone())]).await.unwrap();
+        assert_eq!(by(&decision), "e3");
+        let decision = ask(&[Ok(doubt.clone()), Ok(doubt), Err(failed)]).await.unwrap();
+        assert!(matches!(decision, Decision::Suggest(_)) && by(&decision) == "e0");
+        assert_eq!(ask(&[Ok(Decision::Silence), Err(failed)]).await, hand_off(HandOffReason::NoAnswer));
+        assert_eq!(ask(&[Err(failed), Err(failed)]).await, hand_off(HandOffReason::EngineFailed));
+        assert_eq!(ask(&[]).await, hand_off(HandOffReason::NoAnswer));
+        assert_eq!(ask(&[Err(ReplyErrorKind::Denied), Ok(reply)]).await, Err(ReplyErrorKind::Denied));
+    }
+}
