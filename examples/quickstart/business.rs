@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use clap::Parser;
-use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use whisp::ai::{Knowledge, KnowledgeIndex, RetrievalEngine};
+use whisp::ai::{Fallback, Format, Knowledge, KnowledgeIndex, RetrievalEngine};
 use whisp::assistant::{Assistant, Budget, Config, NewConnection, NewTenant};
 use whisp::clock::Clock;
 use whisp::id::{IdSource, MemberId, SubjectId, TenantId};
@@ -74,10 +73,9 @@ impl Business {
         let (store, database) = open_store(options.store.as_deref(), &folder)?;
         let vault = open_vault(&folder).await?;
 
-        let account = |kind: fn(&str, SecretString) -> Account, id: &str| kind(id, SecretString::from("EAAG-quickstart"));
-        let whatsapp = Account::whatsapp("106540352242922", "102290129340398", "77272500000", "EAAG-quickstart".into());
-        let instagram = account(Account::instagram, "17841400455970028");
-        let messenger = account(Account::messenger, "104061432244412");
+        let whatsapp = Account::whatsapp("106540352242922", "102290129340398", "77272500000", "EAAG-whatsapp".into());
+        let instagram = Account::instagram("17841400455970028", "IGAA-instagram".into());
+        let messenger = Account::messenger("104061432244412", "EAAG-messenger".into());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let mut config =
             SimulatorConfig::new(Arc::clone(&clock), Arc::new(SeqIds::new(options.seed)), APP_SECRET.into())
@@ -90,8 +88,9 @@ impl Business {
         }
         let simulator = Simulator::start(config).await?;
 
-        let graph = GraphClient::new(simulator.graph())?;
-        let knowledge = Knowledge::parse(include_str!("knowledge.yaml"), whisp::ai::Format::Yaml, "knowledge.yaml")?;
+        let graph = GraphClient::new(&simulator.graph())?;
+        let knowledge = Knowledge::parse(include_str!("knowledge.yaml"), Format::Yaml, "knowledge.yaml")?;
+        let retrieval = RetrievalEngine::new(Arc::new(KnowledgeIndex::new(knowledge)));
         let assistant = Assistant::builder()
             .store(store)
             .vault(vault)
@@ -100,9 +99,8 @@ impl Business {
             .channel(Arc::new(WhatsApp::new(graph.clone(), Arc::clone(&clock))))
             .channel(Arc::new(Instagram::new(graph.clone(), Arc::clone(&clock))))
             .channel(Arc::new(Messenger::new(graph, Arc::clone(&clock))))
-            .engine(Arc::new(whisp::ai::Fallback::new(vec![Arc::new(RetrievalEngine::new(Arc::new(
-                KnowledgeIndex::new(knowledge),
-            )))])))
+            // What it does not know goes to a person.
+            .engine(Arc::new(Fallback::new(vec![Arc::new(retrieval)], Arc::clone(&clock))))
             .config(hurried())
             .build()?;
         enroll(&assistant, &[&whatsapp, &instagram, &messenger]).await?;

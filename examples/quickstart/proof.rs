@@ -11,8 +11,20 @@ use crate::business::Business;
 use crate::script::{IVAN, said_by_contacts};
 
 /// Pieces of what was said, of names and of numbers: none may be in a file in clear.
-const CANARIES: &[&str] =
-    &["Жеткізу", "работаете", "decaf", "address", "STOP", "Иван", "Айгерім", "77015550101", IVAN, "KZ.1349", "wamid.", "EAAG-"];
+const CANARIES: &[&str] = &[
+    "Жеткізу",
+    "работаете",
+    "decaf",
+    "address",
+    "STOP",
+    "Иван",
+    "Айгерім",
+    "77015550101",
+    IVAN,
+    "KZ.1349",
+    "wamid.",
+    "EAAG-",
+];
 
 /// Looks for what people said in the raw bytes of the database, its log and its keys.
 pub(crate) fn scan(business: &Business) -> Result<(), Box<dyn Error>> {
@@ -31,7 +43,12 @@ pub(crate) fn scan(business: &Business) -> Result<(), Box<dyn Error>> {
                 json!({"event": "proof", "file": name, "bytes": bytes.len(), "searched": CANARIES.len(), "found": found})
             );
         } else {
-            println!("  {name}: {} bytes, searched for {} texts, names and numbers: {} found", bytes.len(), CANARIES.len(), found.len());
+            println!(
+                "  {name}: {} bytes, searched for {} texts, names and numbers: {} found",
+                bytes.len(),
+                CANARIES.len(),
+                found.len()
+            );
         }
         if !found.is_empty() {
             return Err(format!("{name} holds in clear: {found:?}").into());
@@ -66,7 +83,8 @@ impl Summary {
 /// Compares what the platform took with what we think that we sent, and what was said with what we keep.
 pub(crate) async fn reconcile(business: &Business) -> Result<Summary, Box<dyn Error>> {
     let accepted = business.simulator.accepted();
-    let bodies: BTreeSet<String> = accepted.iter().map(|there| format!("{:?}{}", there.tag, there.body.expose())).collect();
+    let bodies: BTreeSet<String> =
+        accepted.iter().map(|there| format!("{:?}{}", there.tag, there.body.expose())).collect();
     let twice = accepted.len() - bodies.len();
     let desk = business.assistant.desk(business.tenant());
     let (mut kept, mut sent, mut in_doubt, mut people) = (0, 0, 0, 0);
@@ -76,7 +94,9 @@ pub(crate) async fn reconcile(business: &Business) -> Result<Summary, Box<dyn Er
         for message in desk.messages(conversation.id, None, 100).await?.0 {
             kept += usize::from(message.author == Author::Contact);
             if let Some(delivery) = message.delivery.filter(|_| message.provenance == Provenance::Sent) {
-                sent += usize::from(delivery.step.rank() >= DeliveryStep::Sent.rank() && delivery.step != DeliveryStep::Cancelled);
+                sent += usize::from(
+                    delivery.step.rank() >= DeliveryStep::Sent.rank() && delivery.step != DeliveryStep::Cancelled,
+                );
                 in_doubt += usize::from(delivery.step == DeliveryStep::InDoubt);
             }
         }
@@ -92,7 +112,10 @@ pub(crate) async fn reconcile(business: &Business) -> Result<Summary, Box<dyn Er
     } else {
         println!("\nThe books");
         println!("  contacts said {said} things, {kept} are kept; duplicates and redeliveries changed nothing");
-        println!("  the platform took {} messages, {sent} are known as sent, {in_doubt} in doubt, {twice} twice", accepted.len());
+        println!(
+            "  the platform took {} messages, {sent} are known as sent, {in_doubt} in doubt, {twice} twice",
+            accepted.len()
+        );
         println!("  {people} conversations are with a person");
     }
     Ok(Summary { said, kept, twice, lost, in_doubt, erased_before })

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use whisp::channel::OutboundBody;
 use whisp::meta::simulator::{Account, Persona, Say};
-use whisp::model::{Author, Handling, HandOffReason, PlatformMessageId};
+use whisp::model::{Author, HandOffReason, Handling, PlatformMessageId};
 
 use crate::business::Business;
 
@@ -31,7 +31,8 @@ fn lines(business: &Business) -> Vec<Vec<Line<'_>>> {
     let (wa, ig, fb) = (&business.whatsapp, &business.instagram, &business.messenger);
     let aigerim = || Persona::new("77015550101").named("Айгерім");
     let ivan = || Persona::new(IVAN).named("Иван Петров");
-    let tom = || Persona::new("77015550103").named("Tom").with_bsuid("KZ.13491208655302741918").hiding_phone_behind("tom");
+    let tom =
+        || Persona::new("77015550103").named("Tom").with_bsuid("KZ.13491208655302741918").hiding_phone_behind("tom");
     let emma = || Persona::new("5940001113754").named("emma.reads");
     let ruslan = || Persona::new("7402250033180001").named("Ruslan");
     let says = |account, who, what| Line { account, who, what: What::Says(what) };
@@ -49,7 +50,13 @@ fn lines(business: &Business) -> Vec<Vec<Line<'_>>> {
         vec![
             Line { account: ig, who: emma(), what: What::Hearts },
             says(ig, emma(), Say::Unsupported),
-            says(wa, ivan(), Say::Image { caption: Some("Вот мой заказ, он холодный. Позовите оператора!".into()) }),
+            says(
+                wa,
+                ivan(),
+                Say::Image {
+                    caption: Some("Вот мой заказ, он холодный. Позовите оператора!".into())
+                },
+            ),
             says(fb, ruslan(), Say::text("Can you deliver to my home?")),
             says(wa, tom(), Say::text("STOP")),
         ],
@@ -58,7 +65,10 @@ fn lines(business: &Business) -> Vec<Vec<Line<'_>>> {
             says(wa, tom(), Say::text("When are you open?")),
             Line { account: fb, who: ruslan(), what: What::MemberTypes("Ruslan, your order is on its way. Dana") },
         ],
-        vec![says(fb, ruslan(), Say::text("Great, thank you")), says(wa, aigerim(), Say::text("Жексенбіде жұмыс істейсіздер ме?"))],
+        vec![
+            says(fb, ruslan(), Say::text("Great, thank you")),
+            says(wa, aigerim(), Say::text("Жексенбіде жұмыс істейсіздер ме?")),
+        ],
     ]
 }
 
@@ -109,7 +119,8 @@ async fn dana_answers(business: &Business) -> Result<(), Box<dyn Error>> {
             continue;
         }
         let (messages, _) = desk.messages(conversation.id, None, 100).await?;
-        let answered = messages.iter().any(|message| message.author == Author::Member { member: Some(business.dana()) });
+        let answered =
+            messages.iter().any(|message| message.author == Author::Member { member: Some(business.dana()) });
         if !answered {
             let text = "Иван, здравствуйте! Это Дана. Привезём новый кофе через 20 минут.";
             desk.send(conversation.id, business.dana(), OutboundBody::text(text)).await?;

@@ -21,7 +21,8 @@ pub(crate) async fn conversations(business: &Business) -> Result<(), Box<dyn Err
         let contact = desk.contact(conversation.contact).await?;
         let name = contact.name.as_ref().map_or("(no name told)", |name| name.expose());
         let (mut messages, _) = desk.messages(conversation.id, None, 100).await?;
-        messages.reverse();
+        // In the order in which we saw them: the platforms' own clocks count in seconds.
+        messages.sort_by_key(|message| message.received_at);
         if business.json {
             messages.iter().for_each(|message| println!("{}", line(&conversation, name, message)));
             continue;
@@ -31,6 +32,10 @@ pub(crate) async fn conversations(business: &Business) -> Result<(), Box<dyn Err
             let at = message.at.with_timezone(&FixedOffset::east_opt(ALMATY).ok_or("no such offset")?);
             let text = said(&message.content).replace('\n', "\n                      ");
             println!("  {}  {:<10} {text}{}", at.format("%H:%M:%S"), author(&message.author), delivered(message));
+        }
+        for suggestion in desk.suggestions(conversation.id).await? {
+            let text = said(&suggestion.content).replace('\n', "\n                      ");
+            println!("            suggests   {text}");
         }
     }
     Ok(())
@@ -119,7 +124,9 @@ fn shown(value: &KpiValue) -> String {
         KpiValue::Rate { whole: 0, .. } => "nothing to answer yet".to_owned(),
         KpiValue::Rate { part, whole } => format!("{part} of {whole}"),
         KpiValue::Durations(Durations { n, pending, p50_ms, p90_ms, .. }) => {
-            let time = |ms: &Option<i64>| ms.map_or_else(|| "unknown".to_owned(), |ms| format!("{}.{:03} s", ms / 1_000, ms % 1_000));
+            let time = |ms: &Option<i64>| {
+                ms.map_or_else(|| "unknown".to_owned(), |ms| format!("{}.{:03} s", ms / 1_000, ms % 1_000))
+            };
             format!("median {}, p90 {} (n {n}, pending {pending})", time(p50_ms), time(p90_ms))
         }
         _ => "?".to_owned(),
