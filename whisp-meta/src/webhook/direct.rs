@@ -120,12 +120,13 @@ seed!(
                 ("id", None, _) => id = Some(map.next_value::<Text<'de>>()?),
                 ("time", _, _) if time.0.is_none() && !done => time = map.next_value()?,
                 ("changes", Some(id), ChannelKind::WhatsApp) if !done => {
-                    let origin = origin(self.cx, id, time);
+                    // Each value names its own account.
+                    let origin = origin(self.cx, id, time, None);
                     map.next_value_seed(Changes { origin, items: self.items })?;
                     done = true;
                 }
                 ("messaging", Some(id), ChannelKind::Instagram | ChannelKind::Messenger) if !done => {
-                    let origin = origin(self.cx, id, time);
+                    let origin = origin(self.cx, id, time, id.as_str().and_then(account_of));
                     map.next_value_seed(Events { origin, items: self.items })?;
                     done = true;
                 }
@@ -136,12 +137,11 @@ seed!(
     }
 );
 
-fn origin<'e>(cx: Cx<'_>, id: &'e Text<'_>, time: Int) -> Origin<'e> {
-    let id = id.as_str().unwrap_or_default();
+fn origin<'e>(cx: Cx<'_>, id: &'e Text<'_>, time: Int, account: Option<AccountId>) -> Origin<'e> {
     Origin {
         channel: cx.channel.clone(),
-        account: account_of(id),
-        entry: id,
+        account,
+        entry: id.as_str().unwrap_or_default(),
         field: "",
         provenance: Provenance::Live,
         time: time.time(),
@@ -230,9 +230,8 @@ seed!(
                 ("contacts", _) if contacts.is_none() && !done => contacts = Some(map.next_value()?),
                 // Both lists in one value are rare.
                 (list @ ("messages" | "statuses"), Some(metadata)) if !done => {
-                    let number = metadata.phone_number_id.filled().map(AccountId::new);
-                    let origin =
-                        Origin { account: number.or_else(|| self.origin.account.clone()), ..self.origin.clone() };
+                    let Some(number) = metadata.phone_number_id.filled() else { return unusual() };
+                    let origin = Origin { account: Some(AccountId::new(number)), ..self.origin.clone() };
                     let scene = Scene {
                         people: People::new(contacts.as_deref().unwrap_or_default()),
                         business: metadata.display_phone_number.filled(),
