@@ -8,6 +8,7 @@ use chrono::DateTime;
 use criterion::{Criterion, Throughput};
 use serde::de::IgnoredAny;
 use whisp::meta::webhook::{AppSecrets, MetaDecoder};
+use whisp::webhook::Delivery;
 use whisp_benches::{Goal, ratio};
 
 const SECRET: &str = "a secret of thirty-two characters";
@@ -38,7 +39,12 @@ fn main() {
         ("decode a batch of 1,000", &batch, 2.0),
     ] {
         let name = format!("{name} / serde_json IgnoredAny");
-        ratio(&name, || decode(body), || ignore(body), Goal::TimesAtMost(goal));
+        // A delivery lives until the next one is decoded, as in a server: else the allocator gives the memory of a
+        // large batch back to the system after each call, and page faults are what is measured.
+        let mut last = decode(body);
+        let ours = || last = black_box(decode(body));
+        ratio(&name, ours, || ignore(body), Goal::TimesAtMost(goal));
+        drop(last);
     }
 }
 
@@ -58,10 +64,9 @@ fn absolute(criterion: &mut Criterion, kib: &[u8], one: &[u8], batch: &[u8]) {
     group.finish();
 }
 
-fn decode(body: &[u8]) {
+fn decode(body: &[u8]) -> Delivery {
     let received_at = DateTime::from_timestamp(1_750_000_000, 0).expect("it is in range");
-    let delivery = MetaDecoder::decode_verified(black_box(body), received_at).expect("it is a webhook");
-    drop(black_box(delivery));
+    MetaDecoder::decode_verified(black_box(body), received_at).expect("it is a webhook")
 }
 
 fn ignore(body: &[u8]) {

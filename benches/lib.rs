@@ -4,9 +4,10 @@
 use std::time::{Duration, Instant};
 
 /// How many times each side is measured. Odd, so that the median is one of them.
-const ROUNDS: usize = 41;
-/// How long one measurement lasts at least: far above the clock's resolution, far below a scheduler's whims.
-const SAMPLE: Duration = Duration::from_millis(2);
+const ROUNDS: usize = 301;
+/// How long one measurement lasts at least: far above the clock's resolution, and far below the time slice of a
+/// scheduler, so that most measurements are not interrupted even on a busy machine.
+const SAMPLE: Duration = Duration::from_micros(200);
 
 /// What a ratio should be.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -90,7 +90,8 @@ impl fmt::Debug for ChannelKind {
 }
 
 /// The platform's id of a business account, by which its webhooks are routed: WhatsApp's `phone_number_id`, the
-/// Instagram professional account id (`1784...`), the Facebook Page id.
+/// Instagram professional account id (`1784...`), the Facebook Page id. What concerns a whole WhatsApp business account
+/// and none of its numbers (a template, a violation, a partner that left) carries the id of that account.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AccountId(pub Arc<str>);

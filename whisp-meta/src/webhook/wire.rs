@@ -91,6 +91,15 @@ impl<'a> Fields<'a> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| *value)
     }
 
+    /// The field, unless it is `null`.
+    pub(super) fn some(&self, name: &str) -> Option<&'a RawValue> {
+        self.get(name).filter(|value| !is_null(value))
+    }
+
+    pub(super) fn object<T: Deserialize<'a>>(&self, name: &str) -> Option<T> {
+        self.some(name).and_then(read)
+    }
+
     pub(super) fn text(&self, name: &str) -> Text<'a> {
         self.get(name).and_then(read).unwrap_or_default()
     }
@@ -349,9 +358,60 @@ impl<'de> Visitor<'de> for FieldsVisitor {
     }
 }
 
+/// Deserializes a struct of which some fields are read in place and the others are kept raw in `others`: most types of
+/// items have many fields of which few are there.
+macro_rules! deserialize_split {
+    ($name:ident { $($key:literal => $field:ident),* $(,)? }) => {
+        impl<'de: 'a, 'a> serde::Deserialize<'de> for $name<'a> {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Visitor;
+
+                impl<'de> serde::de::Visitor<'de> for Visitor {
+                    type Value = $name<'de>;
+
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str("an object")
+                    }
+
+                    fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                        let mut value = $name::default();
+                        $(let mut $field = Default::default();)*
+                        value.others = $crate::webhook::wire::split(map, |name, map| {
+                            match name {
+                                $($key => $field = map.next_value()?,)*
+                                _ => return Ok(false),
+                            }
+                            Ok(true)
+                        })?;
+                        $(value.$field = $field;)*
+                        Ok(value)
+                    }
+                }
+
+                deserializer.deserialize_map(Visitor)
+            }
+        }
+    };
+}
+pub(super) use deserialize_split;
+
+/// Reads an object: `known` reads the fields that it knows and says so, the others are kept raw.
+pub(super) fn split<'de, A: MapAccess<'de>>(
+    mut map: A,
+    mut known: impl FnMut(&str, &mut A) -> Result<bool, A::Error>,
+) -> Result<Fields<'de>, A::Error> {
+    let mut others = Vec::new();
+    while let Some(Key(name)) = map.next_key::<Key<'de>>()? {
+        if !known(&name, &mut map)? {
+            others.push((name, map.next_value()?));
+        }
+    }
+    Ok(Fields(others))
+}
+
 /// A field's name. (`Cow` itself would copy it.)
 #[derive(serde::Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(super) struct Key<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {

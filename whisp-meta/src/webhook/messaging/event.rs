@@ -8,36 +8,24 @@ use whisp_core::webhook::{ContactRef, Event, MessageEvent, Receipt, ReceiptTarge
 use super::handle_kind;
 use super::message::Message;
 use crate::webhook::item::{Identity, Origin, Reading, What, key};
-use crate::webhook::wire::{Int, Obj, Text, elements, read};
+use crate::webhook::wire::{Fields, Int, Obj, Text, deserialize_split, elements, read};
 
-#[derive(Deserialize)]
+#[derive(Default)]
 pub(in crate::webhook) struct Messaging<'a> {
-    #[serde(borrow, default)]
     sender: Obj<Party<'a>>,
-    #[serde(borrow, default)]
     recipient: Obj<Party<'a>>,
-    #[serde(default)]
     timestamp: Int,
-    #[serde(borrow, default)]
     message: Obj<Message<'a>>,
-    #[serde(borrow, default)]
-    message_edit: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    reaction: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    postback: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    read: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    delivery: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    referral: Option<&'a RawValue>,
-    // Recordings made through some client libraries have camel case.
-    #[serde(borrow, default, alias = "passThreadControl")]
-    pass_thread_control: Option<&'a RawValue>,
-    #[serde(borrow, default, alias = "takeThreadControl")]
-    take_thread_control: Option<&'a RawValue>,
+    /// What it is if it is no message.
+    others: Fields<'a>,
 }
+
+deserialize_split!(Messaging {
+    "sender" => sender,
+    "recipient" => recipient,
+    "timestamp" => timestamp,
+    "message" => message,
+});
 
 #[derive(Deserialize)]
 struct Party<'a> {
@@ -121,12 +109,11 @@ pub(super) struct Sides<'a> {
 impl Messaging<'_> {
     pub(in crate::webhook) fn reading(&self, origin: &Origin<'_>) -> Reading {
         let echo = self.message.get().is_some_and(Message::is_echo);
-        let sides = self.sides(origin, echo);
-        let contact = sides.contact.clone();
+        let mut sides = self.sides(origin, echo);
         let outgoing = sides.outgoing;
-        let what = match self.what(&sides) {
+        let what = match self.what(&mut sides) {
             Some(what) => what,
-            None => What::Unknown(self.name().map(str::to_owned), contact),
+            None => What::Unknown(self.name().map(str::to_owned), sides.contact),
         };
         let mut reading = Reading::new(what, self.timestamp.time());
         if outgoing && origin.provenance == Provenance::Live && self.is_written() {
@@ -135,63 +122,55 @@ impl Messaging<'_> {
         reading
     }
 
-    /// `None` where the field that is there can't be read, and where none of them is there.
-    fn what(&self, sides: &Sides<'_>) -> Option<What> {
+    /// `None` where the field that is there can't be read, and where none of them is there. Takes the contact only if
+    /// it succeeds.
+    fn what(&self, sides: &mut Sides<'_>) -> Option<What> {
         if let Some(message) = self.message.get() {
             return message.what(sides);
         }
-        if let Some(raw) = self.message_edit {
-            return edit(&read(raw)?, sides);
+        let others = &self.others;
+        match self.name()? {
+            "message_edit" => edit(&others.object("message_edit")?, sides),
+            "reaction" => reaction(&others.object("reaction")?, sides, self.timestamp),
+            "postback" => postback(&others.object("postback")?, sides),
+            "read" => receipt("read", DeliveryStep::Read, &others.object("read")?, sides),
+            "delivery" => receipt("delivered", DeliveryStep::Delivered, &others.object("delivery")?, sides),
+            "referral" => {
+                let referral: WireReferral<'_> = others.object("referral")?;
+                let contact = sides.contact.take()?;
+                Some(What::Event(Event::Referral { contact, referral: (&referral).into() }, Identity::Digest))
+            }
+            // The app that is told of a pass is the one that it is passed to; of a take, the one that it is taken from.
+            "pass_thread_control" => Some(thread(true, sides)),
+            "take_thread_control" => Some(thread(false, sides)),
+            _ => None,
         }
-        if let Some(raw) = self.reaction {
-            return reaction(&read(raw)?, sides, self.timestamp);
-        }
-        if let Some(raw) = self.postback {
-            return postback(&read(raw)?, sides);
-        }
-        if let Some(raw) = self.read {
-            return receipt("read", DeliveryStep::Read, &read(raw)?, sides);
-        }
-        if let Some(raw) = self.delivery {
-            return receipt("delivered", DeliveryStep::Delivered, &read(raw)?, sides);
-        }
-        if let Some(raw) = self.referral {
-            let referral: WireReferral<'_> = read(raw)?;
-            let contact = sides.contact.clone()?;
-            return Some(What::Event(Event::Referral { contact, referral: (&referral).into() }, Identity::Digest));
-        }
-        self.thread(sides)
-    }
-
-    fn thread(&self, sides: &Sides<'_>) -> Option<What> {
-        // The app that is told of a pass is the one that it is passed to; of a take, the one that it is taken from.
-        let ours = match (self.pass_thread_control, self.take_thread_control) {
-            (Some(_), _) => true,
-            (None, Some(_)) => false,
-            (None, None) => return None,
-        };
-        Some(What::Event(Event::Thread { contact: sides.contact.clone(), ours }, Identity::Digest))
     }
 
     /// The name of the field that is there.
     fn name(&self) -> Option<&'static str> {
-        let fields = [
-            ("message_edit", self.message_edit),
-            ("reaction", self.reaction),
-            ("postback", self.postback),
-            ("read", self.read),
-            ("delivery", self.delivery),
-            ("referral", self.referral),
+        const FIELDS: [(&str, &str); 10] = [
+            ("message_edit", "message_edit"),
+            ("reaction", "reaction"),
+            ("postback", "postback"),
+            ("read", "read"),
+            ("delivery", "delivery"),
+            ("referral", "referral"),
+            ("pass_thread_control", "pass_thread_control"),
+            ("take_thread_control", "take_thread_control"),
+            // Recordings made through some client libraries have camel case.
+            ("passThreadControl", "pass_thread_control"),
+            ("takeThreadControl", "take_thread_control"),
         ];
-        match self.message.get() {
-            Some(_) => Some("message"),
-            None => fields.into_iter().find(|(_, raw)| raw.is_some()).map(|(name, _)| name),
+        if self.message.get().is_some() {
+            return Some("message");
         }
+        FIELDS.iter().find(|(field, _)| self.others.some(field).is_some()).map(|(_, name)| *name)
     }
 
     /// Whether somebody wrote, pressed or changed something, so that the business's own side of it is an echo.
-    const fn is_written(&self) -> bool {
-        self.message.0.is_some() || self.reaction.is_some() || self.message_edit.is_some() || self.postback.is_some()
+    fn is_written(&self) -> bool {
+        matches!(self.name(), Some("message" | "reaction" | "message_edit" | "postback"))
     }
 
     fn sides(&self, origin: &Origin<'_>, echo: bool) -> Sides<'_> {
@@ -209,10 +188,14 @@ impl Messaging<'_> {
     }
 }
 
-fn edit(edit: &MessageEdit<'_>, sides: &Sides<'_>) -> Option<What> {
+fn thread(ours: bool, sides: &mut Sides<'_>) -> What {
+    What::Event(Event::Thread { contact: sides.contact.take(), ours }, Identity::Digest)
+}
+
+fn edit(edit: &MessageEdit<'_>, sides: &mut Sides<'_>) -> Option<What> {
     let mid = edit.mid.filled()?;
     let event = Event::Edited {
-        contact: sides.contact.clone(),
+        contact: sides.contact.take(),
         target: PlatformMessageId::new(mid),
         // In the wild `num_edit` is 0 and the text is missing: all that is known is that it changed.
         content: edit.text.as_str().map(Content::text),
@@ -220,7 +203,7 @@ fn edit(edit: &MessageEdit<'_>, sides: &Sides<'_>) -> Option<What> {
     Some(What::Event(event, key("edit", &[mid, edit.num_edit.as_str().unwrap_or_default()])))
 }
 
-fn reaction(reaction: &Reaction<'_>, sides: &Sides<'_>, timestamp: Int) -> Option<What> {
+fn reaction(reaction: &Reaction<'_>, sides: &mut Sides<'_>, timestamp: Int) -> Option<What> {
     let mid = reaction.mid.filled()?;
     let action = reaction.action.as_str()?;
     let emoji = match action {
@@ -229,23 +212,23 @@ fn reaction(reaction: &Reaction<'_>, sides: &Sides<'_>, timestamp: Int) -> Optio
         _ => return None,
     };
     let content = Content::Reaction { target: PlatformMessageId::new(mid), emoji };
-    let mut event = MessageEvent::new(None, sides.contact.clone()?, content);
+    let mut event = MessageEvent::new(None, sides.contact.take()?, content);
     event.outgoing = sides.outgoing;
     let time = timestamp.0.unwrap_or_default().to_string();
     Some(What::Event(Event::Message(Box::new(event)), key("reaction", &[mid, sides.sender, action, &time])))
 }
 
-fn postback(postback: &Postback<'_>, sides: &Sides<'_>) -> Option<What> {
+fn postback(postback: &Postback<'_>, sides: &mut Sides<'_>) -> Option<What> {
     let mid = postback.mid.filled();
     let content = Content::Postback { payload: postback.payload.sensitive(), title: postback.title.sensitive() };
-    let mut event = MessageEvent::new(mid.map(PlatformMessageId::new), sides.contact.clone()?, content);
+    let mut event = MessageEvent::new(mid.map(PlatformMessageId::new), sides.contact.take()?, content);
     event.outgoing = sides.outgoing;
     event.referral = postback.referral.get().map(Referral::from);
     let identity = mid.map_or(Identity::Digest, |mid| key("message", &[mid]));
     Some(What::Event(Event::Message(Box::new(event)), identity))
 }
 
-fn receipt(kind: &str, step: DeliveryStep, receipt: &Watermark<'_>, sides: &Sides<'_>) -> Option<What> {
+fn receipt(kind: &str, step: DeliveryStep, receipt: &Watermark<'_>, sides: &mut Sides<'_>) -> Option<What> {
     let listed: Vec<Text<'_>> =
         receipt.mids.and_then(elements).unwrap_or_default().into_iter().filter_map(read).collect();
     let mids: Vec<&str> = receipt.mid.filled().into_iter().chain(listed.iter().filter_map(Text::filled)).collect();
@@ -258,7 +241,7 @@ fn receipt(kind: &str, step: DeliveryStep, receipt: &Watermark<'_>, sides: &Side
         let ids: Vec<&str> = std::iter::once(sides.sender).chain(mids).collect();
         (target, key(kind, &ids))
     };
-    let receipt = Receipt { target, contact: sides.contact.clone(), step, failure: None, tag: None, pricing: None };
+    let receipt = Receipt { target, contact: sides.contact.take(), step, failure: None, tag: None, pricing: None };
     Some(What::Event(Event::Receipt(receipt), identity))
 }
 

@@ -1,41 +1,26 @@
 //! The `message` of an event of Instagram or Messenger.
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use whisp_core::model::{Content, PlatformMessageId, StoryRef};
 use whisp_core::webhook::{Event, MessageEvent, Referral};
 
 use super::attachment::{self, Attached};
 use super::event::{Sides, WireReferral};
 use crate::webhook::item::{What, key};
-use crate::webhook::wire::{Flag, Obj, Text};
+use crate::webhook::wire::{Fields, Flag, Obj, Text, deserialize_split};
 
-#[derive(Deserialize)]
+#[derive(Default)]
 pub(in crate::webhook) struct Message<'a> {
-    #[serde(borrow, default)]
     mid: Text<'a>,
-    #[serde(borrow, default)]
     text: Text<'a>,
-    #[serde(borrow, default)]
-    attachments: Option<&'a RawValue>,
-    // Recordings made through some client libraries have camel case.
-    #[serde(borrow, default, alias = "quickReply")]
-    quick_reply: Obj<QuickReply<'a>>,
-    #[serde(borrow, default)]
-    reply_to: Obj<ReplyTo<'a>>,
-    #[serde(borrow, default)]
-    referral: Obj<WireReferral<'a>>,
-    #[serde(default, alias = "isEcho")]
-    is_echo: Flag,
-    #[serde(default)]
-    is_deleted: Flag,
-    #[serde(default)]
-    is_unsupported: Flag,
-    #[serde(borrow, default, alias = "appId")]
-    app_id: Text<'a>,
-    #[serde(borrow, default)]
-    metadata: Text<'a>,
+    /// What only some messages have.
+    others: Fields<'a>,
 }
+
+deserialize_split!(Message {
+    "mid" => mid,
+    "text" => text,
+});
 
 #[derive(Deserialize)]
 struct QuickReply<'a> {
@@ -60,47 +45,53 @@ struct Story<'a> {
 }
 
 impl Message<'_> {
-    pub(super) const fn is_echo(&self) -> bool {
-        self.is_echo.0
+    pub(super) fn is_echo(&self) -> bool {
+        // Recordings made through some client libraries have camel case.
+        self.flag("is_echo") || self.flag("isEcho")
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        self.others.object::<Flag>(name).is_some_and(|flag| flag.0)
     }
 
     /// `None` if it is malformed.
-    pub(super) fn what(&self, sides: &Sides<'_>) -> Option<What> {
+    pub(super) fn what(&self, sides: &mut Sides<'_>) -> Option<What> {
         let mid = self.mid.filled()?;
         let target = PlatformMessageId::new(mid);
-        if self.is_deleted.0 {
-            let event = Event::Unsent { contact: sides.contact.clone(), target };
+        if self.flag("is_deleted") {
+            let event = Event::Unsent { contact: sides.contact.take(), target };
             return Some(What::Event(event, key("unsent", &[mid])));
         }
-        let contact = sides.contact.clone()?;
         let content = match self.content() {
             Attached::Content(content) => content,
             Attached::Malformed => return None,
-            Attached::Unknown(kind) => return Some(What::Unknown(Some(kind), Some(contact))),
+            Attached::Unknown(kind) => return Some(What::Unknown(Some(kind), sides.contact.take())),
         };
-        let mut event = MessageEvent::new(Some(target), contact, content);
+        let mut event = MessageEvent::new(Some(target), sides.contact.take()?, content);
         event.outgoing = sides.outgoing;
-        event.referral = self.referral.get().map(Referral::from);
-        if let Some(reply) = self.reply_to.get() {
+        event.referral = self.others.object::<WireReferral<'_>>("referral").as_ref().map(Referral::from);
+        if let Some(reply) = self.others.object::<ReplyTo<'_>>("reply_to") {
             event.reply_to = reply.mid.filled().map(PlatformMessageId::new);
             let story = reply.story.get();
             event.story = story.map(|story| StoryRef { id: story.id.sensitive(), url: story.url.sensitive() });
         }
         if sides.outgoing {
-            event.app = self.app_id.owned();
-            event.tag = self.metadata.owned();
+            event.app = self.others.text("app_id").owned().or_else(|| self.others.text("appId").owned());
+            event.tag = self.others.text("metadata").owned();
         }
         Some(What::Event(Event::Message(Box::new(event)), key("message", &[mid])))
     }
 
     fn content(&self) -> Attached {
-        if self.is_unsupported.0 {
+        if self.flag("is_unsupported") {
             return Attached::Content(Content::Unsupported { kind: None, code: None });
         }
-        if let Some(payload) = self.quick_reply.get().and_then(|reply| reply.payload.sensitive()) {
+        let reply: Option<QuickReply<'_>> =
+            self.others.object("quick_reply").or_else(|| self.others.object("quickReply"));
+        if let Some(payload) = reply.and_then(|reply| reply.payload.sensitive()) {
             return Attached::Content(Content::Button { payload, title: self.text.sensitive() });
         }
-        match (self.attachments, self.text.as_str()) {
+        match (self.others.some("attachments"), self.text.as_str()) {
             (Some(raw), _) => attachment::content(raw, &self.text),
             (None, Some(text)) => Attached::Content(Content::text(text)),
             // In Europe Messenger leaves some attachments out.

@@ -14,29 +14,30 @@ use crate::webhook::wire::{Flag, Obj, Real, Text, elements, read, readable};
 /// The content of a message of type `kind`; `None` if the type is not in Meta's reference or its object is missing or
 /// malformed.
 pub(super) fn content(kind: &str, message: &Message<'_>, scene: &Scene<'_>) -> Option<Content> {
+    let part = |name| message.others.some(name);
     match kind {
         "text" => message.text.get()?.body.as_str().map(Content::text),
-        "image" => media(MediaKind::Image, message.image?),
-        "video" => media(MediaKind::Video, message.video?),
-        "audio" => media(MediaKind::Audio, message.audio?),
-        "voice" => media(MediaKind::Audio, message.voice.or(message.audio)?),
-        "document" => media(MediaKind::Document, message.document?),
-        "sticker" => media(MediaKind::Sticker, message.sticker?),
-        "location" => location(message.location?),
-        "contacts" => contacts(message.contacts?),
-        "button" => button(message.button?),
-        "interactive" => match message.interactive {
+        "image" => media(MediaKind::Image, part("image")?),
+        "video" => media(MediaKind::Video, part("video")?),
+        "audio" => media(MediaKind::Audio, part("audio")?),
+        "voice" => media(MediaKind::Audio, part("voice").or_else(|| part("audio"))?),
+        "document" => media(MediaKind::Document, part("document")?),
+        "sticker" => media(MediaKind::Sticker, part("sticker")?),
+        "location" => location(part("location")?),
+        "contacts" => contacts(part("contacts")?),
+        "button" => button(part("button")?),
+        "interactive" => match part("interactive") {
             Some(raw) => interactive(raw),
             // WhatsApp itself could not describe it; why is among the value's errors.
             None => Some(Content::Unsupported { kind: Some(kind.to_owned()), code: code(message).or(scene.error) }),
         },
-        "order" => order(message.order?),
-        "reaction" => reaction(message.reaction?),
-        "template" => outbound::template(message.template?),
+        "order" => order(part("order")?),
+        "reaction" => reaction(part("reaction")?),
+        "template" => outbound::template(part("template")?),
         "request_welcome" => Some(Content::Welcome),
         "media_placeholder" => Some(Content::Placeholder),
         "unsupported" | "unknown" => {
-            let unsupported = message.unsupported.and_then(read::<Typed<'_>>);
+            let unsupported = part("unsupported").and_then(read::<Typed<'_>>);
             let kind = unsupported.and_then(|unsupported| unsupported.kind.owned());
             Some(Content::Unsupported { kind, code: code(message) })
         }
@@ -46,7 +47,7 @@ pub(super) fn content(kind: &str, message: &Message<'_>, scene: &Scene<'_>) -> O
 
 /// The first of the message's own error codes.
 fn code(message: &Message<'_>) -> Option<i64> {
-    let errors: Vec<WireError> = readable(message.errors);
+    let errors: Vec<WireError> = readable(message.others.get("errors"));
     errors.iter().find_map(|error| error.code.0)
 }
 

@@ -9,75 +9,29 @@ use super::Scene;
 use super::content::content;
 use super::people::Ids;
 use crate::webhook::item::{Identity, Reading, What, add_handle, key};
-use crate::webhook::wire::{Flag, Int, Obj, Text, read};
+use crate::webhook::wire::{Fields, Flag, Int, Obj, Text, deserialize_split, read};
 
-/// An element of `messages[]`, `message_echoes[]` or a thread of history. What only some types have is kept raw until
-/// the type asks for it.
-#[derive(Deserialize, Default)]
+/// An element of `messages[]`, `message_echoes[]` or a thread of history.
+#[derive(Default)]
 pub(in crate::webhook) struct Message<'a> {
-    #[serde(borrow, default)]
-    pub(super) from: Text<'a>,
-    #[serde(borrow, default)]
+    from: Text<'a>,
     from_user_id: Text<'a>,
-    #[serde(borrow, default)]
-    from_parent_user_id: Text<'a>,
-    #[serde(borrow, default)]
-    to: Text<'a>,
-    #[serde(borrow, default)]
-    to_user_id: Text<'a>,
-    #[serde(borrow, default)]
-    to_parent_user_id: Text<'a>,
-    #[serde(borrow, default)]
-    pub(super) id: Text<'a>,
-    #[serde(default)]
+    id: Text<'a>,
     timestamp: Int,
-    #[serde(borrow, default, rename = "type")]
     pub(super) kind: Text<'a>,
-    #[serde(borrow, default)]
-    group_id: Text<'a>,
-    #[serde(borrow, default)]
-    context: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    referral: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) errors: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     pub(super) text: Obj<Body<'a>>,
-    #[serde(borrow, default)]
-    pub(super) audio: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) button: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) contacts: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) document: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    edit: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) image: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) interactive: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) location: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) order: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) reaction: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    revoke: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) sticker: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    system: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) template: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) unsupported: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) video: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) voice: Option<&'a RawValue>,
+    /// What only some messages have.
+    pub(super) others: Fields<'a>,
 }
+
+deserialize_split!(Message {
+    "from" => from,
+    "from_user_id" => from_user_id,
+    "id" => id,
+    "timestamp" => timestamp,
+    "type" => kind,
+    "text" => text,
+});
 
 #[derive(Deserialize)]
 pub(in crate::webhook) struct Body<'a> {
@@ -155,8 +109,8 @@ enum Meaning {
 impl<'a> Message<'a> {
     pub(in crate::webhook) fn reading(&self, scene: &Scene<'_>, role: Role<'_>, index: usize, alone: bool) -> Reading {
         let outgoing = self.is_outgoing(scene, role);
-        let contact = self.contact(scene, role, outgoing, index, alone);
-        let what = match self.meaning(scene, contact.clone(), outgoing) {
+        let mut contact = self.contact(scene, role, outgoing, index, alone);
+        let what = match self.meaning(scene, &mut contact, outgoing) {
             Some(Meaning::Event(event)) => What::Event(event, self.identity()),
             Some(Meaning::Notice(topic)) => What::Notice(topic),
             None => What::Unknown(self.kind.owned(), contact),
@@ -164,7 +118,8 @@ impl<'a> Message<'a> {
         Reading::new(what, self.timestamp.time())
     }
 
-    fn meaning(&self, scene: &Scene<'_>, contact: Option<ContactRef>, outgoing: bool) -> Option<Meaning> {
+    /// Takes the contact only if it succeeds.
+    fn meaning(&self, scene: &Scene<'_>, contact: &mut Option<ContactRef>, outgoing: bool) -> Option<Meaning> {
         let kind = self.kind.as_str()?;
         // `request_welcome` alone may come without an id.
         if self.id.filled().is_none() && kind != "request_welcome" {
@@ -174,20 +129,24 @@ impl<'a> Message<'a> {
             "system" => return self.system(),
             "edit" => self.edited(scene, contact)?,
             "revoke" => {
-                let revoke: Edit<'_> = read(self.revoke?)?;
-                Event::Unsent { contact, target: PlatformMessageId::new(revoke.original_message_id.filled()?) }
+                let revoke: Edit<'_> = self.others.object("revoke")?;
+                let target = PlatformMessageId::new(revoke.original_message_id.filled()?);
+                Event::Unsent { contact: contact.take(), target }
             }
-            kind => Event::Message(Box::new(self.event(contact?, content(kind, self, scene)?, outgoing))),
+            kind => {
+                let content = content(kind, self, scene)?;
+                Event::Message(Box::new(self.event(contact.take()?, content, outgoing)))
+            }
         };
         Some(Meaning::Event(event))
     }
 
     fn event(&self, contact: ContactRef, content: Content, outgoing: bool) -> MessageEvent {
-        let context: Option<Context<'_>> = self.context.and_then(read);
+        let context: Option<Context<'_>> = self.others.object("context");
         let mut event = MessageEvent::new(self.id.filled().map(PlatformMessageId::new), contact, content);
         event.outgoing = outgoing;
-        event.group = self.group_id.sensitive();
-        event.referral = self.referral.and_then(read::<WireReferral<'_>>).map(|referral| referral.into());
+        event.group = self.others.text("group_id").sensitive();
+        event.referral = self.others.object::<WireReferral<'_>>("referral").map(Referral::from);
         if let Some(context) = context {
             event.reply_to = context.id.filled().map(PlatformMessageId::new);
             event.forwarded = context.forwarded.0 || context.frequently_forwarded.0;
@@ -195,8 +154,8 @@ impl<'a> Message<'a> {
         event
     }
 
-    fn edited(&self, scene: &Scene<'_>, contact: Option<ContactRef>) -> Option<Event> {
-        let edit: Edit<'a> = read(self.edit?)?;
+    fn edited(&self, scene: &Scene<'_>, contact: &mut Option<ContactRef>) -> Option<Event> {
+        let edit: Edit<'a> = self.others.object("edit")?;
         let target = PlatformMessageId::new(edit.original_message_id.filled()?);
         let content = match edit.message {
             Some(raw) => {
@@ -205,12 +164,12 @@ impl<'a> Message<'a> {
             }
             None => None,
         };
-        Some(Event::Edited { contact, target, content })
+        Some(Event::Edited { contact: contact.take(), target, content })
     }
 
     /// A change of the contact's ids, or of the key that their messages are encrypted with.
     fn system(&self) -> Option<Meaning> {
-        let system: System<'_> = read(self.system?)?;
+        let system: System<'_> = self.others.object("system")?;
         match system.kind.as_str()? {
             // The earliest form names the person `customer` and has no type in some recordings; it is not kept apart.
             "user_changed_number" | "user_changed_user_id" | "customer_changed_number" => {}
@@ -225,7 +184,7 @@ impl<'a> Message<'a> {
         add_handle(&mut old, HandleKind::Bsuid, system.previous_user_id.filled());
         add_handle(&mut old, HandleKind::Bsuid, self.from_user_id.filled());
         add_handle(&mut old, HandleKind::ParentBsuid, system.previous_parent_user_id.filled());
-        add_handle(&mut old, HandleKind::ParentBsuid, self.from_parent_user_id.filled());
+        add_handle(&mut old, HandleKind::ParentBsuid, self.others.text("from_parent_user_id").filled());
         add_handle(&mut old, HandleKind::Phone, self.from.filled());
         old.retain(|handle| !new.contains(handle));
         (!old.is_empty() && !new.is_empty()).then_some(Meaning::Event(Event::IdentityChanged { old, new }))
@@ -251,24 +210,24 @@ impl<'a> Message<'a> {
         index: usize,
         alone: bool,
     ) -> Option<ContactRef> {
-        let sender = Ids {
-            bsuid: self.from_user_id.filled(),
-            parent: self.from_parent_user_id.filled(),
-            phone: self.from.filled(),
+        // Only what goes out tells a recipient.
+        let (bsuid, parent, phone) = if outgoing {
+            let others = &self.others;
+            (&others.text("to_user_id"), others.text("to_parent_user_id"), &others.text("to"))
+        } else {
+            (&self.from_user_id, self.others.text("from_parent_user_id"), &self.from)
         };
-        let recipient =
-            Ids { bsuid: self.to_user_id.filled(), parent: self.to_parent_user_id.filled(), phone: self.to.filled() };
+        let mut ids = Ids { bsuid: bsuid.filled(), parent: parent.filled(), phone: phone.filled() };
         match role {
             Role::Thread(with) => {
-                let mut ids = if outgoing { recipient } else { sender };
                 // A BSUID has a dot, a number never.
                 let slot = if with.contains('.') { &mut ids.bsuid } else { &mut ids.phone };
                 *slot = Some(with);
                 scene.people.find(ids, index, false)
             }
             // Beside an echo `contacts[]` may name either side, so only an id that is told twice counts.
-            _ if outgoing => scene.people.find(recipient, index, false),
-            _ => scene.people.find(sender, index, alone),
+            _ if outgoing => scene.people.find(ids, index, false),
+            _ => scene.people.find(ids, index, alone),
         }
     }
 

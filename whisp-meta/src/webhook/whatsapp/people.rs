@@ -59,11 +59,21 @@ impl<'a> People<'a> {
         Self { contacts, table: OnceCell::new() }
     }
 
+    /// How many there are: about as many as items.
+    pub(in crate::webhook) const fn len(&self) -> usize {
+        self.contacts.len()
+    }
+
     /// The person whom the item at `index` of its list names by `ids`; `None` if there is no id at all. `alone` says
     /// that the list holds no other item.
     pub(super) fn find(&self, ids: Ids<'_>, index: usize, alone: bool) -> Option<ContactRef> {
         let beside = self.beside(ids, index, alone);
-        let mut handles = Vec::with_capacity(1);
+        let told = [
+            ids.bsuid.or_else(|| beside?.user_id.filled()),
+            ids.parent.or_else(|| beside?.parent_user_id.filled()),
+            ids.phone.or_else(|| beside?.wa_id.filled()),
+        ];
+        let mut handles = Vec::with_capacity(told.iter().flatten().count());
         add_handle(&mut handles, HandleKind::Bsuid, ids.bsuid);
         add_handle(&mut handles, HandleKind::Bsuid, beside.and_then(|contact| contact.user_id.filled()));
         add_handle(&mut handles, HandleKind::ParentBsuid, ids.parent);

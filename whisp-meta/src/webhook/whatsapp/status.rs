@@ -1,46 +1,36 @@
 //! What became of a message that the business sent: an element of `statuses[]`.
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use whisp_core::model::{DeliveryStep, FailureCode, PlatformMessageId};
 use whisp_core::webhook::{ContactRef, Event, Receipt, ReceiptTarget};
 
 use super::people::Ids;
 use super::{Scene, WireError};
 use crate::webhook::item::{Reading, What, key};
-use crate::webhook::wire::{Int, Obj, Text, readable};
+use crate::webhook::wire::{Fields, Int, Obj, Text, deserialize_split, readable};
 
-#[derive(Deserialize)]
+#[derive(Default)]
 pub(in crate::webhook) struct Status<'a> {
-    #[serde(borrow, default)]
     id: Text<'a>,
-    #[serde(borrow, default)]
     status: Text<'a>,
-    #[serde(default)]
     timestamp: Int,
-    #[serde(borrow, default, rename = "type")]
-    kind: Text<'a>,
-    #[serde(borrow, default)]
     recipient_id: Text<'a>,
-    #[serde(borrow, default)]
     recipient_user_id: Text<'a>,
-    #[serde(borrow, default)]
-    recipient_parent_user_id: Text<'a>,
-    #[serde(borrow, default)]
-    recipient_type: Text<'a>,
-    #[serde(borrow, default)]
-    recipient_participant_id: Text<'a>,
-    #[serde(borrow, default)]
-    recipient_participant_user_id: Text<'a>,
-    #[serde(borrow, default)]
-    recipient_participant_parent_user_id: Text<'a>,
-    #[serde(borrow, default)]
     biz_opaque_callback_data: Text<'a>,
-    #[serde(borrow, default)]
     pricing: Obj<Pricing<'a>>,
-    #[serde(borrow, default)]
-    errors: Option<&'a RawValue>,
+    /// What only some receipts have.
+    others: Fields<'a>,
 }
+
+deserialize_split!(Status {
+    "id" => id,
+    "status" => status,
+    "timestamp" => timestamp,
+    "recipient_id" => recipient_id,
+    "recipient_user_id" => recipient_user_id,
+    "biz_opaque_callback_data" => biz_opaque_callback_data,
+    "pricing" => pricing,
+});
 
 #[derive(Deserialize)]
 struct Pricing<'a> {
@@ -57,7 +47,7 @@ impl Status<'_> {
     fn what(&self, contact: Option<ContactRef>) -> What {
         let status = self.status.as_str();
         // The states of a payment and of a call come in the same list with words of their own.
-        if let Some(kind @ ("payment" | "call")) = self.kind.as_str() {
+        if let Some(kind @ ("payment" | "call")) = self.others.text("type").as_str() {
             return What::Notice(kind.to_owned());
         }
         let step = match status {
@@ -73,7 +63,7 @@ impl Status<'_> {
         let (Some(id), Some(status)) = (self.id.filled(), status) else {
             return What::Unknown(status.map(str::to_owned), contact);
         };
-        let errors: Vec<WireError> = readable(self.errors);
+        let errors: Vec<WireError> = readable(self.others.get("errors"));
         let receipt = Receipt {
             target: ReceiptTarget::Messages(vec![PlatformMessageId::new(id)]),
             contact,
@@ -82,30 +72,31 @@ impl Status<'_> {
             tag: self.biz_opaque_callback_data.owned(),
             pricing: self.pricing.get().and_then(|pricing| pricing.category.owned()),
         };
-        What::Event(Event::Receipt(receipt), key("status", &[id, status, self.participant()]))
+        What::Event(
+            Event::Receipt(receipt),
+            key("status", &[id, status, self.participant().as_str().unwrap_or_default()]),
+        )
     }
 
     /// In a group each participant has a receipt of their own.
-    fn participant(&self) -> &str {
-        let ids = [&self.recipient_participant_user_id, &self.recipient_participant_id];
-        ids.into_iter().find_map(Text::filled).unwrap_or_default()
+    fn participant(&self) -> Text<'_> {
+        let id = self.others.text("recipient_participant_user_id");
+        if id.filled().is_some() { id } else { self.others.text("recipient_participant_id") }
     }
 
     fn contact(&self, scene: &Scene<'_>, index: usize, alone: bool) -> Option<ContactRef> {
-        let ids = if self.recipient_type.as_str() == Some("group") {
-            // `recipient_id` is the group's.
-            Ids {
-                bsuid: self.recipient_participant_user_id.filled(),
-                parent: self.recipient_participant_parent_user_id.filled(),
-                phone: self.recipient_participant_id.filled(),
-            }
+        let others = &self.others;
+        // In a group `recipient_id` is the group's.
+        let (bsuid, parent, phone) = if others.text("recipient_type").as_str() == Some("group") {
+            (
+                &others.text("recipient_participant_user_id"),
+                others.text("recipient_participant_parent_user_id"),
+                &others.text("recipient_participant_id"),
+            )
         } else {
-            Ids {
-                bsuid: self.recipient_user_id.filled(),
-                parent: self.recipient_parent_user_id.filled(),
-                phone: self.recipient_id.filled(),
-            }
+            (&self.recipient_user_id, others.text("recipient_parent_user_id"), &self.recipient_id)
         };
+        let ids = Ids { bsuid: bsuid.filled(), parent: parent.filled(), phone: phone.filled() };
         scene.people.find(ids, index, alone)
     }
 }
