@@ -1,5 +1,7 @@
-//! The deterministic test kit: a clock that stands still, ids that count. Not covered by semver.
+//! The deterministic test kit: a clock that stands still, ids that count, the suite for channels. Not covered by
+//! semver.
 
+pub mod channel_conformance;
 mod clock;
 mod ids;
 
