@@ -45,7 +45,7 @@ async fn successful_answers_have_the_recorded_keys() {
         let world = World::open(&kind).await;
         for (body, name) in [
             (text(), "graph-responses/send-message-instagram-messenger--docs.json"),
-            (crate::shapes::heart(), "graph-responses/send-reaction--docs.json"),
+            (heart(), "graph-responses/send-reaction--docs.json"),
         ] {
             world.send(&world.outbound(body)).await.unwrap();
             let (status, answer) = call(&world, TOKEN, world.last_request()).await;
