@@ -4,15 +4,18 @@
 //! contract of its number, and [`check_all`] all of them. Cases may be added in a minor release: pin the version.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
 use crate::channel::{
     Channel, ChannelError, ChannelErrorKind, Choice, ListSection, Outbound, OutboundBody, SendReceipt, Template,
 };
 use crate::error::{ErrorChain, Retry};
-use crate::id::SubjectId;
-use crate::model::{Author, Connection, Handle, Media, MediaKind, PlatformMessageId};
+use crate::id::{ConnectionId, SubjectId, TenantId};
+use crate::model::{
+    AccountId, Author, AutomationMode, ChannelKind, Connection, ConnectionState, Handle, Media, MediaKind,
+    PlatformMessageId,
+};
 use crate::privacy::{Grant, PERMIT_LIFE, Purpose};
 
 /// A channel with the other side that it talks to: a simulator, a stub server.
@@ -211,6 +214,22 @@ pub async fn nothing_is_printed(harness: &dyn ChannelHarness) -> Result<(), Viol
         ensure(6, !printed.contains(secret), || format!("{what} is printed"))?;
     }
     Ok(())
+}
+
+/// Makes a live connection for a harness, for channels that need nothing particular of it.
+#[must_use]
+pub fn connection(channel: ChannelKind, token: SecretString) -> Connection {
+    Connection {
+        id: ConnectionId::from_uuid(Uuid::from_u128(1)),
+        tenant: TenantId::from_uuid(Uuid::from_u128(1)),
+        channel,
+        account: AccountId::new("conformance"),
+        token,
+        scopes: Vec::new(),
+        mode: AutomationMode::Off,
+        state: ConnectionState::Live,
+        connected_at: DateTime::UNIX_EPOCH,
+    }
 }
 
 async fn send(harness: &dyn ChannelHarness, message: &Outbound) -> Result<SendReceipt, ChannelError> {

@@ -10,8 +10,7 @@ use async_trait::async_trait;
 use super::*;
 use crate::channel::{Capabilities, MockChannel, TextLimit};
 use crate::clock::Clock;
-use crate::id::{ConnectionId, TenantId};
-use crate::model::{AccountId, AutomationMode, ChannelKind, ConnectionState, HandleKind};
+use crate::model::HandleKind;
 use crate::testing::ManualClock;
 
 /// What a channel does wrong.
@@ -119,23 +118,13 @@ impl ChannelHarness for Harness {
     }
 }
 
-fn connection() -> Connection {
-    Connection {
-        id: ConnectionId::from_uuid(Uuid::nil()),
-        tenant: TenantId::from_uuid(Uuid::nil()),
-        channel: ChannelKind::custom("text-only"),
-        account: AccountId::new("1"),
-        token: "secret-token".to_owned().into(),
-        scopes: Vec::new(),
-        mode: AutomationMode::Off,
-        state: ConnectionState::Live,
-        connected_at: DateTime::UNIX_EPOCH,
-    }
+fn any_connection() -> Connection {
+    connection(ChannelKind::custom("text-only"), "secret-token".to_owned().into())
 }
 
 fn harness(fault: Fault) -> Harness {
     let channel = TextOnly { fault, requests: AtomicUsize::new(0), failures: Mutex::default() };
-    Harness { channel, connection: connection(), clock: ManualClock::default() }
+    Harness { channel, connection: any_connection(), clock: ManualClock::default() }
 }
 
 #[tokio::test]
@@ -165,6 +154,6 @@ async fn the_mock_of_a_channel_is_told_what_to_answer() {
         .returning(|_, _| Err(ChannelError::new("send", ChannelErrorKind::Unavailable, Retry::After(None))));
     let message = text(&harness(Fault::Nothing));
     let channel: &dyn Channel = &mock;
-    let error = channel.send(&connection(), &message).await.unwrap_err();
+    let error = channel.send(&any_connection(), &message).await.unwrap_err();
     assert_eq!(error.kind(), ChannelErrorKind::Unavailable);
 }
