@@ -179,7 +179,9 @@ fn wait(meaning: Meaning, hints: &WaitHints) -> Retry {
 /// a 4xx was refused before anything was done.
 fn by_status(status: u16, hints: &WaitHints) -> ChannelError {
     let meaning = match status {
-        401 | 403 => never(Kind::Auth, RECONNECT),
+        401 => never(Kind::Auth, RECONNECT),
+        // Without a code of the table it need not be about the token: a policy, a firewall on the way.
+        403 => never(Kind::Blocked, LOOK),
         429 => again(Kind::RateLimited, None, LIMITED),
         408 | 500.. => Meaning {
             kind: Kind::Unknown,
@@ -240,7 +242,7 @@ mod tests {
             (404, 132_001, None, Kind::Invalid, Retry::Never),
             // Unknown codes fall to the status.
             (400, 987_654, None, Kind::Invalid, Retry::Never),
-            (403, 987_654, None, Kind::Auth, Retry::Never),
+            (403, 987_654, None, Kind::Blocked, Retry::Never),
             (429, 987_654, None, Kind::RateLimited, soon),
             (500, 987_654, None, Kind::Unknown, Retry::OutcomeUnknown),
         ];
@@ -265,6 +267,7 @@ mod tests {
             (302, Kind::Malformed, Retry::OutcomeUnknown),
             (400, Kind::Invalid, Retry::Never),
             (401, Kind::Auth, Retry::Never),
+            (403, Kind::Blocked, Retry::Never),
             (408, Kind::Unknown, Retry::OutcomeUnknown),
             (429, Kind::RateLimited, Retry::After(None)),
             (502, Kind::Unknown, Retry::OutcomeUnknown),

@@ -1,10 +1,11 @@
 //! How webhooks come: signed, and twice, late, together, out of order on demand.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use aws_lc_rs::hmac;
 use axum::body::Bytes;
+use axum::extract::Query;
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::Value;
 use whisp_core::model::ChannelKind;
@@ -124,4 +125,21 @@ async fn a_simulator_that_posts_immediately_needs_no_call() {
     world.simulator.contact_says(&world.account, &world.persona, &Say::text("hi"));
     endpoint.news.notified().await;
     assert_eq!(texts(&endpoint.came()), ["hi"]);
+}
+
+#[tokio::test]
+async fn an_endpoint_proves_itself_by_the_challenge() {
+    let world = World::open(&ChannelKind::Messenger).await;
+    assert!(!world.simulator.handshake("right").await, "there is no endpoint yet");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/webhook", listener.local_addr().unwrap());
+    let handler = |Query(query): Query<BTreeMap<String, String>>| async move {
+        let right = query["hub.mode"] == "subscribe" && query["hub.verify_token"] == "right";
+        if right { Ok(query["hub.challenge"].clone()) } else { Err(StatusCode::FORBIDDEN) }
+    };
+    let app = axum::Router::new().route("/webhook", axum::routing::get(handler));
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    world.simulator.set_webhook(&url);
+    assert!(world.simulator.handshake("right").await);
+    assert!(!world.simulator.handshake("wrong").await);
 }
