@@ -309,4 +309,17 @@ mod tests {
             refused(400, json!({ "code": 100, "message": "canary", "error_data": "canary", "fbtrace_id": "canary" }));
         assert!(!format!("{error} {error:?}").contains("canary"));
     }
+    proptest::proptest! {
+        #[test]
+        fn no_answer_whatever_panics(status: u16, text: String, code in proptest::option::of(proptest::num::i64::ANY)) {
+            let answers = [
+                serde_json::from_str(&text).ok(),
+                Some(json!({ "error": text })),
+                Some(json!({ "error": { "code": code, "error_subcode": text, "error_data": [text], "message": code } })),
+            ];
+            for answer in answers {
+                let _ = refusal(status, &WaitHints::default(), answer.as_ref());
+            }
+        }
+    }
 }

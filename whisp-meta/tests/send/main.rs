@@ -12,5 +12,6 @@ mod faults;
 mod limits;
 mod openapi;
 mod privacy;
+mod properties;
 mod requests;
 mod world;
