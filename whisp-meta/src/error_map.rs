@@ -179,7 +179,9 @@ fn wait(meaning: Meaning, hints: &WaitHints) -> Retry {
 /// a 4xx was refused before anything was done.
 fn by_status(status: u16, hints: &WaitHints) -> ChannelError {
     let meaning = match status {
-        401 | 403 => never(Kind::Auth, RECONNECT),
+        401 => never(Kind::Auth, RECONNECT),
+        // Without a code of the table it need not be about the token: a policy, a firewall on the way.
+        403 => never(Kind::Blocked, LOOK),
         429 => again(Kind::RateLimited, None, LIMITED),
         408 | 500.. => Meaning {
             kind: Kind::Unknown,
@@ -240,7 +242,7 @@ mod tests {
             (404, 132_001, None, Kind::Invalid, Retry::Never),
             // Unknown codes fall to the status.
             (400, 987_654, None, Kind::Invalid, Retry::Never),
-            (403, 987_654, None, Kind::Auth, Retry::Never),
+            (403, 987_654, None, Kind::Blocked, Retry::Never),
             (429, 987_654, None, Kind::RateLimited, soon),
             (500, 987_654, None, Kind::Unknown, Retry::OutcomeUnknown),
         ];
@@ -265,6 +267,7 @@ mod tests {
             (302, Kind::Malformed, Retry::OutcomeUnknown),
             (400, Kind::Invalid, Retry::Never),
             (401, Kind::Auth, Retry::Never),
+            (403, Kind::Blocked, Retry::Never),
             (408, Kind::Unknown, Retry::OutcomeUnknown),
             (429, Kind::RateLimited, Retry::After(None)),
             (502, Kind::Unknown, Retry::OutcomeUnknown),
@@ -305,5 +308,18 @@ mod tests {
         let error =
             refused(400, json!({ "code": 100, "message": "canary", "error_data": "canary", "fbtrace_id": "canary" }));
         assert!(!format!("{error} {error:?}").contains("canary"));
+    }
+    proptest::proptest! {
+        #[test]
+        fn no_answer_whatever_panics(status: u16, text: String, code in proptest::option::of(proptest::num::i64::ANY)) {
+            let answers = [
+                serde_json::from_str(&text).ok(),
+                Some(json!({ "error": text })),
+                Some(json!({ "error": { "code": code, "error_subcode": text, "error_data": [text], "message": code } })),
+            ];
+            for answer in answers {
+                let _ = refusal(status, &WaitHints::default(), answer.as_ref());
+            }
+        }
     }
 }

@@ -57,6 +57,8 @@ pub(crate) async fn send(
     let (host, node, token) = at;
     let mut answer = Value::Null;
     for request in &requests {
+        // The first call took time, in which the person may have withdrawn.
+        guard::release(message, clock)?;
         answer = client.post_message(host, node, token, request).await?;
     }
     receipt(dialect, is_message, &answer)

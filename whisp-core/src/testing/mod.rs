@@ -1,6 +1,8 @@
-//! The deterministic test kit: a clock that stands still, ids that count, futures that are dropped half-way. Not covered by semver.
+//! The deterministic test kit: a clock that stands still, ids that count, futures that are dropped half-way, a channel
+//! and an engine that do as a test says, the suite for channels. Not covered by semver.
 
 mod cancel;
+pub mod channel_conformance;
 mod clock;
 mod ids;
 mod recording;

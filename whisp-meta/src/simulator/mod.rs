@@ -7,6 +7,24 @@
 //!
 //! Time comes from a [`Clock`] and ids from an [`IdSource`](whisp_core::id::IdSource): the same seed gives the same
 //! ids.
+//!
+//! # Examples
+//! A person writes, and the webhook of it waits to be posted:
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! use std::sync::Arc;
+//! use whisp_core::system::{RandomIds, SystemClock};
+//! use whisp_meta::simulator::{Account, Persona, Say, Simulator, SimulatorConfig};
+//!
+//! let page = Account::messenger("1234567890001", "page-token".to_owned().into());
+//! let config = SimulatorConfig::new(Arc::new(SystemClock), Arc::new(RandomIds), "app-secret".to_owned().into());
+//! let simulator = Simulator::start(config.with_account(&page)).await?;
+//! simulator.contact_says(&page, &Persona::new("1254477777772919"), &Say::text("Are you open?"));
+//! assert_eq!(simulator.waiting(), 1);
+//! # Ok(())
+//! # }
+//! ```
 
 mod config;
 mod fault;
@@ -208,6 +226,15 @@ impl Simulator {
     pub fn set_webhook(&self, url: &str) {
         self.core.world().webhook = Some(url.to_owned());
         self.core.posted.notify_one();
+    }
+
+    /// Returns whether the endpoint that webhooks are posted to proves itself with this token, as Meta asks it to when
+    /// it is saved.
+    ///
+    /// # Cancellation
+    /// Dropping it has no effect.
+    pub async fn handshake(&self, verify_token: &str) -> bool {
+        post::handshake(&self.core, verify_token).await
     }
 
     /// Sets how webhooks come from now on.

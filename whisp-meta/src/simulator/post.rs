@@ -131,6 +131,20 @@ async fn post(core: &Core, url: &str, body: &str) -> bool {
     request.send().await.is_ok_and(|response| response.status().is_success())
 }
 
+/// Asks the endpoint to prove itself, as Meta does when a callback is saved
+/// (<https://developers.facebook.com/docs/graph-api/webhooks/getting-started>).
+pub(super) async fn handshake(core: &Core, verify_token: &str) -> bool {
+    let (url, challenge) = {
+        let mut world = core.world();
+        let [a, b, c, d, ..] = world.state.mint();
+        (world.webhook.clone().unwrap_or_default(), u32::from_be_bytes([a, b, c, d]).to_string())
+    };
+    let query = [("hub.mode", "subscribe"), ("hub.challenge", &challenge), ("hub.verify_token", verify_token)];
+    let Ok(url) = reqwest::Url::parse_with_params(&url, query) else { return false };
+    let Ok(response) = core.http.get(url).send().await else { return false };
+    response.status().is_success() && response.text().await.is_ok_and(|body| body == challenge)
+}
+
 /// Returns the value of `X-Hub-Signature-256`.
 fn sign(secret: &SecretString, body: &[u8]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());

@@ -9,7 +9,7 @@ use super::hooks_whatsapp::{Status, status};
 use super::refusal::Refusal;
 use super::state::Accepted;
 use super::{Core, World};
-use crate::limits::{WINDOW, whatsapp as limit};
+use crate::limits::{Limit, WINDOW, whatsapp as limit};
 
 /// The fields of a request that WhatsApp knows, beside the object named by `type`.
 const FIELDS: &[&str] =
@@ -104,41 +104,68 @@ fn check_shape(body: &Value) -> Result<(&str, &Value), Refusal> {
 }
 
 fn check_object(kind: &str, object: &Value) -> Result<(), Refusal> {
-    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
-    let fits = |pointer: &str, limit: crate::limits::Limit| text(pointer).is_some_and(|text| limit.check(text).is_ok());
-    let wrong =
-        |details: &str| Err(Refusal::new(400, 131_009, "(#131009) Parameter value is not valid").with_details(details));
+    let text = |key: &str| object.get(key).and_then(Value::as_str);
+    let caption = object.get("caption");
     match kind {
-        "text" if !fits("/body", limit::TEXT) => wrong("text.body must have 1 to 4096 characters"),
-        "image" | "video" | "audio" | "document" | "sticker" if text("/link").is_none() && text("/id").is_none() => {
-            wrong("id or link is missing")
+        "text" if !fits(object.get("body"), limit::TEXT) => {
+            Err(wrong_value("text.body must have 1 to 4096 characters"))
         }
-        "image" | "video" | "document" if text("/caption").is_some() && !fits("/caption", limit::CAPTION) => {
-            wrong("caption must have 1 to 1024 characters")
+        "image" | "video" | "audio" | "document" | "sticker" if text("link").or(text("id")).is_none() => {
+            Err(wrong_value("id or link is missing"))
         }
-        "reaction" if text("/message_id").is_none() || text("/emoji").is_none() => wrong("reaction is incomplete"),
+        "image" | "video" | "document" if caption.is_some() && !fits(caption, limit::CAPTION) => {
+            Err(wrong_value("caption must have 1 to 1024 characters"))
+        }
+        "audio" | "sticker" if caption.is_some() => Err(Refusal::parameter("Unexpected key \"caption\"")),
+        "reaction" if text("message_id").is_none() || text("emoji").is_none() => {
+            Err(wrong_value("reaction is incomplete"))
+        }
         "interactive" => check_interactive(object),
         _ => Ok(()),
     }
 }
 
 fn check_interactive(object: &Value) -> Result<(), Refusal> {
-    let wrong =
-        |details: &str| Err(Refusal::new(400, 131_009, "(#131009) Parameter value is not valid").with_details(details));
-    let count = |pointer: &str| object.pointer(pointer).and_then(Value::as_array).map_or(0, Vec::len);
-    if object.pointer("/body/text").and_then(Value::as_str).is_none_or(str::is_empty) {
-        return wrong("body.text is missing");
-    }
-    match object.get("type").and_then(Value::as_str) {
-        Some("button") if !(1..=limit::BUTTONS_MAX).contains(&count("/action/buttons")) => {
-            wrong("there must be 1 to 3 buttons")
+    let all = |pointer: &str| object.pointer(pointer).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let body = object.pointer("/body/text");
+    let (buttons, sections) = (all("/action/buttons"), all("/action/sections"));
+    let rows: Vec<&Value> = sections.iter().filter_map(|section| section.get("rows")?.as_array()).flatten().collect();
+    let right = match object.get("type").and_then(Value::as_str) {
+        Some("button") => {
+            fits(body, limit::BUTTONS_TEXT)
+                && (1..=limit::BUTTONS_MAX).contains(&buttons.len())
+                && buttons.iter().all(|button| {
+                    fits(button.pointer("/reply/id"), limit::BUTTON_ID)
+                        && fits(button.pointer("/reply/title"), limit::BUTTON_TITLE)
+                })
         }
-        Some("list") if !(1..=limit::SECTIONS_MAX).contains(&count("/action/sections")) => {
-            wrong("there must be 1 to 10 sections")
+        Some("list") => {
+            fits(body, limit::LIST_TEXT)
+                && fits(object.pointer("/action/button"), limit::LIST_BUTTON)
+                && (1..=limit::SECTIONS_MAX).contains(&sections.len())
+                && sections.iter().all(|section| {
+                    sections.len() == 1 && section.get("title").is_none()
+                        || fits(section.get("title"), limit::SECTION_TITLE)
+                })
+                && (1..=limit::ROWS_MAX).contains(&rows.len())
+                && rows.iter().all(|row| {
+                    let description = row.get("description");
+                    fits(row.get("id"), limit::ROW_ID)
+                        && fits(row.get("title"), limit::ROW_TITLE)
+                        && (description.is_none() || fits(description, limit::ROW_DESCRIPTION))
+                })
         }
-        Some("button" | "list") => Ok(()),
-        _ => wrong("interactive.type is not known"),
-    }
+        _ => false,
+    };
+    if right { Ok(()) } else { Err(wrong_value("interactive is incomplete or over a limit")) }
+}
+
+fn fits(text: Option<&Value>, limit: Limit) -> bool {
+    text.and_then(Value::as_str).is_some_and(|text| limit.check(text).is_ok())
+}
+
+fn wrong_value(details: &str) -> Refusal {
+    Refusal::new(400, 131_009, "(#131009) Parameter value is not valid").with_details(details)
 }
 
 fn check_template(core: &Core, object: &Value) -> Result<(), Refusal> {

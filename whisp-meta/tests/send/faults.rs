@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use whisp_core::channel::{ChannelErrorKind as Kind, OutboundBody};
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use whisp_core::channel::{ChannelError, ChannelErrorKind as Kind, OutboundBody};
 use whisp_core::error::Retry;
 use whisp_core::model::ChannelKind;
-use whisp_meta::GraphClient;
 use whisp_meta::simulator::{Fault, Limits, Say};
+use whisp_meta::{ANSWER_BYTES_MAX, GraphClient};
 
 use crate::world::{CHANNELS, World, channel, config};
 
@@ -70,20 +72,42 @@ async fn a_server_that_is_not_there_took_nothing() {
     assert_eq!((error.kind(), error.retry()), (Kind::Unavailable, Retry::After(None)));
 }
 
-#[tokio::test]
-async fn a_redirect_is_not_followed() {
-    let mut world = World::open(&ChannelKind::WhatsApp).await;
+/// Sends a text to a server that answers everything with `answer`.
+async fn sent_to(world: &mut World, answer: impl IntoResponse + Clone + Send + Sync + 'static) -> ChannelError {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let hop = format!("http://{}", listener.local_addr().unwrap());
-    let to = format!("{}/v25.0/106540352242922/messages", world.simulator.url());
-    let app = axum::Router::new().fallback(move || async move { axum::response::Redirect::temporary(&to) });
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let app = axum::Router::new().fallback(move || async move { answer });
     let serving = tokio::spawn(async move { axum::serve(listener, app).await });
-    let config = world.simulator.graph().with_hosts(&hop, &hop);
+    let config = world.simulator.graph().with_hosts(&url, &url);
     world.channel = channel(&ChannelKind::WhatsApp, GraphClient::new(&config).unwrap(), Arc::clone(&world.clock) as _);
     let error = world.send_text("x").await.unwrap_err();
     serving.abort();
+    error
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let mut world = World::open(&ChannelKind::WhatsApp).await;
+    let to = format!("{}/v25.0/106540352242922/messages", world.simulator.url());
+    let error = sent_to(&mut world, (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, to)])).await;
     assert_eq!((error.kind(), error.retry()), (Kind::Malformed, Retry::OutcomeUnknown));
     assert!(world.simulator.requests().is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_is_read_up_to_a_bound() {
+    let mut world = World::open(&ChannelKind::WhatsApp).await;
+    let error = sent_to(&mut world, " ".repeat(ANSWER_BYTES_MAX + 1)).await;
+    assert_eq!((error.kind(), error.retry()), (Kind::Malformed, Retry::OutcomeUnknown));
+}
+
+#[tokio::test]
+async fn a_success_without_an_id_is_no_answer() {
+    let mut world = World::open(&ChannelKind::WhatsApp).await;
+    for body in ["{}", "[]", "null", r#"{"messages":[]}"#, r#"{"error":{"code":1}}"#] {
+        let error = sent_to(&mut world, body).await;
+        assert_eq!((error.kind(), error.retry()), (Kind::Malformed, Retry::OutcomeUnknown), "{body}");
+    }
 }
 
 #[tokio::test]

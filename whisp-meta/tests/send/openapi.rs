@@ -40,8 +40,8 @@ impl Schemas {
             self.merge(part, value, fields, required);
         }
         if let Some(alternatives) = schema.get("oneOf").and_then(Value::as_array) {
-            let fitting = alternatives.iter().filter(|alternative| self.faults(alternative, value, "").is_empty());
-            let fitting = fitting.last().unwrap_or_else(|| panic!("no alternative takes {value}"));
+            let mut fitting = alternatives.iter().filter(|alternative| self.faults(alternative, value, "").is_empty());
+            let fitting = fitting.next_back().unwrap_or_else(|| panic!("no alternative takes {value}"));
             self.merge(fitting, value, fields, required);
         }
     }

@@ -6,15 +6,15 @@ use whisp_core::model::{ChannelKind, Handle, HandleKind, Media, MediaKind, Platf
 
 use crate::world::{CHANNELS, PHONE, SCOPED, World, engine, fixture, fixtures, shape};
 
-pub fn choice(id: &str, title: &str) -> Choice {
+pub(crate) fn choice(id: &str, title: &str) -> Choice {
     Choice { id: id.into(), title: title.into(), description: None }
 }
 
-pub fn buttons() -> OutboundBody {
+pub(crate) fn buttons() -> OutboundBody {
     OutboundBody::Buttons { text: "What next?".into(), buttons: vec![choice("a", "Book"), choice("b", "Ask")] }
 }
 
-pub fn list() -> OutboundBody {
+pub(crate) fn list() -> OutboundBody {
     let row = |id: &str| Choice { description: Some("Half an hour".into()), ..choice(id, "Cut") };
     let section = |title: &str, id: &str| ListSection { title: Some(title.into()), rows: vec![row(id)] };
     OutboundBody::List {
@@ -24,11 +24,11 @@ pub fn list() -> OutboundBody {
     }
 }
 
-pub fn media(kind: MediaKind, caption: Option<&str>) -> OutboundBody {
+pub(crate) fn media(kind: MediaKind, caption: Option<&str>) -> OutboundBody {
     OutboundBody::Media { media: Media::link(kind, "https://example.test/1"), caption: caption.map(Into::into) }
 }
 
-pub fn template() -> OutboundBody {
+pub(crate) fn template() -> OutboundBody {
     OutboundBody::Template(Template {
         name: "visit".to_owned(),
         language: "en_US".to_owned(),
@@ -38,11 +38,11 @@ pub fn template() -> OutboundBody {
     })
 }
 
-pub fn reaction(emoji: Option<&str>) -> OutboundBody {
+pub(crate) fn reaction(emoji: Option<&str>) -> OutboundBody {
     OutboundBody::Reaction { target: PlatformMessageId::new("wamid.HBgL"), emoji: emoji.map(Into::into) }
 }
 
-pub fn seen(typing: bool) -> OutboundBody {
+pub(crate) fn seen(typing: bool) -> OutboundBody {
     OutboundBody::Seen { target: PlatformMessageId::new("wamid.HBgL"), typing }
 }
 

@@ -15,23 +15,23 @@ use whisp_core::testing::{ManualClock, SeqIds};
 use whisp_meta::simulator::{Account, ApprovedTemplate, Persona, Receipts, Say, Simulator, SimulatorConfig};
 use whisp_meta::{GraphClient, Instagram, Messenger, WhatsApp};
 
-pub const CHANNELS: [ChannelKind; 3] = [ChannelKind::WhatsApp, ChannelKind::Instagram, ChannelKind::Messenger];
+pub(crate) const CHANNELS: [ChannelKind; 3] = [ChannelKind::WhatsApp, ChannelKind::Instagram, ChannelKind::Messenger];
 
 /// What must never be printed.
-pub const TOKEN: &str = "EAAcanarytoken0123";
-pub const PHONE: &str = "77011234567";
-pub const SCOPED: &str = "1254477777772919";
+pub(crate) const TOKEN: &str = "EAAcanarytoken0123";
+pub(crate) const PHONE: &str = "77011234567";
+pub(crate) const SCOPED: &str = "1254477777772919";
 
-pub struct World {
-    pub clock: Arc<ManualClock>,
-    pub simulator: Simulator,
-    pub account: Account,
-    pub persona: Persona,
-    pub channel: Box<dyn Channel>,
-    pub connection: Connection,
+pub(crate) struct World {
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) simulator: Simulator,
+    pub(crate) account: Account,
+    pub(crate) persona: Persona,
+    pub(crate) channel: Box<dyn Channel>,
+    pub(crate) connection: Connection,
 }
 
-pub fn account(kind: &ChannelKind) -> Account {
+pub(crate) fn account(kind: &ChannelKind) -> Account {
     let token = TOKEN.to_owned().into();
     match kind {
         ChannelKind::Instagram => Account::instagram("17841400000000001", token),
@@ -40,7 +40,7 @@ pub fn account(kind: &ChannelKind) -> Account {
     }
 }
 
-pub fn config(kind: &ChannelKind, clock: &Arc<ManualClock>) -> SimulatorConfig {
+pub(crate) fn config(kind: &ChannelKind, clock: &Arc<ManualClock>) -> SimulatorConfig {
     let clock = Arc::clone(clock) as Arc<dyn Clock>;
     let template = ApprovedTemplate { name: "visit".to_owned(), language: "en_US".to_owned(), body_values: 1 };
     SimulatorConfig::new(clock, Arc::new(SeqIds::new(7)), "app-secret".to_owned().into())
@@ -51,7 +51,7 @@ pub fn config(kind: &ChannelKind, clock: &Arc<ManualClock>) -> SimulatorConfig {
 
 impl World {
     /// A world where the contact has just written.
-    pub async fn open(kind: &ChannelKind) -> Self {
+    pub(crate) async fn open(kind: &ChannelKind) -> Self {
         let clock = Arc::new(ManualClock::default());
         let config = config(kind, &clock);
         let world = Self::with(kind, clock, config).await;
@@ -60,7 +60,7 @@ impl World {
     }
 
     /// A world where nobody has written.
-    pub async fn with(kind: &ChannelKind, clock: Arc<ManualClock>, config: SimulatorConfig) -> Self {
+    pub(crate) async fn with(kind: &ChannelKind, clock: Arc<ManualClock>, config: SimulatorConfig) -> Self {
         let simulator = Simulator::start(config).await.expect("a loopback port is free");
         let account = account(kind);
         let client = GraphClient::new(&simulator.graph()).expect("the simulator's address is allowed");
@@ -75,30 +75,30 @@ impl World {
     }
 
     /// A message by a member, with the tag `tag-1`.
-    pub fn outbound(&self, body: OutboundBody) -> Outbound {
+    pub(crate) fn outbound(&self, body: OutboundBody) -> Outbound {
         Outbound::new(self.grant(), self.persona.handle(&self.account), member(), body, "tag-1".to_owned())
     }
 
-    pub fn grant(&self) -> Grant {
+    pub(crate) fn grant(&self) -> Grant {
         let subject = SubjectId::from_uuid(Uuid::from_u128(3));
         Grant::for_tests(self.connection.tenant, subject, Purpose::ServiceProvision, self.clock.now())
     }
 
-    pub async fn send(&self, outbound: &Outbound) -> Result<SendReceipt, ChannelError> {
+    pub(crate) async fn send(&self, outbound: &Outbound) -> Result<SendReceipt, ChannelError> {
         self.channel.send(&self.connection, outbound).await
     }
 
-    pub async fn send_text(&self, text: &str) -> Result<SendReceipt, ChannelError> {
+    pub(crate) async fn send_text(&self, text: &str) -> Result<SendReceipt, ChannelError> {
         self.send(&self.outbound(OutboundBody::text(text))).await
     }
 
     /// The body of the last request.
-    pub fn last_request(&self) -> Value {
+    pub(crate) fn last_request(&self) -> Value {
         self.simulator.requests().last().expect("a request came").body.expose().clone()
     }
 }
 
-pub fn channel(kind: &ChannelKind, client: GraphClient, clock: Arc<dyn Clock>) -> Box<dyn Channel> {
+pub(crate) fn channel(kind: &ChannelKind, client: GraphClient, clock: Arc<dyn Clock>) -> Box<dyn Channel> {
     match kind {
         ChannelKind::Instagram => Box::new(Instagram::new(client, clock)),
         ChannelKind::Messenger => Box::new(Messenger::new(client, clock)),
@@ -106,18 +106,18 @@ pub fn channel(kind: &ChannelKind, client: GraphClient, clock: Arc<dyn Clock>) -
     }
 }
 
-pub fn member() -> Author {
+pub(crate) fn member() -> Author {
     Author::Member { member: Some(MemberId(SubjectId::from_uuid(Uuid::from_u128(4)))) }
 }
 
-pub fn engine() -> Author {
+pub(crate) fn engine() -> Author {
     Author::Engine { engine: EngineId::new("rules") }
 }
 
 /// Where the recorded payloads are, if the tests were told; says so on standard error where not.
 #[expect(clippy::disallowed_methods, reason = "a test may read where its fixtures are")]
 #[expect(clippy::print_stderr, reason = "who runs the test must know what it left out")]
-pub fn fixtures() -> Option<PathBuf> {
+pub(crate) fn fixtures() -> Option<PathBuf> {
     let folder = std::env::var("WHISP_FIXTURES").ok();
     if folder.is_none() {
         eprintln!("WHISP_FIXTURES is not set: the comparison with recorded payloads was left out");
@@ -125,13 +125,13 @@ pub fn fixtures() -> Option<PathBuf> {
     folder.map(PathBuf::from)
 }
 
-pub fn fixture(folder: &std::path::Path, name: &str) -> Value {
+pub(crate) fn fixture(folder: &std::path::Path, name: &str) -> Value {
     let text = std::fs::read_to_string(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 /// Lists the paths of a JSON value with the kinds of its leaves: `entry[].id: string`.
-pub fn shape(value: &Value) -> std::collections::BTreeSet<String> {
+pub(crate) fn shape(value: &Value) -> std::collections::BTreeSet<String> {
     fn walk(value: &Value, path: &str, out: &mut std::collections::BTreeSet<String>) {
         let kind = match value {
             Value::Object(fields) => {

@@ -1,0 +1,315 @@
+//! Proves that a channel keeps the contracts of [`Channel`]. Run it against your own.
+//!
+//! A harness says how to reach the channel and how to make its other side go wrong; each function here checks the
+//! contract of its number, and [`check_all`] all of them. Cases may be added in a minor release: pin the version.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use secrecy::{ExposeSecret, SecretString};
+use uuid::Uuid;
+
+use crate::channel::{
+    Channel, ChannelError, ChannelErrorKind, Choice, ListSection, Outbound, OutboundBody, SendReceipt, Template,
+};
+use crate::error::{ErrorChain, Retry};
+use crate::id::{ConnectionId, SubjectId, TenantId};
+use crate::model::{
+    AccountId, Author, AutomationMode, ChannelKind, Connection, ConnectionState, Handle, Media, MediaKind,
+    PlatformMessageId,
+};
+use crate::privacy::{Grant, PERMIT_LIFE, Purpose};
+
+/// A channel with the other side that it talks to: a simulator, a stub server.
+pub trait ChannelHarness: Send + Sync {
+    /// Returns the channel.
+    fn channel(&self) -> &dyn Channel;
+
+    /// Returns a connection through which it can send. Its token must be a word of its own, so that a leak is found.
+    fn connection(&self) -> &Connection;
+
+    /// Returns somebody who can be written to now. The handle must be a word of its own, too.
+    fn recipient(&self) -> Handle;
+
+    /// Returns the time of the channel's clock.
+    fn now(&self) -> DateTime<Utc>;
+
+    /// Returns how many requests to send have come to the other side so far, taken or not.
+    fn requests(&self) -> usize;
+
+    /// Makes the other side fail the next request so.
+    fn fail_next(&self, failure: Failure);
+}
+
+/// How the other side fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// It refuses the message for good, with a code of its own.
+    Refused,
+    /// It refuses because too much came in too short a time.
+    Limited,
+    /// It takes the message, but its answer never arrives: the connection breaks.
+    Unanswered,
+}
+
+/// A contract that a channel breaks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("contract {contract}: {what}")]
+pub struct Violation {
+    /// The number of the contract, as [`Channel`] counts them.
+    pub contract: u8,
+    /// What the channel did.
+    pub what: String,
+}
+
+/// The text of every message of the suite, which must not be printed anywhere.
+const TEXT: &str = "conformance-canary-text";
+
+/// Checks all contracts, in the order of their numbers.
+///
+/// # Errors
+/// The first [`Violation`].
+///
+/// # Cancellation
+/// Dropping it sends no more.
+pub async fn check_all(harness: &dyn ChannelHarness) -> Result<(), Violation> {
+    one_attempt_a_send(harness).await?;
+    no_permit_no_egress(harness).await?;
+    an_unseen_answer_is_unknown(harness).await?;
+    a_refusal_carries_its_code(harness).await?;
+    capabilities_hold(harness).await?;
+    nothing_is_printed(harness).await
+}
+
+/// Contract 1: one request a send, whether it is taken, refused, or never answered.
+///
+/// # Errors
+/// [`Violation`].
+///
+/// # Cancellation
+/// Dropping it sends no more.
+pub async fn one_attempt_a_send(harness: &dyn ChannelHarness) -> Result<(), Violation> {
+    for failure in [None, Some(Failure::Limited), Some(Failure::Unanswered)] {
+        let before = harness.requests();
+        if let Some(failure) = failure {
+            harness.fail_next(failure);
+        }
+        let outcome = send(harness, &text(harness)).await;
+        ensure(1, outcome.is_ok() == failure.is_none(), || format!("with {failure:?} it returned {outcome:?}"))?;
+        let sent = harness.requests() - before;
+        ensure(1, sent == 1, || format!("with {failure:?} it called {sent} times"))?;
+    }
+    Ok(())
+}
+
+/// Contract 2: a permit that was voided, or that is too old, sends nothing.
+///
+/// # Errors
+/// [`Violation`].
+///
+/// # Cancellation
+/// Dropping it sends no more.
+pub async fn no_permit_no_egress(harness: &dyn ChannelHarness) -> Result<(), Violation> {
+    let void = grant(harness, harness.now());
+    void.void_for_tests();
+    let old = grant(harness, harness.now() - PERMIT_LIFE - TimeDelta::seconds(1));
+    for (what, grant) in [("a void permit", void), ("an old permit", old)] {
+        let message = outbound(harness, grant, OutboundBody::text(TEXT));
+        refused(2, harness, &message, ChannelErrorKind::Denied, what).await?;
+    }
+    Ok(())
+}
+
+/// Contract 3: an answer that was never seen leaves the outcome unknown.
+///
+/// # Errors
+/// [`Violation`].
+///
+/// # Cancellation
+/// Dropping it sends no more.
+pub async fn an_unseen_answer_is_unknown(harness: &dyn ChannelHarness) -> Result<(), Violation> {
+    harness.fail_next(Failure::Unanswered);
+    let error = failed(3, send(harness, &text(harness)).await)?;
+    ensure(3, error.retry() == Retry::OutcomeUnknown, || format!("it advises {:?}", error.retry()))
+}
+
+/// Contract 4: a refusal carries the platform's code and says whether to try again.
+///
+/// # Errors
+/// [`Violation`].
+///
+/// # Cancellation
+/// Dropping it sends no more.
+pub async fn a_refusal_carries_its_code(harness: &dyn ChannelHarness) -> Result<(), Violation> {
+    for failure in [Failure::Refused, Failure::Limited] {
+        harness.fail_next(failure);
+        let error = failed(4, send(harness, &text(harness)).await)?;
+        ensure(4, error.code().is_some(), || format!("{failure:?} carries no code"))?;
+        let right = match failure {
+            Failure::Limited => matches!(error.retry(), Retry::After(_)),
+            _ => error.retry() == Retry::Never,
+        };
+        ensure(4, right, || format!("{failure:?} advises {:?}", error.retry()))?;
+    }
+    Ok(())
+}
+
+/// Contract 5: the capabilities stay as they are; what they do not list, a text over the limit, and a machine's message
+/// outside the window are refused before any call.
+///
+/// # Errors
+/// [`Violation`].
+///
+/// # Cancellation
+/// Dropping it sends no more.
+pub async fn capabilities_hold(harness: &dyn ChannelHarness) -> Result<(), Violation> {
+    let capabilities = harness.channel().capabilities();
+    let unsupported = ChannelErrorKind::Unsupported;
+    let bodies = [
+        ("media", capabilities.media, media()),
+        ("buttons", capabilities.buttons_max > 0, buttons()),
+        ("a list", capabilities.rows_max > 0, list()),
+        ("a template", capabilities.templates, template()),
+        ("a reaction", capabilities.reactions, OutboundBody::Reaction { target: target(), emoji: None }),
+        ("a read mark", capabilities.signals, OutboundBody::Seen { target: target(), typing: false }),
+    ];
+    for (what, listed, body) in bodies {
+        if !listed {
+            refused(5, harness, &granted(harness, body), unsupported, what).await?;
+        }
+    }
+    if !capabilities.replies {
+        let mut quoting = text(harness);
+        quoting.reply_to = Some(target());
+        refused(5, harness, &quoting, unsupported, "a quote").await?;
+    }
+    let long = "x".repeat(capabilities.text.max() + 1);
+    let long = granted(harness, OutboundBody::text(&long));
+    refused(5, harness, &long, ChannelErrorKind::Invalid, "a text over the limit").await?;
+    if capabilities.window.is_some() {
+        let mut late = text(harness);
+        late.outside_window = true;
+        refused(5, harness, &late, ChannelErrorKind::WindowClosed, "a machine outside the window").await?;
+    }
+    ensure(5, harness.channel().capabilities() == capabilities, || "the capabilities changed".to_owned())
+}
+
+/// Contract 6: no error and no `Debug` holds the token, the text or the handle.
+///
+/// # Errors
+/// [`Violation`].
+///
+/// # Cancellation
+/// Dropping it sends no more.
+pub async fn nothing_is_printed(harness: &dyn ChannelHarness) -> Result<(), Violation> {
+    let mut printed = format!("{:?}", harness.channel());
+    for failure in [Failure::Refused, Failure::Limited, Failure::Unanswered] {
+        harness.fail_next(failure);
+        let error = failed(6, send(harness, &text(harness)).await)?;
+        printed += &format!("{error} {error:?} {}", ErrorChain(&error));
+    }
+    let receipt = send(harness, &text(harness)).await.map_err(|error| violation(6, format!("it failed: {error}")))?;
+    printed += &format!("{receipt:?}");
+    let recipient = harness.recipient();
+    let token = harness.connection().token.expose_secret();
+    for (what, secret) in [("the token", token), ("the text", TEXT), ("the handle", recipient.value.expose())] {
+        ensure(6, !printed.contains(secret), || format!("{what} is printed"))?;
+    }
+    Ok(())
+}
+
+/// Makes a live connection for a harness, for channels that need nothing particular of it.
+#[must_use]
+pub fn connection(channel: ChannelKind, token: SecretString) -> Connection {
+    Connection {
+        id: ConnectionId::from_uuid(Uuid::from_u128(1)),
+        tenant: TenantId::from_uuid(Uuid::from_u128(1)),
+        channel,
+        account: AccountId::new("conformance"),
+        token,
+        scopes: Vec::new(),
+        mode: AutomationMode::Off,
+        state: ConnectionState::Live,
+        connected_at: DateTime::UNIX_EPOCH,
+    }
+}
+
+async fn send(harness: &dyn ChannelHarness, message: &Outbound) -> Result<SendReceipt, ChannelError> {
+    harness.channel().send(harness.connection(), message).await
+}
+
+/// Checks that a message is refused with `kind`, before any call.
+async fn refused(
+    contract: u8,
+    harness: &dyn ChannelHarness,
+    message: &Outbound,
+    kind: ChannelErrorKind,
+    what: &str,
+) -> Result<(), Violation> {
+    let before = harness.requests();
+    let outcome = send(harness, message).await;
+    ensure(contract, harness.requests() == before, || format!("{what} was sent"))?;
+    let found = outcome.as_ref().err().map(ChannelError::kind);
+    ensure(contract, found == Some(kind), || format!("{what} gave {found:?}, not {kind:?}"))
+}
+
+fn failed(contract: u8, outcome: Result<SendReceipt, ChannelError>) -> Result<ChannelError, Violation> {
+    outcome.err().ok_or_else(|| violation(contract, "it took a failure for a success".to_owned()))
+}
+
+fn ensure(contract: u8, holds: bool, what: impl FnOnce() -> String) -> Result<(), Violation> {
+    if holds { Ok(()) } else { Err(violation(contract, what())) }
+}
+
+const fn violation(contract: u8, what: String) -> Violation {
+    Violation { contract, what }
+}
+
+fn grant(harness: &dyn ChannelHarness, now: DateTime<Utc>) -> Grant {
+    let subject = SubjectId::from_uuid(Uuid::from_u128(1));
+    Grant::for_tests(harness.connection().tenant, subject, Purpose::ServiceProvision, now)
+}
+
+fn text(harness: &dyn ChannelHarness) -> Outbound {
+    granted(harness, OutboundBody::text(TEXT))
+}
+
+fn granted(harness: &dyn ChannelHarness, body: OutboundBody) -> Outbound {
+    outbound(harness, grant(harness, harness.now()), body)
+}
+
+fn outbound(harness: &dyn ChannelHarness, grant: Grant, body: OutboundBody) -> Outbound {
+    Outbound::new(grant, harness.recipient(), Author::System, body, "conformance".to_owned())
+}
+
+fn target() -> PlatformMessageId {
+    PlatformMessageId::new("a-message")
+}
+
+fn choice() -> Choice {
+    Choice { id: "1".into(), title: "one".into(), description: None }
+}
+
+fn media() -> OutboundBody {
+    OutboundBody::Media { media: Media::link(MediaKind::Image, "https://example.test/1.png"), caption: None }
+}
+
+fn buttons() -> OutboundBody {
+    OutboundBody::Buttons { text: TEXT.into(), buttons: vec![choice()] }
+}
+
+fn list() -> OutboundBody {
+    let sections = vec![ListSection { title: None, rows: vec![choice()] }];
+    OutboundBody::List { text: TEXT.into(), button: "choose".to_owned(), sections }
+}
+
+fn template() -> OutboundBody {
+    OutboundBody::Template(Template {
+        name: "none".to_owned(),
+        language: "en".to_owned(),
+        header: Vec::new(),
+        body: Vec::new(),
+        buttons: Vec::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests;
