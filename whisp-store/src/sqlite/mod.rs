@@ -69,8 +69,8 @@ impl SqliteOptions {
         Self::default()
     }
 
-    /// Makes room for a kind of the host's own. Every kind that the file has ever held must be given each time, or it
-    /// would stay out of erasure and retention: opening it without is refused.
+    /// Makes room for a kind of the host's own. Every kind of which the file holds records must be given each time, or
+    /// they would stay out of erasure and retention: opening the file without is refused.
     pub fn kind(mut self, kind: Kind) -> Self {
         self.kinds.push(kind);
         self
@@ -96,8 +96,8 @@ impl SqliteOptions {
     /// - [`StoreErrorKind::Newer`] if a newer version of this library wrote the file.
     /// - [`StoreErrorKind::Corrupt`] if the file is damaged, is not a database or is another program's.
     /// - [`StoreErrorKind::PermissionDenied`] if the file or its folder may not be written.
-    /// - [`StoreErrorKind::Invalid`] if the name of a kind is not of lower-case letters and underscores, a kind has
-    ///   other paths than before, or one that the file holds was not given.
+    /// - [`StoreErrorKind::Invalid`] if the name of a kind is not of lower-case letters and underscores, a kind with
+    ///   records has other paths than before, or one of which the file holds records was not given.
     /// - [`StoreErrorKind::Full`] or [`StoreErrorKind::Unavailable`] if the disk fails.
     pub fn open(self, path: impl AsRef<Path>) -> Result<SqliteStore, StoreError> {
         self.open_at(path.as_ref().to_owned()).map_err(|failure| failure.into_error("open"))

@@ -146,9 +146,10 @@ fn make_room(conn: &Connection, kind: Kind) -> Result<(), Failure> {
         conn.query_row("SELECT paths FROM kind WHERE name = ?1", [name], |row| row.get::<_, u8>(0)).optional()?;
     match stored {
         Some(paths) if paths == paths_bits(kind) => return Ok(()),
-        Some(_) => {
-            return Err(Failure::new(StoreErrorKind::Invalid, "a kind keeps its paths for ever: name a new one"));
+        Some(_) if holds_records(conn, name)? => {
+            return Err(Failure::new(StoreErrorKind::Invalid, "a kind with records keeps its paths: name a new one"));
         }
+        Some(_) => drop_kind(conn, name)?,
         None => {}
     }
     conn.execute_batch(&KIND_TABLE.replace("{kind}", name))?;
@@ -178,18 +179,27 @@ fn paths_bits(kind: Kind) -> u8 {
     u8::from(paths.listed) | u8::from(paths.found) << 1 | u8::from(paths.owned) << 2 | u8::from(paths.expires) << 3
 }
 
-/// A kind that is in the file but was not given would stay out of erasure, export and retention.
+/// A kind whose records are in the file but that was not given would stay out of erasure, export and retention.
 fn know_every_kind(conn: &Connection, kinds: &[Kind]) -> Result<(), Failure> {
     let mut statement = conn.prepare("SELECT name FROM kind")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let name = row.get_ref(0)?.as_str().map_err(|_| Failure::corrupt())?;
-        if !kinds.iter().any(|kind| kind.name() == name) {
+    let names = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
+    for name in names.iter().filter(|name| !kinds.iter().any(|kind| kind.name() == **name)) {
+        if holds_records(conn, name)? {
             return Err(Failure::new(
                 StoreErrorKind::Invalid,
-                "the file holds a kind that was not given: give every kind that the host has ever used",
+                "the file holds records of a kind that was not given: give SqliteOptions every kind of the host",
             ));
         }
     }
+    Ok(())
+}
+
+fn holds_records(conn: &Connection, kind: &str) -> Result<bool, Failure> {
+    Ok(conn.query_row(&format!("SELECT EXISTS (SELECT 1 FROM \"record_{kind}\")"), [], |row| row.get(0))?)
+}
+
+fn drop_kind(conn: &Connection, kind: &str) -> Result<(), Failure> {
+    conn.execute_batch(&format!("DROP TABLE record_{kind}; DROP TABLE IF EXISTS lookup_{kind}"))?;
+    conn.execute("DELETE FROM kind WHERE name = ?1", [kind])?;
     Ok(())
 }

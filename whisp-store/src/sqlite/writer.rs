@@ -24,6 +24,10 @@ const GROUP_JOBS_MAX: usize = 512;
 /// No job is added to a transaction that has this many operations, so that nobody waits long for an answer.
 const GROUP_OPS_MAX: usize = 8_192;
 
+/// How often the writer lets other threads run for those whom it has just answered to come back with more, before it
+/// closes a smaller transaction than the last one. Making it durable takes far longer.
+const YIELDS_MAX: u32 = 8;
+
 /// From how many pages on the write-ahead log is written back into the file, of 4 KiB unless the file says otherwise:
 /// 16 MiB.
 const WAL_PAGES_MAX: i32 = 4_096;
@@ -94,6 +98,8 @@ struct Writer<'c> {
     tables: Tables<'c>,
     leases: Leases<'c>,
     forgetter: Forgetter<'c>,
+    /// How many jobs the last transaction had.
+    last_jobs: usize,
     /// Whether deleted bytes may still be in the write-ahead log.
     has_deleted: bool,
 }
@@ -111,6 +117,7 @@ impl<'c> Writer<'c> {
             tables: Tables::prepare(conn, kinds)?,
             leases: Leases::prepare(conn)?,
             forgetter: Forgetter::prepare(conn)?,
+            last_jobs: 0,
             // What an earlier process deleted before it crashed.
             has_deleted: true,
         })
@@ -137,8 +144,9 @@ impl<'c> Writer<'c> {
             let answer = if done.is_ok() { self.execute(job, &mut done) } else { refuse(job) };
             answers.push(answer);
             let is_full = answers.len() >= GROUP_JOBS_MAX || ops >= GROUP_OPS_MAX || done.is_err();
-            next = if is_full { None } else { jobs.try_recv().ok() };
+            next = if is_full { None } else { self.next(jobs, answers.len()) };
         }
+        self.last_jobs = answers.len();
         let done = done.and_then(|()| self.forgetter.step()).and_then(|()| {
             self.end.execute([]).map_err(|error| Failure::from(error).outcome_unknown())?;
             Ok(())
@@ -148,6 +156,18 @@ impl<'c> Writer<'c> {
             drop(self.conn.execute_batch("ROLLBACK"));
         }
         done
+    }
+
+    /// Takes what waits. Where fewer came than last time, the others may be about to: one commit for all of them is
+    /// cheaper than two.
+    fn next(&self, jobs: &mut mpsc::Receiver<Job>, taken: usize) -> Option<Job> {
+        let yields = if taken < self.last_jobs { YIELDS_MAX } else { 0 };
+        (0..=yields).find_map(|turn| {
+            if turn > 0 {
+                thread::yield_now();
+            }
+            jobs.try_recv().ok()
+        })
     }
 
     /// Does one job. A failure is kept in `done`: it is everybody's.
