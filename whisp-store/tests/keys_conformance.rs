@@ -1,4 +1,5 @@
 //! Every key provider and key table of this crate keeps its contract.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by a panic")]
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
 //! The key file: created once, readable by its owner only, refused with advice where it is not what it should be.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by a panic")]
 
 use std::fs;
 use std::path::PathBuf;

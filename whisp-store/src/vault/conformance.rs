@@ -3,7 +3,7 @@
 //! [`EnvelopeVault`](crate::EnvelopeVault) runs it over every key table of this crate; run it over your own key
 //! service and key table, where it tests that they work together. Cases may be added in minor versions.
 
-#![expect(clippy::expect_used, reason = "a case fails by a panic that says why")]
+#![expect(clippy::expect_used, clippy::missing_panics_doc, reason = "a case fails by a panic that says why")]
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;

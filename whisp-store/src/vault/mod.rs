@@ -3,6 +3,7 @@
 mod cache;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod salts;
 mod suite1;
 mod tenant;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use whisp_core::vault::{
 use zeroize::Zeroizing;
 
 use self::cache::{KeyCache, SUBJECTS_MAX};
+use self::salts::Salts;
 use self::suite1::LiveKey;
 pub use self::suite1::OVERHEAD;
 use self::tenant::OpenTenant;
@@ -85,6 +87,7 @@ pub struct EnvelopeVault {
     table: Arc<dyn KeyTable>,
     tenants: Mutex<LruCache<TenantId, Arc<OpenTenant>>>,
     subjects: KeyCache,
+    salts: Salts,
 }
 
 impl EnvelopeVault {
@@ -102,6 +105,7 @@ impl EnvelopeVault {
             table,
             tenants: Mutex::new(LruCache::new(TENANTS_MAX)),
             subjects: KeyCache::new(SUBJECTS_MAX),
+            salts: Salts::default(),
         };
         vault.tenant_or_new(TenantId::DIRECTORY).await?;
         Ok(vault)
@@ -197,7 +201,7 @@ impl Vault for EnvelopeVault {
     }
 
     async fn seal(&self, context: &SealContext, plain: &[u8]) -> Result<Sealed, VaultError> {
-        self.key("seal", context).await?.seal(context, plain)
+        self.key("seal", context).await?.seal(context, &self.salts.next()?, plain)
     }
 
     async fn open(

@@ -20,7 +20,7 @@ use whisp_core::store::Sealed;
 use whisp_core::vault::{SealContext, SecretKey, VaultError, VaultErrorKind};
 use zeroize::Zeroizing;
 
-use crate::keys::{Canonical, failed, random, unavailable};
+use crate::keys::{Canonical, failed, unavailable};
 
 const MAGIC: u8 = 0x57;
 const VERSION: u8 = 1;
@@ -28,7 +28,7 @@ const SUITE: u8 = 1;
 const FLAGS: u8 = 0;
 
 const HEADER_LEN: usize = 8;
-const SALT_LEN: usize = 24;
+pub(crate) const SALT_LEN: usize = 24;
 const COMMITMENT_LEN: usize = 32;
 const KEY_LEN: usize = 32;
 const TAG_LEN: usize = 16;
@@ -48,12 +48,8 @@ impl LiveKey {
         Self { version, prk: Prk::new_less_safe(HKDF_SHA256, key.expose()) }
     }
 
-    /// Seals a value.
-    pub(crate) fn seal(&self, context: &SealContext, plain: &[u8]) -> Result<Sealed, VaultError> {
-        self.seal_with_salt(context, &random()?, plain)
-    }
-
-    pub(super) fn seal_with_salt(
+    /// Seals a value. The salt must not have been used before in this place.
+    pub(crate) fn seal(
         &self,
         context: &SealContext,
         salt: &[u8; SALT_LEN],
@@ -247,7 +243,7 @@ mod tests {
     #[test]
     fn a_value_under_another_key_or_of_another_version_of_it_does_not_open() {
         let secret = random_key().unwrap();
-        let Sealed(sealed) = LiveKey::new(1, &secret).seal(&HERE, b"plain").unwrap();
+        let Sealed(sealed) = LiveKey::new(1, &secret).seal(&HERE, &[5; SALT_LEN], b"plain").unwrap();
         assert!(LiveKey::new(1, &secret).open(&HERE, &sealed).is_ok());
         for other in [key(), LiveKey::new(2, &secret)] {
             assert_eq!(other.open(&HERE, &sealed).unwrap_err().kind(), VaultErrorKind::Corrupt);
@@ -258,7 +254,7 @@ mod tests {
     fn a_newer_version_or_suite_is_told_from_damage() {
         let key = key();
         for (byte, value) in [(1, VERSION + 1), (2, SUITE + 1)] {
-            let Sealed(mut sealed) = key.seal(&HERE, b"plain").unwrap();
+            let Sealed(mut sealed) = key.seal(&HERE, &[5; SALT_LEN], b"plain").unwrap();
             sealed[byte] = value;
             assert_eq!(key.open(&HERE, &sealed).unwrap_err().kind(), VaultErrorKind::Newer);
         }
@@ -278,7 +274,7 @@ mod tests {
             cut in any::<prop::sample::Index>(),
         ) {
             let key = key();
-            let Sealed(sealed) = key.seal(&HERE, &plain).unwrap();
+            let Sealed(sealed) = key.seal(&HERE, &[5; SALT_LEN], &plain).unwrap();
             prop_assert_eq!(sealed.len(), plain.len() + OVERHEAD);
             let opened = key.open(&HERE, &sealed).unwrap();
             prop_assert_eq!(opened.as_slice(), plain.as_slice());

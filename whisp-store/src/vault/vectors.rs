@@ -73,7 +73,7 @@ fn sealing_with_a_given_key_and_salt_gives_the_frozen_bytes() {
     for seal in frozen().seals {
         let key = LiveKey::new(seal.key_version, &SecretKey::new(Zeroizing::new(array(&seal.subject_key))));
         let context = context(&seal.place);
-        let Sealed(sealed) = key.seal_with_salt(&context, &array(&seal.salt), seal.plain.as_bytes()).unwrap();
+        let Sealed(sealed) = key.seal(&context, &array(&seal.salt), seal.plain.as_bytes()).unwrap();
         assert_eq!(hex(&sealed), seal.sealed);
         assert_eq!(key.open(&context, &bytes(&seal.sealed)).unwrap().as_slice(), seal.plain.as_bytes());
     }
@@ -125,7 +125,7 @@ async fn make() -> Vectors {
     let salt: [u8; 24] = std::array::from_fn(|n| u8::try_from(0xa0 + n).unwrap());
     let seal = |key_version: u32, place: Place, plain: &str| {
         let key = LiveKey::new(key_version, &SecretKey::new(Zeroizing::new(subject_key)));
-        let Sealed(sealed) = key.seal_with_salt(&context(&place), &salt, plain.as_bytes()).unwrap();
+        let Sealed(sealed) = key.seal(&context(&place), &salt, plain.as_bytes()).unwrap();
         let (subject_key, salt, sealed) = (hex(&subject_key), hex(&salt), hex(&sealed));
         Seal { subject_key, key_version, salt, place, plain: plain.to_owned(), sealed }
     };
