@@ -25,7 +25,7 @@ mod text;
 
 pub use fallback::Fallback;
 pub use hours::{BusinessHours, HoursSpec, InvalidOpening, OPENS_DAYS_MAX, Opening};
-pub use knowledge::{Entry, Knowledge};
+pub use knowledge::{ANSWER_CHARS_MAX, ENTRIES_MAX, Entry, Knowledge, QUESTIONS_MAX};
 pub use language::detect_language;
 pub use load::{FILE_BYTES_MAX, Format, LoadError, LoadErrorKind};
 pub use openai::{
@@ -34,3 +34,4 @@ pub use openai::{
 };
 pub use retrieval::{KnowledgeIndex, RetrievalEngine, TIE_SHARE};
 pub use rules::{PATTERN_BYTES_MAX, RULES_MAX, Rule, RuleEngine, RuleSet, When};
+pub use text::TEXT_CHARS_MAX;

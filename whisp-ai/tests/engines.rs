@@ -1,4 +1,5 @@
 //! The conformance suite on the engines that need no network.
+#![expect(clippy::unwrap_used, reason = "helpers of tests, which may panic")]
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
 //! The language model's engine against a server in this process: what it sends, and what it makes of every fault.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests, which may panic")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

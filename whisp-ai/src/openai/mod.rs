@@ -231,9 +231,10 @@ impl OpenAiEngine {
 
     /// How long to wait before the next attempt; `None` where another one is of no use.
     fn wait(&self, error: &ReplyError, attempt: u32) -> Option<Duration> {
-        let asked = match (error.kind(), error.retry()) {
-            (ReplyErrorKind::RateLimited | ReplyErrorKind::Unavailable, Retry::After(asked)) => asked,
-            _ => return None,
+        let (ReplyErrorKind::RateLimited | ReplyErrorKind::Unavailable, Retry::After(asked)) =
+            (error.kind(), error.retry())
+        else {
+            return None;
         };
         let most = BACKOFF_BASE.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(BACKOFF_MAX);
         let mut random = [0; 4];

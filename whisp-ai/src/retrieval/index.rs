@@ -10,7 +10,7 @@ use crate::text;
 
 /// A query touches no more postings than this, rarest features first: the bound of its time, whatever the size of the
 /// knowledge base. What is left out is looked up for the candidates alone.
-const POSTINGS_MAX: usize = 30_000;
+const POSTINGS_MAX: usize = 20_000;
 /// So many of the best groups are compared question by question.
 const CANDIDATES_MAX: usize = 16;
 /// So many questions are compared one by one, best groups first.
@@ -67,10 +67,16 @@ struct Question {
     norms: [f32; 2],
 }
 
+struct Found<'a> {
+    score: f32,
+    place: usize,
+    group: &'a Group,
+    question: &'a str,
+}
+
 struct Query {
     /// Feature and weight, rarest first.
     known: Vec<(u32, f32)>,
-    norms: [f32; 2],
     idf_sum: f32,
 }
 
@@ -140,36 +146,34 @@ impl Index {
         let mut compared = 0;
         let mut sorted = query.known.clone();
         sorted.sort_unstable_by_key(|(feature, _)| *feature);
-        let mut hits: Vec<Hit> = Vec::new();
+        let mut found: Vec<Found<'_>> = Vec::new();
         for (rough, place) in candidates {
             let Some(group) = self.groups.get(place) else { continue };
             let centroid =
                 rough + skipped.iter().map(|(f, w)| w * self.centroids.weight(*f, place).unwrap_or(0.0)).sum::<f32>();
             let (likest, question) = self.likest_question(group, &sorted, &mut compared);
             let score = CENTROID_SHARE * centroid + (1.0 - CENTROID_SHARE) * likest;
-            if let Some(hit) = hits.iter_mut().find(|hit| hit.entry == group.entry as usize) {
-                if hit.score >= score {
-                    continue;
-                }
-                *hit = self.hit(group, place, score, question, &query);
-            } else {
-                hits.push(self.hit(group, place, score, question, &query));
+            let this = Found { score, place, group, question };
+            match found.iter_mut().find(|other| other.group.entry == group.entry) {
+                Some(other) if other.score < score => *other = this,
+                Some(_) => {}
+                None => found.push(this),
             }
         }
-        hits.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.entry.cmp(&b.entry)));
-        hits.truncate(limit);
-        hits
+        found.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.group.entry.cmp(&b.group.entry)));
+        found.truncate(limit);
+        found.iter().map(|found| self.hit(found, &query)).collect()
     }
 
-    fn hit(&self, group: &Group, place: usize, score: f32, question: &str, query: &Query) -> Hit {
-        let known = |&&(feature, _): &&(u32, f32)| self.centroids.weight(feature, place).is_some();
+    fn hit(&self, found: &Found<'_>, query: &Query) -> Hit {
+        let known = |&&(feature, _): &&(u32, f32)| self.centroids.weight(feature, found.place).is_some();
         let covered: f32 = query.known.iter().filter(known).filter_map(|&(f, _)| self.idf_of(f)).sum();
         Hit {
-            entry: group.entry as usize,
-            score,
+            entry: found.group.entry as usize,
+            score: found.score,
             coverage: if query.idf_sum > 0.0 { covered / query.idf_sum } else { 0.0 },
-            language: group.language.clone(),
-            question: question.to_owned(),
+            language: found.group.language.clone(),
+            question: found.question.to_owned(),
         }
     }
 
@@ -217,7 +221,7 @@ impl Index {
         let norms = norms(squares);
         let mut known: Vec<(u32, f32)> = known.into_iter().map(|id| (id, self.weight(id, norms))).collect();
         known.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        Query { known, norms, idf_sum }
+        Query { known, idf_sum }
     }
 
     fn weight(&self, feature: u32, norms: [f32; 2]) -> f32 {

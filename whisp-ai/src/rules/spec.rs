@@ -117,15 +117,13 @@ impl RuleSet {
     fn from_text(text: &str, format: Format) -> Result<Self, LoadError> {
         let mut file = load::parse(text, format)?;
         // Each rule is read on its own, so that an error names it.
-        let rules = match file.insert("rules".to_owned(), serde_json::Value::Array(Vec::new())) {
-            Some(serde_json::Value::Array(rules)) => rules,
-            _ => {
-                return Err(LoadError::new(
-                    crate::LoadErrorKind::Invalid,
-                    "it has no list of `rules`",
-                    "begin it with `rules:` and a list below",
-                ));
-            }
+        let rules = file.insert("rules".to_owned(), serde_json::Value::Array(Vec::new()));
+        let Some(serde_json::Value::Array(rules)) = rules else {
+            return Err(LoadError::new(
+                crate::LoadErrorKind::Invalid,
+                "it has no list of `rules`",
+                "begin it with `rules:` and a list below",
+            ));
         };
         let mut set: Self = load::shaped(serde_json::Value::Object(file))?;
         let read = |(place, value)| load::entry(value, "rule", place);
