@@ -265,10 +265,11 @@ impl LaneRun<'_> {
         match decision {
             Decision::Reply(Proposal { text, ground }) if mode == AutomationMode::Automatic => {
                 let author = Author::Engine { engine: by(&ground) };
-                match self.parts(text.expose()) {
-                    Some(parts) => self.say(parts, author, sample, inquiry).await,
-                    None => self.suggest(by(&ground), Content::Text { text }).await,
+                if let Some(parts) = self.parts(text.expose()) {
+                    return self.say(parts, author, sample, inquiry).await;
                 }
+                self.suggest(by(&ground), Content::Text { text }).await?;
+                self.hand_off_aloud(HandOffReason::NoAnswer, None, sample, inquiry).await
             }
             Decision::Ask { text, choices, ground } if mode == AutomationMode::Automatic => {
                 let author = Author::Engine { engine: by(&ground) };
@@ -276,7 +277,12 @@ impl LaneRun<'_> {
                 self.say(vec![body], author, sample, inquiry).await
             }
             Decision::Reply(Proposal { text, ground }) | Decision::Suggest(Proposal { text, ground }) => {
-                self.suggest(by(&ground), Content::Text { text }).await
+                self.suggest(by(&ground), Content::Text { text }).await?;
+                if mode == AutomationMode::Automatic {
+                    // Not sure enough to answer: nobody would look at a suggestion in a conversation of the engine's.
+                    self.hand_off_aloud(HandOffReason::NoAnswer, None, sample, inquiry).await?;
+                }
+                Ok(())
             }
             Decision::Ask { text, choices, ground } => {
                 let choices = choices.into_iter().map(|choice| (choice.id, choice.title)).collect();

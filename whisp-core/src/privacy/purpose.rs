@@ -42,6 +42,7 @@ impl fmt::Display for Purpose {
 }
 
 mod sealed {
+    #[expect(unnameable_types, reason = "that nobody else can name it is what seals `PurposeKind`")]
     pub trait Sealed {}
 }
 
