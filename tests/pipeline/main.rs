@@ -2,7 +2,10 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod answers;
+mod cancel;
 mod delivery;
+mod egress;
 mod promises;
 mod takeover;
 mod world;
+mod yielding;

@@ -1,0 +1,68 @@
+//! The permit is checked again at the socket: what changes while a message is on its way stops it.
+
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use whisp::assistant::{Assistant, Budget};
+use whisp::channel::{Capabilities, Channel, ChannelError, ChannelErrorKind, Outbound, SendReceipt, TextLimit};
+use whisp::clock::Clock;
+use whisp::error::Retry;
+use whisp::id::{ContactId, TenantId};
+use whisp::model::{ChannelKind, Connection, DeliveryStep};
+use whisp::testing::{ManualClock, SeqIds};
+
+use crate::world::{World, parrot};
+
+/// A channel during whose call the contact withdraws.
+#[derive(Debug)]
+struct Interrupted {
+    clock: Arc<ManualClock>,
+    assistant: OnceLock<Assistant>,
+    who: OnceLock<(TenantId, ContactId)>,
+}
+
+#[async_trait]
+impl Channel for Interrupted {
+    fn kind(&self) -> ChannelKind {
+        ChannelKind::WhatsApp
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::text_only(TextLimit::Chars(1_000))
+    }
+
+    async fn send(&self, _connection: &Connection, message: &Outbound) -> Result<SendReceipt, ChannelError> {
+        let (tenant, contact) = self.who.get().unwrap();
+        let desk = self.assistant.get().unwrap().desk(*tenant);
+        desk.set_automatic_replies(*contact, false).await.unwrap();
+        match message.release(self.clock.now()) {
+            Ok(_) => panic!("released after the withdrawal"),
+            Err(denied) => Err(ChannelError::new("send", ChannelErrorKind::Denied, Retry::Never).with_source(denied)),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_withdrawal_while_the_reply_is_on_its_way_stops_it() {
+    let world = World::new().await;
+    let channel =
+        Arc::new(Interrupted { clock: Arc::clone(&world.clock), assistant: OnceLock::new(), who: OnceLock::new() });
+    let assistant = Assistant::builder()
+        .store(Arc::clone(&world.store))
+        .vault(Arc::clone(&world.vault) as _)
+        .clock(Arc::clone(&world.clock) as _)
+        .ids(Arc::new(SeqIds::new(9)))
+        .channel(Arc::clone(&channel) as _)
+        .engine(parrot())
+        .build()
+        .unwrap();
+    world.says("m1", "Hello").await;
+    let conversation = world.assistant.desk(world.tenant).conversation(world.conversation().await).await.unwrap();
+    channel.assistant.set(assistant.clone()).unwrap();
+    channel.who.set((world.tenant, conversation.contact)).unwrap();
+    world.later(4);
+    assistant.step(&Budget::default()).await.unwrap();
+    let report = assistant.deliver(&Budget::default()).await.unwrap();
+    assert_eq!((report.sent, report.unsent), (0, 1));
+    assert_eq!(world.messages().await[1].delivery.as_ref().unwrap().step, DeliveryStep::Cancelled);
+}
