@@ -130,3 +130,21 @@ fn foreign() -> VaultError {
 fn sqlite_error(error: rusqlite::Error) -> VaultError {
     Failure::from(error).into_error(OPERATION)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_connection_is_in_the_mode_that_the_promises_need() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = open(&folder.path().join("keys.db")).unwrap();
+        let text = |name: &str| db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, String>(0)).unwrap();
+        let number = |name: &str| db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(text("journal_mode"), "truncate");
+        assert_eq!(text("locking_mode"), "exclusive");
+        // FULL is 2, ON is 1, MEMORY is 2.
+        assert_eq!((number("synchronous"), number("secure_delete"), number("temp_store")), (2, 1, 2));
+        assert_eq!(identity(&db).unwrap(), (APPLICATION_ID, SCHEMA_VERSION));
+    }
+}
