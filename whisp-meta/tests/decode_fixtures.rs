@@ -15,7 +15,7 @@ use whisp_core::model::{Content, DeliveryStep, HandleKind, MediaKind, ShareKind}
 use whisp_core::webhook::{Event, Item, MessageEvent, Receipt, ReceiptTarget, WebhookErrorKind};
 use whisp_meta::webhook::{AppSecrets, MetaDecoder};
 
-mod expected;
+mod decode_expected;
 
 /// The recordings in which something stays unknown, and why.
 const UNKNOWN: &[(&str, &str)] = &[
@@ -112,7 +112,7 @@ fn receipt_in_words(receipt: &Receipt) -> String {
 
 #[test]
 fn each_recording_turns_into_what_it_is() {
-    for (file, expected) in expected::ITEMS {
+    for (file, expected) in decode_expected::ITEMS {
         let Some(items) = items(file) else { return };
         let found: Vec<String> = items.iter().map(describe).collect();
         assert_eq!(found, *expected, "{file}");

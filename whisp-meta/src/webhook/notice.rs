@@ -89,8 +89,22 @@ pub(super) fn topic(channel: &ChannelKind, field: &str) -> Option<&'static str> 
 }
 
 fn same(topic: &str, field: &str) -> bool {
-    let letters = |text: &'_ str| -> Vec<u8> {
-        text.bytes().filter(|byte| !matches!(byte, b'_' | b'-')).map(|byte| byte.to_ascii_lowercase()).collect()
-    };
-    topic == field || letters(topic) == letters(field)
+    fn letters(text: &str) -> impl Iterator<Item = u8> {
+        text.bytes().filter(|byte| !matches!(byte, b'_' | b'-')).map(|byte| byte.to_ascii_lowercase())
+    }
+    letters(topic).eq(letters(field))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_spelling_comes_out() {
+        for field in ["policy-enforcement", "policy_enforcement", "policyEnforcement"] {
+            assert_eq!(topic(&ChannelKind::Messenger, field), Some("policy_enforcement"));
+        }
+        assert_eq!(topic(&ChannelKind::Messenger, "policy_enforcements"), None);
+        assert_eq!(topic(&ChannelKind::WhatsApp, "policy_enforcement"), None);
+    }
 }

@@ -11,6 +11,23 @@ fn received_at() -> DateTime<Utc> {
     DateTime::from_timestamp(1_750_000_000, 0).unwrap()
 }
 
+/// The body as Meta writes it: what an item needs comes before the item. (`Value` sorts by name, and a sorted body goes
+/// the thorough way.)
+fn written(value: &Value) -> String {
+    const FIRST: [&str; 6] = ["object", "id", "time", "messaging_product", "metadata", "contacts"];
+    match value {
+        Value::Object(fields) => {
+            let mut fields: Vec<(&String, &Value)> = fields.iter().collect();
+            let rank = |name: &str| FIRST.iter().position(|first| *first == name).unwrap_or(FIRST.len());
+            fields.sort_by_key(|(name, _)| (rank(name), *name));
+            let fields = fields.iter().map(|(name, value)| format!("{}:{}", json!(name), written(value)));
+            format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+        }
+        Value::Array(list) => format!("[{}]", list.iter().map(written).collect::<Vec<_>>().join(",")),
+        other => other.to_string(),
+    }
+}
+
 /// The recorded bodies of the three channels, by file; none where the environment names no place for them.
 #[expect(clippy::disallowed_methods, reason = "the recordings lie outside the project")]
 #[expect(clippy::print_stderr, reason = "who runs the tests should know that they were left out")]
@@ -51,7 +68,7 @@ fn own() -> Vec<(String, String)> {
         json!({"object": "instagram", "entry": [{"id": "6", "time": 1750000000, "changes": [
             {"field": "comments", "value": {"id": "c1", "from": {"id": "7"}, "text": "hi", "media": {"id": "8"}}}]}]}),
     ];
-    bodies.iter().enumerate().map(|(index, body)| (format!("own {index}"), body.to_string())).collect()
+    bodies.iter().enumerate().map(|(index, body)| (format!("own {index}"), written(body))).collect()
 }
 
 fn all() -> Vec<(String, String)> {
@@ -61,7 +78,7 @@ fn all() -> Vec<(String, String)> {
 }
 
 fn decode(body: &Value) -> Result<Vec<Item>, WebhookErrorKind> {
-    let text = body.to_string();
+    let text = written(body);
     let delivery = MetaDecoder::decode_verified(text.as_bytes(), received_at()).map_err(|error| error.kind())?;
     let thorough = decoder::thorough(&text, received_at()).unwrap();
     assert_eq!(delivery.items, thorough, "the short way differs: {text}");
@@ -261,4 +278,57 @@ fn other_objects_of_an_app_are_kept_as_unknown() {
     let items = decode(&body).unwrap();
     assert_eq!(items.len(), 1);
     assert!(matches!(&items[0].event, Event::Unknown { kind: Some(kind), .. } if kind == "permissions"));
+}
+
+#[test]
+fn a_changed_byte_never_panics() {
+    for (name, body) in own() {
+        for index in 0..body.len() {
+            for byte in [0, b' ', b'"', b'0', b'-', b'{', b'}', b'[', b',', b':', b'\\', b'u', 0xff] {
+                let mut body = body.as_bytes().to_vec();
+                body[index] = byte;
+                let Ok(delivery) = MetaDecoder::decode_verified(&body, received_at()) else { continue };
+                let text = std::str::from_utf8(&body).unwrap();
+                assert_eq!(delivery.items, decoder::thorough(text, received_at()).unwrap(), "{name} at {index}");
+            }
+        }
+    }
+}
+
+#[test]
+fn depth_is_no_danger() {
+    let deep = format!("{}{}", "[".repeat(500_000), "]".repeat(500_000));
+    let of = |item: &str| format!(r#"{{"object":"page","entry":[{{"id":"1","messaging":[{item},{item}]}}]}}"#);
+    for (body, kind) in [
+        (of(&deep), None),
+        (of(&format!(r#"{{"message":{{"mid":"m","text":{deep}}}}}"#)), Some("message")),
+        (of(&format!(r#"{{"reaction":{deep}}}"#)), Some("reaction")),
+        (of(&format!(r#"{{"novelty":{deep}}}"#)), Some("novelty")),
+    ] {
+        let items = MetaDecoder::decode_verified(body.as_bytes(), received_at()).unwrap().items;
+        assert_eq!(items.len(), 2);
+        assert!(matches!(&items[0].event, Event::Unknown { kind: found, .. } if found.as_deref() == kind));
+    }
+}
+
+#[test]
+fn a_large_batch_of_many_people_takes_no_quadratic_time() {
+    let count = 8_000;
+    let contacts: Vec<Value> =
+        (0..count).rev().map(|n| json!({"wa_id": n.to_string(), "profile": {"name": format!("name {n}")}})).collect();
+    let messages: Vec<Value> = (0..count)
+        .map(|n| {
+            json!({"id": format!("m{n}"), "from": n.to_string(), "timestamp": 1_750_000_000, "type": "text",
+                        "text": {"body": "hi"}})
+        })
+        .collect();
+    let value = json!({"metadata": {"phone_number_id": "2"}, "contacts": contacts, "messages": messages});
+    let body = json!({"object": "whatsapp_business_account",
+                      "entry": [{"id": "1", "changes": [{"field": "messages", "value": value}]}]});
+    let items = MetaDecoder::decode_verified(written(&body).as_bytes(), received_at()).unwrap().items;
+    assert_eq!(items.len(), count);
+    for (n, item) in items.iter().enumerate() {
+        let Event::Message(message) = &item.event else { panic!("no message") };
+        assert_eq!(message.contact.name.as_ref().unwrap().expose(), &format!("name {n}"));
+    }
 }

@@ -1,4 +1,5 @@
-//! What the recordings turn into: at least one recording for each outcome, checked by hand against Meta's reference.
+//! What the recordings turn into: one recording for each outcome. Generated once, then read through beside each
+//! recording.
 
 /// A recording and its items in words.
 pub(crate) const ITEMS: &[(&str, &[&str])] = &[
