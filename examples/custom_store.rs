@@ -41,7 +41,8 @@ const EXPIRES: u8 = 3;
 /// Tenant, second, digest: until.
 const SEEN: Table<'_, (u128, i64, [u8; 32]), i64> = Table::new("seen");
 /// Tenant, bucket, due, id: lane, attempts, payload.
-const WORK: Table<'_, (u128, u16, i64, u128), (u128, u32, &str)> = Table::new("work");
+type Waiting = (u128, u16, i64, u128);
+const WORK: Table<'_, Waiting, (u128, u32, &str)> = Table::new("work");
 /// Tenant, bucket: fence, until.
 const LEASES: Table<'_, (u128, u16), (u64, i64)> = Table::new("leases");
 /// Tenant, time, id: the rest.
@@ -55,8 +56,8 @@ impl RedbStore {
     fn open(path: &std::path::Path) -> Result<Self, Error> {
         let db = Database::create(path)?;
         let txn = db.begin_write()?;
-        (txn.open_table(RECORDS)?, txn.open_table(PATHS)?, txn.open_table(SEEN)?);
-        (txn.open_table(WORK)?, txn.open_table(LEASES)?, txn.open_table(FACTS)?);
+        drop((txn.open_table(RECORDS)?, txn.open_table(PATHS)?, txn.open_table(SEEN)?));
+        drop((txn.open_table(WORK)?, txn.open_table(LEASES)?, txn.open_table(FACTS)?));
         txn.commit()?;
         Ok(Self(db))
     }
@@ -146,10 +147,12 @@ impl Records for RedbStore {
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         let (tenant, name, parent) = (number(query.tenant), query.kind.name(), number(query.parent));
         let key = |position, id| (tenant, LISTED, name, parent, position, "", id);
-        let mut range = [Included(key(i64::MIN, 0)), Included(key(i64::MAX, u128::MAX))];
-        if let Some(after) = query.after {
-            range[usize::from(query.order == ListOrder::Descending)] = Excluded(key(after.position, number(after.id)));
-        }
+        let (first, last) = (Included(key(i64::MIN, 0)), Included(key(i64::MAX, u128::MAX)));
+        let after = query.after.map(|after| Excluded(key(after.position, number(after.id))));
+        let range = match query.order {
+            ListOrder::Ascending => [after.unwrap_or(first), last],
+            ListOrder::Descending => [first, after.unwrap_or(last)],
+        };
         Ok(Page::cut(self.walk("list", page_size(query.limit) + 1, range, query.order)?, query.limit))
     }
 
@@ -212,23 +215,21 @@ impl Work for RedbStore {
     }
 
     async fn pending(&self, query: &PendingQuery) -> Result<Vec<WorkItem>, StoreError> {
-        let (tenant, bucket, due_by) = (number(query.tenant), query.bucket, query.due_by.timestamp_micros());
+        let (tenant, bucket) = (number(query.tenant), query.bucket);
         let first = Included((tenant, bucket.0, i64::MIN, 0));
         let from = query.after.map_or(first, |after| Excluded(work_key(tenant, &after)));
+        let end = Included((tenant, bucket.0, query.due_by.timestamp_micros(), u128::MAX));
         self.run("pending", |db| {
-            let rows = db.begin_read()?.open_table(WORK)?.range((from, Unbounded))?.take(page_size(query.limit));
-            let mut items = Vec::new();
-            for row in rows {
-                let (key, value) = row?;
-                let ((of, number, due, id), (lane, attempts, payload)) = (key.value(), value.value());
-                if (of, number) != (tenant, bucket.0) || due > due_by {
-                    break;
-                }
-                let key = WorkKey { bucket, due: time(due)?, id: WorkId::from_uuid(Uuid::from_u128(id)) };
-                let (lane, payload) = (RecordId::from_uuid(Uuid::from_u128(lane)), Clear(payload.to_owned()));
-                items.push(WorkItem { key, lane, attempts, payload });
-            }
-            Ok(items)
+            let rows = db.begin_read()?.open_table(WORK)?.range((from, end))?;
+            rows.take(page_size(query.limit))
+                .map(|row| {
+                    let (key, value) = row?;
+                    let ((_, _, due, id), (lane, attempts, payload)) = (key.value(), value.value());
+                    let key = WorkKey { bucket, due: time(due)?, id: WorkId::from_uuid(Uuid::from_u128(id)) };
+                    let (lane, payload) = (RecordId::from_uuid(Uuid::from_u128(lane)), Clear(payload.to_owned()));
+                    Ok(WorkItem { key, lane, attempts, payload })
+                })
+                .collect()
         })
     }
 }
@@ -237,23 +238,20 @@ impl Work for RedbStore {
 impl Facts for RedbStore {
     async fn scan(&self, query: &FactQuery) -> Result<FactPage, StoreError> {
         let key = |at: DateTime<Utc>, id| (number(query.tenant), at.timestamp_micros(), id);
-        let (first, end) = (key(query.from, 0), key(query.until, 0));
-        let after = query.after.map(|after| key(after.at, number(after.id))).filter(|after| *after >= first);
-        let from = after.map_or(Included(first), Excluded);
-        self.run("scan", |db| {
-            let rows = db.begin_read()?.open_table(FACTS)?.range((from, Unbounded))?.take(page_size(query.limit) + 1);
-            let mut facts = Vec::new();
-            for row in rows {
-                let (key, body) = row?;
-                let (of, at, id) = key.value();
-                if (of, at, id) >= end {
-                    break;
-                }
-                let fact = Fact::from_bytes(time(at)?, FactId::from_uuid(Uuid::from_u128(id)), body.value());
-                facts.push(fact.map_err(|error| Error::Corrupted(error.to_string()))?);
-            }
-            Ok(FactPage::cut(facts, query.limit))
-        })
+        let after = query.after.filter(|after| after.at >= query.from);
+        let from = after.map_or(Included(key(query.from, 0)), |after| Excluded(key(after.at, number(after.id))));
+        let facts = self.run("scan", |db| {
+            let rows = db.begin_read()?.open_table(FACTS)?.range((from, Excluded(key(query.until, 0))))?;
+            rows.take(page_size(query.limit) + 1)
+                .map(|row| {
+                    let (key, body) = row?;
+                    let id = FactId::from_uuid(Uuid::from_u128(key.value().2));
+                    Fact::from_bytes(time(key.value().1)?, id, body.value())
+                        .map_err(|error| Error::Corrupted(error.to_string()))
+                })
+                .collect()
+        })?;
+        Ok(FactPage::cut(facts, query.limit))
     }
 }
 
@@ -370,7 +368,7 @@ fn load(
     }))
 }
 
-fn work_key(tenant: u128, key: &WorkKey) -> (u128, u16, i64, u128) {
+fn work_key(tenant: u128, key: &WorkKey) -> Waiting {
     (tenant, key.bucket.0, key.due.timestamp_micros(), number(key.id))
 }
 

@@ -1,5 +1,12 @@
 //! The suite is worth what it finds: each of these stores breaks one promise, and the suite says so.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 

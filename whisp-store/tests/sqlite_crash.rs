@@ -2,6 +2,12 @@
 //!
 //! The tests start this binary again as a child, which finds its part in the environment.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 #![cfg(unix)]
 
 mod support;
@@ -58,7 +64,7 @@ async fn the_part_of_the_child() {
     match part.as_str() {
         "write" => write_for_ever(&file).await,
         "open" => {
-            say(&SqliteStore::open(&file).map_or_else(|error| format!("{:?}", error.kind()), |_| "opened".into()))
+            say(&SqliteStore::open(&file).map_or_else(|error| format!("{:?}", error.kind()), |_| "opened".into()));
         }
         other => panic!("there is no part {other}"),
     }

@@ -1,5 +1,12 @@
 //! Files that the SQLite store must refuse, limits that it must keep, and what it leaves behind.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
 mod support;
 
 use std::fs;

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::path::PathBuf;
 use std::thread;
+use std::time::Duration;
 
 use rusqlite::{Connection, Statement};
 use tokio::sync::{mpsc, oneshot};
@@ -24,9 +25,12 @@ const GROUP_JOBS_MAX: usize = 512;
 /// No job is added to a transaction that has this many operations, so that nobody waits long for an answer.
 const GROUP_OPS_MAX: usize = 8_192;
 
-/// How often the writer lets other threads run for those whom it has just answered to come back with more, before it
-/// closes a smaller transaction than the last one. Making it durable takes far longer.
-const YIELDS_MAX: u32 = 8;
+/// How long the writer waits, once a transaction, for those whom it has just answered to come back with more: one
+/// commit for all of them is cheaper than two, and takes far longer than this.
+const COMPANY_WAIT: Duration = Duration::from_micros(200);
+
+/// For fewer jobs than this in the last transaction it does not wait.
+const COMPANY_MIN: usize = 8;
 
 /// From how many pages on the write-ahead log is written back into the file, of 4 KiB unless the file says otherwise:
 /// 16 MiB.
@@ -135,7 +139,7 @@ impl<'c> Writer<'c> {
     /// Does the first job and those that wait behind it in one transaction.
     fn group(&mut self, first: Job, jobs: &mut mpsc::Receiver<Job>, answers: &mut Vec<Answer>) -> Result<(), Failure> {
         let began = self.begin.execute([]).map_err(Failure::from);
-        let (mut next, mut ops, mut done) = (Some(first), 0, began.map(drop));
+        let (mut next, mut ops, mut done, mut has_waited) = (Some(first), 0, began.map(drop), false);
         while let Some(job) = next {
             if let Job::Commit(batch, _) = &job {
                 ops += batch.ops.len();
@@ -144,7 +148,7 @@ impl<'c> Writer<'c> {
             let answer = if done.is_ok() { self.execute(job, &mut done) } else { refuse(job) };
             answers.push(answer);
             let is_full = answers.len() >= GROUP_JOBS_MAX || ops >= GROUP_OPS_MAX || done.is_err();
-            next = if is_full { None } else { self.next(jobs, answers.len()) };
+            next = if is_full { None } else { self.next(jobs, answers.len(), &mut has_waited) };
         }
         self.last_jobs = answers.len();
         let done = done.and_then(|()| self.forgetter.step()).and_then(|()| {
@@ -158,16 +162,15 @@ impl<'c> Writer<'c> {
         done
     }
 
-    /// Takes what waits. Where fewer came than last time, the others may be about to: one commit for all of them is
-    /// cheaper than two.
-    fn next(&self, jobs: &mut mpsc::Receiver<Job>, taken: usize) -> Option<Job> {
-        let yields = if taken < self.last_jobs { YIELDS_MAX } else { 0 };
-        (0..=yields).find_map(|turn| {
-            if turn > 0 {
-                thread::yield_now();
-            }
-            jobs.try_recv().ok()
-        })
+    /// Takes what waits. Where less than half of the last transaction's jobs came, gives the others a moment, once.
+    fn next(&self, jobs: &mut mpsc::Receiver<Job>, taken: usize, has_waited: &mut bool) -> Option<Job> {
+        let job = jobs.try_recv().ok();
+        if job.is_some() || *has_waited || self.last_jobs < COMPANY_MIN || taken * 2 > self.last_jobs {
+            return job;
+        }
+        *has_waited = true;
+        thread::sleep(COMPANY_WAIT);
+        jobs.try_recv().ok()
     }
 
     /// Does one job. A failure is kept in `done`: it is everybody's.

@@ -1,6 +1,7 @@
 //! Stores in folders that go away with them, and what the tests of files share.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
