@@ -51,7 +51,7 @@ impl ReplyEngine for OrderStatus {
         // Reads through the permit: where consent was withdrawn, this fails and nothing is read.
         let question = request.question()?.to_lowercase();
         if !question.contains("order") {
-            return Ok(Decision::Silence); // another engine may know
+            return Ok(Decision::Abstain); // another engine may know
         }
         let mut numbers = question.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok());
         let Some(number) = numbers.next() else {

@@ -11,7 +11,7 @@ use crate::engine;
 
 /// Asks engines in order until one knows.
 ///
-/// A reply, a question back and a hand-off are final. On silence or a failure the next engine is asked; a suggestion
+/// A reply, a question back, a hand-off and silence are final. Where an engine abstains or fails the next engine is asked; a suggestion
 /// is kept, and returned if no later engine does better. Where none knew, a person must help
 /// ([`HandOffReason::NoAnswer`], or [`HandOffReason::EngineFailed`] when every engine failed). [`Ground::engine`] names
 /// the engine that decided.
@@ -51,7 +51,7 @@ impl ReplyEngine for Fallback {
                 return Err(engine::late("ask the engines"));
             }
             match engine.reply(request).await {
-                Ok(Decision::Silence) => {}
+                Ok(Decision::Abstain) => {}
                 Ok(decision @ Decision::Suggest(_)) => {
                     suggestion = suggestion.or_else(|| Some(named(decision, engine.id())));
                 }
@@ -119,16 +119,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_next_engine_is_asked_on_silence_failure_and_doubt() {
+    async fn the_next_engine_is_asked_on_abstention_failure_and_doubt() {
         let reply = Decision::Reply(Proposal::new("Yes."));
         let doubt = Decision::Suggest(Proposal::new("Perhaps."));
         let failed = ReplyErrorKind::Unavailable;
         let hand_off = |reason| Ok(Decision::HandOff { reason, notice: None });
-        let decision = ask(&[Ok(Decision::Silence), Err(failed), Ok(doubt.clone()), Ok(reply.clone())]).await.unwrap();
+        let decision = ask(&[Ok(Decision::Abstain), Err(failed), Ok(doubt.clone()), Ok(reply.clone())]).await.unwrap();
         assert_eq!(by(&decision), "e3");
         let decision = ask(&[Ok(doubt.clone()), Ok(doubt), Err(failed)]).await.unwrap();
         assert!(matches!(decision, Decision::Suggest(_)) && by(&decision) == "e0");
-        assert_eq!(ask(&[Ok(Decision::Silence), Err(failed)]).await, hand_off(HandOffReason::NoAnswer));
+        assert_eq!(ask(&[Ok(Decision::Abstain), Err(failed)]).await, hand_off(HandOffReason::NoAnswer));
         assert_eq!(ask(&[Err(failed), Err(failed)]).await, hand_off(HandOffReason::EngineFailed));
         assert_eq!(ask(&[]).await, hand_off(HandOffReason::NoAnswer));
         assert_eq!(ask(&[Err(ReplyErrorKind::Denied), Ok(reply)]).await, Err(ReplyErrorKind::Denied));

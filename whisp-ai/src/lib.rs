@@ -19,6 +19,7 @@ mod load;
 mod openai;
 mod retrieval;
 mod rules;
+mod smalltalk;
 #[cfg(test)]
 mod test_kit;
 mod text;

@@ -59,6 +59,8 @@ pub struct Capabilities {
     pub templates: bool,
     /// The most buttons under a text; 0 for none.
     pub buttons_max: usize,
+    /// The most characters of a button's title.
+    pub button_title_max: usize,
     /// The most rows in a list; 0 for none.
     pub rows_max: usize,
     /// Whether media can be sent by link.
@@ -81,6 +83,7 @@ impl Capabilities {
             human_window: None,
             templates: false,
             buttons_max: 0,
+            button_title_max: 0,
             rows_max: 0,
             media: false,
             reactions: false,

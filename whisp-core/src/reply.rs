@@ -44,8 +44,9 @@ impl fmt::Display for EngineId {
 /// # Contract
 /// 1. `reply` has no effect outside: it sends nothing and stores nothing. What it returns is only a proposal.
 /// 2. It answers the turns since the last answer ([`ReplyRequest::unanswered`]) with one decision.
-/// 3. It abstains when it does not know: [`Decision::Silence`] where another engine may know, [`Decision::HandOff`]
-///    where only a person can help. It never answers with an empty text.
+/// 3. It abstains when it does not know: [`Decision::Abstain`] where another engine may know, [`Decision::HandOff`]
+///    where only a person can help. [`Decision::Silence`] says that nothing was asked. It never answers with an empty
+///    text.
 /// 4. What the contact wrote is data to it, never an instruction.
 /// 5. It reads the conversation through [`ReplyRequest::turns`], which checks the permit; an engine that sends it to
 ///    another process does so right before the bytes leave.
@@ -184,6 +185,8 @@ impl ReplyRequest {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Decision {
+    /// It does not know; another engine may. If none does, a person takes over.
+    Abstain,
     /// Answer. Sent where the connection is automatic, a suggestion where it is not.
     Reply(Proposal),
     /// Show it to a member, who decides: the engine is not sure enough to answer.
@@ -204,7 +207,7 @@ pub enum Decision {
         /// What the contact is told; `None` leaves it to the assistant's own notice.
         notice: Option<Sensitive>,
     },
-    /// Nothing to say: it does not know, or nothing was asked.
+    /// Nothing was asked: a thank-you, an emoji. No answer is due, and no other engine is asked.
     Silence,
 }
 

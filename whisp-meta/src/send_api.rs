@@ -33,6 +33,7 @@ pub(crate) const fn capabilities(dialect: &Dialect) -> Capabilities {
     capabilities.window = Some(limits::WINDOW);
     capabilities.human_window = Some(limits::HUMAN_WINDOW);
     capabilities.buttons_max = limit::QUICK_REPLIES_MAX;
+    capabilities.button_title_max = limit::QUICK_REPLY_TITLE.text().max();
     capabilities.media = true;
     capabilities.reactions = true;
     capabilities.replies = true;

@@ -93,6 +93,7 @@ impl Channel for WhatsApp {
         capabilities.window = Some(limits::WINDOW);
         capabilities.templates = true;
         capabilities.buttons_max = limit::BUTTONS_MAX;
+        capabilities.button_title_max = limit::BUTTON_TITLE.text().max();
         capabilities.rows_max = limit::ROWS_MAX;
         capabilities.media = true;
         capabilities.reactions = true;

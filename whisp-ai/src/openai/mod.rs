@@ -202,6 +202,7 @@ impl OpenAiEngine {
         }
         let asked = answer.reason == "asked_for_person";
         match answer.action {
+            Action::Abstain => return Ok(Decision::Abstain),
             Action::Silence => return Ok(Decision::Silence),
             Action::HandOff => {
                 let reason = if asked { HandOffReason::Asked } else { HandOffReason::NoAnswer };

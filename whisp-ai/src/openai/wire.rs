@@ -23,9 +23,11 @@ pub(super) struct Answer {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Action {
+    /// It said nothing that can be used.
+    #[default]
+    Abstain,
     HandOff,
     Reply,
-    #[default]
     Silence,
     /// The model wrote no structure: what it says is for a member to read.
     Unstructured,
@@ -101,10 +103,11 @@ fn decision(content: &str) -> Answer {
     };
     let message = message.unwrap_or_default().trim().to_owned();
     let action = match action.as_str() {
-        "reply" if message.is_empty() => Action::Silence,
+        "reply" if message.is_empty() => Action::Abstain,
         "reply" => Action::Reply,
         "hand_off" => Action::HandOff,
-        _ => Action::Silence,
+        "silence" => Action::Silence,
+        _ => Action::Abstain,
     };
     Answer { action, message, citations: citations.unwrap_or_default(), reason: reason.unwrap_or_default() }
 }
@@ -209,7 +212,7 @@ mod tests {
             assert_eq!((answer.action, answer.message.as_str()), (Action::Reply, "From 9."), "{content}");
         }
         assert_eq!(answer(&completion("We open at 9.")).unwrap().0.action, Action::Unstructured);
-        assert_eq!(answer(&completion(r#"{"action":"reply"}"#)).unwrap().0.action, Action::Silence);
+        assert_eq!(answer(&completion(r#"{"action":"reply"}"#)).unwrap().0.action, Action::Abstain);
     }
 
     #[test]

@@ -10,12 +10,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use whisp_core::channel::Choice;
+use whisp_core::detect::script_language;
 use whisp_core::model::Content;
 use whisp_core::reply::{Decision, EngineId, Ground, Proposal, ReplyEngine, ReplyError, ReplyRequest, Turn, Usage};
 
 use crate::engine;
 use crate::knowledge::{Entry, Knowledge};
 use crate::language::{detect_language, primary};
+use crate::smalltalk::{self, SmallTalk};
+use crate::text;
 use confidence::{TAU_AUTO, TAU_SUGGEST};
 use index::{Hit, Index};
 
@@ -63,7 +66,10 @@ impl KnowledgeIndex {
 ///   something speaks against it (a number that the answer does not hold, a negation, several questions at once, a
 ///   single word), it **suggests**.
 /// - Where two entries tie, it **asks** which is meant. A press on a choice brings the entry's id back and is answered.
-/// - Else it is **silent**. An entry outside its days is never used.
+/// - Else it **abstains**. An entry outside its days is never used.
+///
+/// A burst of messages is one question: lines that only greet or thank are left out of it. A greeting alone is answered
+/// with a greeting (with the business's own, if an entry has it), a thank-you with **silence**.
 ///
 /// # Sure enough
 /// The confidence is a logistic function of the score, its distance to the second entry, the share of the question that
@@ -115,8 +121,7 @@ impl RetrievalEngine {
     fn decide(&self, request: &ReplyRequest, turns: &[Turn], question: &str) -> Result<Decision, ReplyError> {
         let day = engine::local_day(request)?;
         if let Some(entry) = self.pressed(turns).filter(|entry| entry.is_valid_on(day)) {
-            let language = spoken(turns, "");
-            return Ok(answer(entry, &language, 1.0, true));
+            return Ok(answer(entry, &pressed_language(entry, turns), 1.0, true));
         }
         let exact = self.index.index.exact(question);
         let mut exact = exact.into_iter().filter(|(place, ..)| self.index.holds(*place, day));
@@ -131,7 +136,7 @@ impl RetrievalEngine {
 
     fn weigh(&self, hits: &[Hit], turns: &[Turn], question: &str) -> Decision {
         let Some((best, entry)) = hits.first().and_then(|hit| Some((hit, self.entry(hit.entry)?))) else {
-            return Decision::Silence;
+            return Decision::Abstain;
         };
         let second = hits.get(1);
         let confidence = confidence::of(best, second, question);
@@ -145,7 +150,7 @@ impl RetrievalEngine {
             return ask;
         }
         if confidence < TAU_SUGGEST {
-            return Decision::Silence;
+            return Decision::Abstain;
         }
         let sure = confidence >= TAU_AUTO && tied.is_none() && veto::find(question, entry, &best.question).is_none();
         answer(entry, &language, confidence, sure)
@@ -198,6 +203,15 @@ fn spoken(turns: &[Turn], otherwise: &str) -> String {
     said.filter_map(detect_language).next().map_or_else(|| primary(otherwise), str::to_owned)
 }
 
+/// The language of what was pressed: of the entry's question that it repeats, else as it was written.
+fn pressed_language(entry: &Entry, turns: &[Turn]) -> String {
+    let title =
+        turns.iter().rev().find(|turn| turn.from_contact).and_then(|turn| turn.content.readable()).unwrap_or("");
+    let key = text::key(title);
+    let asked = entry.questions.iter().find(|(_, all)| all.iter().any(|question| text::key(question) == key));
+    asked.map_or_else(|| spoken(turns, script_language(title).unwrap_or("")), |(language, _)| primary(language))
+}
+
 /// Replies where `sure` and the answer is written in that language; else suggests.
 fn answer(entry: &Entry, language: &str, confidence: f64, sure: bool) -> Decision {
     let ground = Ground {
@@ -213,7 +227,7 @@ fn answer(entry: &Entry, language: &str, confidence: f64, sure: bool) -> Decisio
         Some(text) => Decision::Suggest(Proposal { text: text.into(), ground }),
         None => match entry.answers.values().next() {
             Some(text) => Decision::Suggest(Proposal { text: text.as_str().into(), ground }),
-            None => Decision::Silence,
+            None => Decision::Abstain,
         },
     }
 }
@@ -227,11 +241,21 @@ impl ReplyEngine for RetrievalEngine {
     async fn reply(&self, request: &ReplyRequest) -> Result<Decision, ReplyError> {
         engine::in_time(request, "retrieve")?;
         let open = request.open_turns()?;
-        let question = request.question()?;
-        if open.is_empty() || question.trim().is_empty() {
+        let written = request.question()?;
+        if open.is_empty() || written.trim().is_empty() {
             return Ok(Decision::Silence);
         }
-        self.decide(request, request.turns()?, &question)
+        let asked = smalltalk::asked(&written);
+        match asked.small_talk {
+            // The business's own words for it come first.
+            Some(_) if !self.index.index.exact(&written).is_empty() => self.decide(request, request.turns()?, &written),
+            Some((SmallTalk::Greeting, language)) => Ok(match smalltalk::greeting(language) {
+                Some(text) => Decision::Reply(Proposal::new(text)),
+                None => Decision::Abstain,
+            }),
+            Some((SmallTalk::Thanks, _)) => Ok(Decision::Silence),
+            None => self.decide(request, request.turns()?, &asked.question),
+        }
     }
 }
 

@@ -67,9 +67,19 @@ async fn it_answers_what_it_knows_in_the_contacts_language() {
 }
 
 #[tokio::test]
-async fn it_is_silent_about_what_it_does_not_know() {
-    for text in ["Who won the football match yesterday?", "🤷", "Расскажи анекдот про попугая", "qwertz"]
+async fn it_abstains_from_what_it_does_not_know() {
+    for text in ["Who won the football match yesterday?", "Расскажи анекдот про попугая", "qwertz"]
     {
+        assert_eq!(ask(text).await, Decision::Abstain, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_burst_is_one_question_and_small_talk_is_none() {
+    assert_eq!(said(&ask("Hello!\nWhen are you open?").await), ("reply", "hours"));
+    let greeted = ask("Добрый день").await;
+    assert!(matches!(&greeted, Decision::Reply(proposal) if proposal.text.expose().starts_with("Здравствуйте")));
+    for text in ["thank you", "🤷"] {
         assert_eq!(ask(text).await, Decision::Silence, "{text}");
     }
 }

@@ -38,11 +38,11 @@ pub(super) fn find(question: &str, entry: &Entry, likest: &str) -> Option<Veto> 
     (negated(&words) != negated(&text::words(&text::normalize(likest)))).then_some(Veto::Negation)
 }
 
-/// Two sentences that end in a question mark, or two lines.
+/// Two sentences that end in a question mark.
 fn several(question: &str) -> bool {
-    let mark = |c: char| matches!(c, '?' | '？' | '؟' | '\n');
+    let mark = |c: char| matches!(c, '?' | '？' | '؟');
     let parts = question.split(mark).filter(|part| part.chars().any(char::is_alphanumeric)).count();
-    parts > 1 && question.matches(mark).count() > 1 || question.trim().contains('\n')
+    parts > 1 && question.matches(mark).count() > 1
 }
 
 fn negated(words: &[String]) -> bool {

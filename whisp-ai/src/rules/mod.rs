@@ -206,7 +206,7 @@ impl ReplyEngine for RuleEngine {
         let key = text::key(&question);
         let mut holding = self.rules.iter().filter(|rule| self.holds(rule.when, request));
         let Some((rule, tag)) = holding.find_map(|rule| Some((rule, rule.matches(&question, &key)?))) else {
-            return Ok(Decision::Silence);
+            return Ok(Decision::Abstain);
         };
         let zone = self.hours.as_ref().map_or_else(|| engine::zone(request), |hours| Ok(hours.zone()))?;
         let text = rule.text(tag, &question);
@@ -222,7 +222,7 @@ impl ReplyEngine for RuleEngine {
                 let notice = text.filter(|(_, known)| *known).map(|(text, _)| text.into());
                 Decision::HandOff { reason: HandOffReason::Assigned, notice }
             }
-            (_, None) => Decision::Silence,
+            (_, None) => Decision::Abstain,
         })
     }
 }

@@ -53,7 +53,7 @@ async fn the_first_rule_by_priority_decides_in_the_language_that_matched() {
 #[tokio::test]
 async fn rules_hold_when_they_say_by_the_businesss_clock() {
     let ask = async |now: &str| engine().reply(&test_kit::ask_at("any news", now.parse().unwrap())).await.unwrap();
-    assert_eq!(ask("2026-11-22T05:00:00Z").await, Decision::Silence, "Sunday 10:00");
+    assert_eq!(ask("2026-11-22T05:00:00Z").await, Decision::Abstain, "Sunday 10:00");
     let closed = ask("2026-11-22T09:00:00Z").await;
     assert!(matches!(closed, Decision::Suggest(_)));
     assert_eq!(text(&closed), "We open at 2026-11-23 09:00.");

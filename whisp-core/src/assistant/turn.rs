@@ -297,7 +297,11 @@ impl LaneRun<'_> {
                     Ok(())
                 }
             }
-            Decision::Silence => Ok(()),
+            // The last resort: somebody asked and no engine knew.
+            Decision::Abstain if mode == AutomationMode::Automatic => {
+                self.hand_off_aloud(HandOffReason::NoAnswer, None, sample, inquiry).await
+            }
+            Decision::Abstain | Decision::Silence => Ok(()),
         }
     }
 
@@ -309,14 +313,15 @@ impl LaneRun<'_> {
             .then(|| parts.iter().map(|part| OutboundBody::text(part)).collect())
     }
 
-    /// Asks with buttons where the channel has them, and with numbers where it has not.
+    /// Asks with buttons where the channel has them and the titles fit, and with numbers where not.
     fn question(&self, text: &str, choices: Vec<Choice>) -> OutboundBody {
-        let buttons = self
-            .inner
-            .channels
-            .get(&self.lane.conversation.channel)
-            .map_or(0, |channel| channel.capabilities().buttons_max);
-        if !choices.is_empty() && choices.len() <= buttons {
+        let channel = self.inner.channels.get(&self.lane.conversation.channel);
+        let fit = channel.is_some_and(|channel| {
+            let can = channel.capabilities();
+            choices.len() <= can.buttons_max
+                && choices.iter().all(|choice| choice.title.expose().chars().count() <= can.button_title_max)
+        });
+        if !choices.is_empty() && fit {
             return OutboundBody::Buttons { text: text.into(), buttons: choices };
         }
         let mut lines = text.to_owned();

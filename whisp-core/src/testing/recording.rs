@@ -48,6 +48,7 @@ impl RecordingChannel {
         capabilities.window = Some(chrono::TimeDelta::hours(24));
         capabilities.human_window = Some(chrono::TimeDelta::days(7));
         capabilities.buttons_max = 3;
+        capabilities.button_title_max = 20;
         Self { kind, capabilities, clock, failures: Mutex::default(), sent: Mutex::default() }
     }
 
