@@ -139,7 +139,7 @@ fn engine(args: &Args) -> Result<Arc<dyn ReplyEngine>, BoxError> {
             if let Some(path) = &args.key_file {
                 config.key = Some(std::fs::read_to_string(path)?.trim().to_owned().into());
             }
-            Ok(Arc::new(OpenAiEngine::new(config, Arc::new(SystemClock), Arc::new(RandomIds))?))
+            Ok(Arc::new(OpenAiEngine::new(config, Arc::new(SystemClock), Arc::new(RandomIds::default()))?))
         }
     }
 }

@@ -67,7 +67,7 @@ impl Business {
         let temporary = options.keep.is_none();
         let folder = match &options.keep {
             Some(folder) => folder.clone(),
-            None => std::env::temp_dir().join(format!("whisp-quickstart-{}", RandomIds.random().simple())),
+            None => std::env::temp_dir().join(format!("whisp-quickstart-{}", RandomIds::default().random().simple())),
         };
         std::fs::create_dir_all(&folder)?;
         let (store, database) = open_store(options.store.as_deref(), &folder)?;
@@ -95,7 +95,7 @@ impl Business {
             .store(store)
             .vault(vault)
             .clock(Arc::clone(&clock))
-            .ids(Arc::new(RandomIds))
+            .ids(Arc::new(RandomIds::default()))
             .channel(Arc::new(WhatsApp::new(graph.clone(), Arc::clone(&clock))))
             .channel(Arc::new(Instagram::new(graph.clone(), Arc::clone(&clock))))
             .channel(Arc::new(Messenger::new(graph, Arc::clone(&clock))))

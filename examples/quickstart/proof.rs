@@ -67,7 +67,6 @@ pub(crate) struct Summary {
     kept: usize,
     twice: usize,
     lost: usize,
-    in_doubt: usize,
     erased_before: bool,
 }
 
@@ -118,7 +117,7 @@ pub(crate) async fn reconcile(business: &Business) -> Result<Summary, Box<dyn Er
         );
         println!("  {people} conversations are with a person");
     }
-    Ok(Summary { said, kept, twice, lost, in_doubt, erased_before })
+    Ok(Summary { said, kept, twice, lost, erased_before })
 }
 
 /// Erases Ivan, and shows the receipt.

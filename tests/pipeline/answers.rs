@@ -118,3 +118,13 @@ async fn a_suggesting_connection_sends_only_what_a_member_approves() {
     assert_eq!(world.channel.texts(), ["Answer: Price?"]);
     assert!(desk.conversation(id).await.unwrap().engine_handles());
 }
+
+#[tokio::test]
+async fn messages_of_one_second_keep_the_order_in_which_they_came() {
+    let world = World::new().await;
+    let items = (0..20).map(|n| world.message(&format!("m{n}"), &format!("{n}"))).collect();
+    world.ingest(items).await;
+    let texts: Vec<String> =
+        world.messages().await.iter().map(|message| message.content.readable().unwrap().to_owned()).collect();
+    assert_eq!(texts, (0..20).map(|n| n.to_string()).collect::<Vec<_>>());
+}

@@ -163,7 +163,9 @@ impl From<MemberId> for RecordId {
 ///
 /// # Contract
 /// 1. No two calls on any machine return the same id.
-/// 2. [`time_ordered`](IdSource::time_ordered) is a UUID version 7: its first 48 bits are `now` in milliseconds.
+/// 2. [`time_ordered`](IdSource::time_ordered) is a UUID version 7: its first 48 bits are `now` in milliseconds. Each one
+///    of a source is higher than the one before, also within a millisecond and when the clock goes back: what came
+///    first stays first.
 /// 3. [`random`](IdSource::random) is a UUID version 4 from a cryptographic source.
 /// 4. [`fill`](IdSource::fill) fills the whole slice from the same source.
 pub trait IdSource: fmt::Debug + Send + Sync + 'static {

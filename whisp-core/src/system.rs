@@ -1,5 +1,7 @@
 //! The two ambient sources, for production: the system's clock and its random generator.
 
+use std::sync::{Mutex, PoisonError};
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -18,14 +20,25 @@ impl Clock for SystemClock {
 }
 
 /// Ids from the operating system's random generator.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct RandomIds;
+///
+/// # Examples
+/// ```
+/// use whisp_core::{clock::Clock, id::IdSource, system::{RandomIds, SystemClock}};
+/// let (ids, now) = (RandomIds::default(), SystemClock.now());
+/// assert!(ids.time_ordered(now) < ids.time_ordered(now));
+/// ```
+#[derive(Debug, Default)]
+pub struct RandomIds {
+    last: Mutex<u128>,
+}
 
 impl IdSource for RandomIds {
     fn time_ordered(&self, now: DateTime<Utc>) -> Uuid {
         let mut random = [0; 10];
         self.fill(&mut random);
-        uuid_v7(now, random)
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = uuid_v7(now, random).as_u128().max(*last + 1);
+        Uuid::from_u128(*last)
     }
 
     fn random(&self) -> Uuid {

@@ -114,7 +114,7 @@ impl OpenAiConfig {
 /// use whisp_core::system::{RandomIds, SystemClock};
 /// let mut config = OpenAiConfig::new("https://api.openai.com/v1", "gpt-5-mini");
 /// config.key = Some("sk-...".to_owned().into());
-/// let engine = OpenAiEngine::new(config, Arc::new(SystemClock), Arc::new(RandomIds))?;
+/// let engine = OpenAiEngine::new(config, Arc::new(SystemClock), Arc::new(RandomIds::default()))?;
 /// # Ok::<(), whisp_ai::OpenAiConfigError>(())
 /// ```
 pub struct OpenAiEngine {

@@ -71,7 +71,7 @@ impl AssistantBuilder {
     #[cfg(feature = "system")]
     #[must_use]
     pub fn system(self) -> Self {
-        self.clock(Arc::new(crate::system::SystemClock)).ids(Arc::new(crate::system::RandomIds))
+        self.clock(Arc::new(crate::system::SystemClock)).ids(Arc::new(crate::system::RandomIds::default()))
     }
 
     /// Sends on this channel. A second one of the same kind replaces the first.

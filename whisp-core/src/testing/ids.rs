@@ -1,6 +1,6 @@
 //! Ids that count.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -19,13 +19,15 @@ use crate::id::{IdSource, uuid_v7};
 pub struct SeqIds {
     seed: u64,
     next: AtomicU64,
+    /// The latest time seen, in milliseconds: ids go up also when the clock goes back.
+    latest: AtomicI64,
 }
 
 impl SeqIds {
     /// Makes a source that counts from `seed`.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
-        Self { seed, next: AtomicU64::new(0) }
+        Self { seed, next: AtomicU64::new(0), latest: AtomicI64::new(0) }
     }
 
     /// SplitMix64 (Steele, Lea, Flood 2014) over seed and count.
@@ -46,9 +48,14 @@ impl Default for SeqIds {
 
 impl IdSource for SeqIds {
     fn time_ordered(&self, now: DateTime<Utc>) -> Uuid {
+        // The seed, then the count: ids of one source go up, those of another never meet them.
         let mut random = [0; 10];
-        self.fill(&mut random);
-        uuid_v7(now, random)
+        let count = self.next.fetch_add(1, Ordering::Relaxed);
+        let bytes = self.seed.to_le_bytes().into_iter().take(2).chain(count.to_be_bytes());
+        random.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+        let millis = now.timestamp_millis();
+        let latest = self.latest.fetch_max(millis, Ordering::Relaxed).max(millis);
+        uuid_v7(DateTime::from_timestamp_millis(latest).unwrap_or(now), random)
     }
 
     fn random(&self) -> Uuid {

@@ -18,7 +18,7 @@
 //! use whisp_meta::simulator::{Account, Persona, Say, Simulator, SimulatorConfig};
 //!
 //! let page = Account::messenger("1234567890001", "page-token".to_owned().into());
-//! let config = SimulatorConfig::new(Arc::new(SystemClock), Arc::new(RandomIds), "app-secret".to_owned().into());
+//! let config = SimulatorConfig::new(Arc::new(SystemClock), Arc::new(RandomIds::default()), "app-secret".to_owned().into());
 //! let simulator = Simulator::start(config.with_account(&page)).await?;
 //! simulator.contact_says(&page, &Persona::new("1254477777772919"), &Say::text("Are you open?"));
 //! assert_eq!(simulator.waiting(), 1);
