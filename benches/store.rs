@@ -85,9 +85,10 @@ fn median(mut rates: Vec<f64>) -> f64 {
 }
 
 /// Runs the producers: each waits for its own message before it sends the next one.
-async fn produce<F: Future<Output = ()> + Send>(messages: usize, ingest: impl Fn() -> F + Clone + Send + 'static)
+async fn produce<F, I>(messages: usize, ingest: I)
 where
-    F: 'static,
+    F: Future<Output = ()> + Send + 'static,
+    I: Fn() -> F + Clone + Send + Sync + 'static,
 {
     let producer = || {
         let ingest = ingest.clone();

@@ -28,6 +28,9 @@ const GROUP_OPS_MAX: usize = 8_192;
 /// 16 MiB.
 const WAL_PAGES_MAX: i32 = 4_096;
 
+/// After so many transactions at most the deleted bytes are gone from the log, even if there is never a pause.
+const PURGE_GROUPS_MAX: u32 = 16;
+
 /// What the writer is asked to do, and where the answer goes.
 pub(super) enum Job {
     Commit(WriteBatch, Reply<Commit>),
@@ -96,6 +99,8 @@ struct Writer<'c> {
     forgetter: Forgetter<'c>,
     /// Whether deleted bytes may still be in the write-ahead log.
     has_deleted: bool,
+    /// How many transactions there were since.
+    groups_since: u32,
 }
 
 impl<'c> Writer<'c> {
@@ -113,6 +118,7 @@ impl<'c> Writer<'c> {
             forgetter: Forgetter::prepare(conn)?,
             // What an earlier process deleted before it crashed.
             has_deleted: true,
+            groups_since: 0,
         })
     }
 
@@ -174,10 +180,11 @@ impl<'c> Writer<'c> {
         }
     }
 
-    /// Writes the log back into the file: when it is long, and in a pause after something was deleted, because until
-    /// then the deleted bytes are still in the log. A failure leaves the log as it is; the next attempt follows.
+    /// Writes the log back into the file: when it is long, and soon after something was deleted, because until then the
+    /// deleted bytes are still in the log. A failure leaves the log as it is; the next attempt follows.
     fn write_back(&mut self, is_idle: bool) {
-        let mode = if self.has_deleted && is_idle {
+        self.groups_since = self.groups_since.saturating_add(1);
+        let mode = if self.has_deleted && (is_idle || self.groups_since >= PURGE_GROUPS_MAX) {
             "TRUNCATE"
         } else if WAL_PAGES.get() >= WAL_PAGES_MAX {
             "RESTART"
@@ -189,6 +196,7 @@ impl<'c> Writer<'c> {
         if let Ok(0) = is_busy {
             WAL_PAGES.set(0);
             self.has_deleted &= mode != "TRUNCATE";
+            self.groups_since = 0;
         }
     }
 }
