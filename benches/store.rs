@@ -40,13 +40,12 @@ fn main() {
     let messages = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(MESSAGES_DEFAULT);
     let folder = tempfile::tempdir().expect("a folder for the databases");
     let path = |name: &str| folder.path().join(name);
-    for peer in ["bare.db", "autocommit.db"] {
-        drop(SqliteStore::open(path(peer)).expect("the schema is ours"));
-    }
+    drop(SqliteStore::open(path("bare.db")).expect("the schema is ours"));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
     let ours = Arc::new(SqliteStore::open(path("ours.db")).expect("a new file opens"));
     let bare = BareWriter::start(&path("bare.db"));
-    let autocommit = connect(&path("autocommit.db"));
+    // In the same file, so that the tables and indexes are as large.
+    let autocommit = connect(&path("bare.db"));
     let mut single = Statements::prepare(&autocommit);
     let source = Arc::new(Source::new());
 
@@ -61,7 +60,7 @@ fn main() {
         runtime.block_on(produce(messages, move || ingest_bare(queue.clone(), Arc::clone(&messages_of))));
         rates[1].push(rate(messages, began));
         let began = Instant::now();
-        (0..MESSAGES_AUTOCOMMIT).for_each(|_| single.in_transaction(&source.message()));
+        (0..MESSAGES_AUTOCOMMIT).for_each(|_| single.in_transaction(source.tenant, &source.message()));
         rates[2].push(rate(MESSAGES_AUTOCOMMIT, began));
     }
     let [ours, bare, autocommit] = rates.map(median);
@@ -86,9 +85,10 @@ fn median(mut rates: Vec<f64>) -> f64 {
 }
 
 /// Runs the producers: each waits for its own message before it sends the next one.
-async fn produce<F: Future<Output = ()> + Send>(messages: usize, ingest: impl Fn() -> F + Clone + Send + 'static)
+async fn produce<F, I>(messages: usize, ingest: I)
 where
-    F: 'static,
+    F: Future<Output = ()> + Send + 'static,
+    I: Fn() -> F + Clone + Send + Sync + 'static,
 {
     let producer = || {
         let ingest = ingest.clone();
@@ -257,9 +257,9 @@ impl<'c> Statements<'c> {
         }
     }
 
-    fn in_transaction(&mut self, message: &Message) {
+    fn in_transaction(&mut self, tenant: TenantId, message: &Message) {
         self.begin.execute([]).expect("it begins");
-        self.insert(TenantId::DIRECTORY, message);
+        self.insert(tenant, message);
         self.end.execute([]).expect("it commits");
     }
 

@@ -116,7 +116,7 @@ impl SqliteOptions {
 ///
 /// One thread writes: it puts what waits into one transaction and answers when that is durable (`synchronous=FULL`), so
 /// many writers at once cost little more than one. A few threads read beside it. Deleted bytes are overwritten, in the
-/// file and, as soon as the writer has nothing else to do, in the write-ahead log.
+/// file and, in the writer's next pause or a few transactions later, in the write-ahead log.
 ///
 /// The file is readable for its owner alone and, with `-wal` and `-shm` beside it, a whole; copy it only with SQLite's
 /// own means (`VACUUM INTO`). `-lock` beside it keeps other processes out and holds nothing.

@@ -74,6 +74,9 @@ pub(super) fn get(conn: &Connection, tenant: TenantId, kind: Kind, id: RecordId)
 
 pub(super) fn list(conn: &Connection, query: &ListQuery) -> Result<Page, Failure> {
     let kind = query.kind;
+    if !kind.paths().listed {
+        return Ok(Page::default());
+    }
     let (compare, order) = match query.order {
         ListOrder::Ascending => (">", "ASC"),
         ListOrder::Descending => ("<", "DESC"),
@@ -172,7 +175,8 @@ pub(super) fn scan(conn: &Connection, query: &FactQuery) -> Result<FactPage, Fai
          WHERE tenant = ?1 AND at >= ?2 AND at < ?3 AND (at, id) > (?4, ?5) ORDER BY at, id LIMIT ?6",
     )?;
     let after = query.after.map_or((i64::MIN, Vec::new()), |after| (micros(after.at), after.id.into_bytes().to_vec()));
-    let (from, until) = (micros_up(query.from), micros_up(query.until));
+    // The scan begins at the cursor, so that a later page costs no more than the first.
+    let (from, until) = (micros_up(query.from).max(after.0), micros_up(query.until));
     let key = (query.tenant.into_bytes(), from, until, after.0, after.1, limit(query.limit, 1));
     let mut rows = statement.query(key)?;
     let mut facts = Vec::new();

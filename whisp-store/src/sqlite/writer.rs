@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::path::PathBuf;
 use std::thread;
-use std::time::Duration;
 
 use rusqlite::{Connection, Statement};
 use tokio::sync::{mpsc, oneshot};
@@ -25,16 +24,12 @@ const GROUP_JOBS_MAX: usize = 512;
 /// No job is added to a transaction that has this many operations, so that nobody waits long for an answer.
 const GROUP_OPS_MAX: usize = 8_192;
 
-/// How long the writer waits, once a transaction, for those whom it has just answered to come back with more: one
-/// commit for all of them is cheaper than two, and takes far longer than this.
-const COMPANY_WAIT: Duration = Duration::from_micros(200);
-
-/// For fewer jobs than this in the last transaction it does not wait.
-const COMPANY_MIN: usize = 8;
-
 /// From how many pages on the write-ahead log is written back into the file, of 4 KiB unless the file says otherwise:
 /// 16 MiB.
 const WAL_PAGES_MAX: i32 = 4_096;
+
+/// After so many transactions at most the deleted bytes are gone from the log, even if there is never a pause.
+const PURGE_GROUPS_MAX: u32 = 16;
 
 /// What the writer is asked to do, and where the answer goes.
 pub(super) enum Job {
@@ -102,10 +97,10 @@ struct Writer<'c> {
     tables: Tables<'c>,
     leases: Leases<'c>,
     forgetter: Forgetter<'c>,
-    /// How many jobs the last transaction had.
-    last_jobs: usize,
     /// Whether deleted bytes may still be in the write-ahead log.
     has_deleted: bool,
+    /// How many transactions there were since.
+    groups_since: u32,
 }
 
 impl<'c> Writer<'c> {
@@ -121,9 +116,9 @@ impl<'c> Writer<'c> {
             tables: Tables::prepare(conn, kinds)?,
             leases: Leases::prepare(conn)?,
             forgetter: Forgetter::prepare(conn)?,
-            last_jobs: 0,
             // What an earlier process deleted before it crashed.
             has_deleted: true,
+            groups_since: 0,
         })
     }
 
@@ -139,7 +134,7 @@ impl<'c> Writer<'c> {
     /// Does the first job and those that wait behind it in one transaction.
     fn group(&mut self, first: Job, jobs: &mut mpsc::Receiver<Job>, answers: &mut Vec<Answer>) -> Result<(), Failure> {
         let began = self.begin.execute([]).map_err(Failure::from);
-        let (mut next, mut ops, mut done, mut has_waited) = (Some(first), 0, began.map(drop), false);
+        let (mut next, mut ops, mut done) = (Some(first), 0, began.map(drop));
         while let Some(job) = next {
             if let Job::Commit(batch, _) = &job {
                 ops += batch.ops.len();
@@ -148,9 +143,8 @@ impl<'c> Writer<'c> {
             let answer = if done.is_ok() { self.execute(job, &mut done) } else { refuse(job) };
             answers.push(answer);
             let is_full = answers.len() >= GROUP_JOBS_MAX || ops >= GROUP_OPS_MAX || done.is_err();
-            next = if is_full { None } else { self.next(jobs, answers.len(), &mut has_waited) };
+            next = if is_full { None } else { jobs.try_recv().ok() };
         }
-        self.last_jobs = answers.len();
         let done = done.and_then(|()| self.forgetter.step()).and_then(|()| {
             self.end.execute([]).map_err(|error| Failure::from(error).outcome_unknown())?;
             Ok(())
@@ -160,17 +154,6 @@ impl<'c> Writer<'c> {
             drop(self.conn.execute_batch("ROLLBACK"));
         }
         done
-    }
-
-    /// Takes what waits. Where less than half of the last transaction's jobs came, gives the others a moment, once.
-    fn next(&self, jobs: &mut mpsc::Receiver<Job>, taken: usize, has_waited: &mut bool) -> Option<Job> {
-        let job = jobs.try_recv().ok();
-        if job.is_some() || *has_waited || self.last_jobs < COMPANY_MIN || taken * 2 > self.last_jobs {
-            return job;
-        }
-        *has_waited = true;
-        thread::sleep(COMPANY_WAIT);
-        jobs.try_recv().ok()
     }
 
     /// Does one job. A failure is kept in `done`: it is everybody's.
@@ -197,10 +180,11 @@ impl<'c> Writer<'c> {
         }
     }
 
-    /// Writes the log back into the file: when it is long, and in a pause after something was deleted, because until
-    /// then the deleted bytes are still in the log. A failure leaves the log as it is; the next attempt follows.
+    /// Writes the log back into the file: when it is long, and soon after something was deleted, because until then the
+    /// deleted bytes are still in the log. A failure leaves the log as it is; the next attempt follows.
     fn write_back(&mut self, is_idle: bool) {
-        let mode = if self.has_deleted && is_idle {
+        self.groups_since = self.groups_since.saturating_add(1);
+        let mode = if self.has_deleted && (is_idle || self.groups_since >= PURGE_GROUPS_MAX) {
             "TRUNCATE"
         } else if WAL_PAGES.get() >= WAL_PAGES_MAX {
             "RESTART"
@@ -212,6 +196,7 @@ impl<'c> Writer<'c> {
         if let Ok(0) = is_busy {
             WAL_PAGES.set(0);
             self.has_deleted &= mode != "TRUNCATE";
+            self.groups_since = 0;
         }
     }
 }
