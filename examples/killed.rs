@@ -1,8 +1,8 @@
 //! A quickstart that is killed goes on when started again: nothing is lost, nothing is sent twice.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test")]
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -36,19 +36,19 @@ fn accepted(folder: &Path) -> usize {
 }
 
 /// Runs it until the platform has taken `count` messages, and kills it at that very moment: the answer to the call, the
-/// commit of its result and the webhooks about it are all still to come. Returns whether it was alive by then.
-fn run_and_kill(folder: &Path, count: usize) -> bool {
+/// commit of its result and the webhooks about it are all still to come. Returns its output if it was done before.
+fn run_and_kill(folder: &Path, count: usize) -> Option<Output> {
     let mut child = start(folder);
     let begun = Instant::now();
     loop {
         assert!(begun.elapsed() < PATIENCE, "it hangs");
         if child.try_wait().unwrap().is_some() {
-            return false;
+            return Some(child.wait_with_output().unwrap());
         }
         if accepted(folder) >= count {
             child.kill().unwrap();
             child.wait().unwrap();
-            return true;
+            return None;
         }
         std::thread::yield_now();
     }
@@ -58,11 +58,15 @@ fn run_and_kill(folder: &Path, count: usize) -> bool {
 fn a_killed_quickstart_goes_on_and_loses_nothing_and_sends_nothing_twice() {
     let folder = tempfile::tempdir().unwrap();
     let mut kills = 0;
-    for count in 1..=8 {
-        kills += usize::from(run_and_kill(folder.path(), count));
-    }
-    assert!(kills >= 5, "killed only {kills} times");
-    let output = start(folder.path()).wait_with_output().unwrap();
+    // Killed while a request was on its way that the platform never took, a message stays in doubt and is not sent: then
+    // there are fewer to wait for, and a run comes to its end.
+    let output = loop {
+        match run_and_kill(folder.path(), kills + 1) {
+            Some(output) => break output,
+            None => kills += 1,
+        }
+    };
+    assert!(kills >= 4, "killed only {kills} times");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "after {kills} kills: {errors}");
     let lines = String::from_utf8(output.stdout).unwrap();
@@ -71,4 +75,8 @@ fn a_killed_quickstart_goes_on_and_loses_nothing_and_sends_nothing_twice() {
     assert_eq!(summary["kept"], summary["said"], "{summary}");
     assert_eq!(summary["twice"], 0, "{summary}");
     assert!(lines.iter().any(|line| line["event"] == "erasure"), "it went on to the end");
+    // And once more over what is there: nothing new is said, nothing sent.
+    let sent = accepted(folder.path());
+    assert!(start(folder.path()).wait_with_output().unwrap().status.success());
+    assert_eq!(accepted(folder.path()), sent);
 }

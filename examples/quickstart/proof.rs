@@ -102,7 +102,9 @@ pub(crate) async fn reconcile(business: &Business) -> Result<Summary, Box<dyn Er
     }
     let said = said_by_contacts(business);
     let erased_before = conversations.len() < 5;
-    let lost = if erased_before { 0 } else { accepted.len().abs_diff(sent + in_doubt) };
+    // What is in doubt was taken or was not: a member looks. All the rest must agree.
+    let agree = (sent..=sent + in_doubt).contains(&accepted.len());
+    let lost = if agree || erased_before { 0 } else { accepted.len().abs_diff(sent) };
     if business.json {
         let line = json!({
             "event": "summary", "said": said, "kept": kept, "sent": sent, "twice": twice, "in_doubt": in_doubt, "person": people,
