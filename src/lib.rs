@@ -1,4 +1,4 @@
-//! Whisp: an embeddable assistant for Instagram Direct, WhatsApp and Messenger.
+#![doc = include_str!("../README.md")]
 
 #[cfg(feature = "ai")]
 pub use whisp_ai as ai;
