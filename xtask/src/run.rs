@@ -54,12 +54,6 @@ pub(crate) struct Failed {
     why: String,
 }
 
-impl Failed {
-    pub(crate) fn new(command: impl Into<String>, why: impl fmt::Display) -> Self {
-        Self { command: command.into(), why: why.to_string() }
-    }
-}
-
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` failed: {}", self.command, self.why)
