@@ -3,6 +3,7 @@
 
 mod answers;
 mod cancel;
+mod chaos;
 mod delivery;
 mod egress;
 mod promises;
