@@ -6,6 +6,7 @@ mod cancel;
 mod chaos;
 mod delivery;
 mod egress;
+mod hardening;
 mod promises;
 mod takeover;
 mod world;

@@ -70,19 +70,22 @@ impl<'a> Stage<'a> {
 
     /// Stages one item.
     pub(crate) async fn add(&mut self, index: usize, (account, item): &Incoming<'_>) -> Result<(), AssistantError> {
-        let key = self.dedup_key(account, item).await?;
-        if !self.seen.insert(key) {
+        let keys = self.dedup_keys(account, item).await?;
+        if keys.iter().any(|key| self.seen.contains(key)) {
             self.staged.duplicates += 1;
             return Ok(());
         }
+        self.seen.extend(keys.iter().copied());
         if !self.event(account, item).await? {
             self.staged.ignored += 1;
             return Ok(());
         }
         self.staged.stored += 1;
-        self.staged.batch.expects.push(Expect::Unseen { key, at: self.now });
-        self.staged.origins.push(index);
-        self.op(WriteOp::Remember { key, until: self.now + DEDUP_LIFE });
+        for key in keys {
+            self.staged.batch.expects.push(Expect::Unseen { key, at: self.now });
+            self.staged.origins.push(index);
+            self.op(WriteOp::Remember { key, until: self.now + DEDUP_LIFE });
+        }
         Ok(())
     }
 
@@ -479,13 +482,14 @@ impl<'a> Stage<'a> {
     }
 
     /// A redelivery repeats the platform's time. Where the platform told none the item carries the time of receipt,
-    /// which it would not repeat, so the key leaves it out.
-    async fn dedup_key(&self, account: &Account, item: &Item) -> Result<DedupKey, AssistantError> {
+    /// which it would not repeat, so the key leaves it out. The platform may also have told the very time at which we
+    /// received it: nobody can tell the two apart, so such an item is known by both keys.
+    async fn dedup_keys(&self, account: &Account, item: &Item) -> Result<Vec<DedupKey>, AssistantError> {
         let mut value = Vec::with_capacity(96);
         value.extend(account.connection.into_bytes());
         value.extend(item.dedup.expose().as_bytes());
         let digest = self.inner.entities.vault.index(self.staged.batch.tenant, IndexField::Dedup, &value).await?;
-        let second = if item.at == self.received_at { 0 } else { item.at.timestamp() };
-        Ok(DedupKey { second, digest: digest.0 })
+        let told = DedupKey { second: item.at.timestamp(), digest: digest.0 };
+        Ok(if item.at == self.received_at { vec![DedupKey { second: 0, ..told }, told] } else { vec![told] })
     }
 }
