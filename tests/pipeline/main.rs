@@ -3,8 +3,10 @@
 
 mod answers;
 mod cancel;
+mod chaos;
 mod delivery;
 mod egress;
+mod hardening;
 mod promises;
 mod takeover;
 mod world;

@@ -14,7 +14,7 @@ use whisp::store::{
 pub(crate) struct Yielding(pub(crate) Arc<dyn Store>);
 
 /// Yields once, without a runtime's help.
-async fn pause() {
+pub(crate) async fn pause() {
     let mut yielded = false;
     std::future::poll_fn(|context| {
         if yielded {

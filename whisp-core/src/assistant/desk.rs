@@ -283,7 +283,7 @@ impl Desk {
             purpose: Purpose::AutomatedReplies,
             state: if wanted { ConsentState::Given } else { ConsentState::Withdrawn },
             act: AffirmativeAct::Host,
-            at: inner.clock.now(),
+            at: crate::entity::after(inner.entities.last_consent(self.tenant, contact.0).await?, inner.clock.now()),
         };
         let batch = WriteBatch::new(self.tenant).op(WriteOp::Put(crate::entity::Entities::new_consent(&event)?));
         self.commit(batch).await?;

@@ -3,11 +3,11 @@
 use crate::channel::ChannelError;
 use crate::error::Retry;
 use crate::model::ChannelKind;
-use crate::privacy::Denied;
+use crate::privacy::{Denied, DeniedReason};
 use crate::reply::ReplyError;
 use crate::route::RouteError;
 use crate::store::StoreError;
-use crate::vault::VaultError;
+use crate::vault::{VaultError, VaultErrorKind};
 
 /// Why the assistant could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +49,12 @@ impl AssistantError {
         match self {
             Self::Channel(_, error) => error.retry(),
             Self::Conflict(_) => Retry::After(None),
+            // Where the person stands could not be read, or changed since the permit was given: ask for a new one.
+            Self::Denied(Denied {
+                reason: DeniedReason::Unavailable | DeniedReason::Voided | DeniedReason::Expired,
+                ..
+            }) => Retry::After(None),
+            Self::Vault(error) if matches!(error.kind(), VaultErrorKind::Denied) => Retry::After(None),
             Self::Denied(_) | Self::Invalid(_) | Self::NotFound(_) => Retry::Never,
             Self::Reply(error) => error.retry(),
             Self::Route(error) => error.retry(),

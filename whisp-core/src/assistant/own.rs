@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::assistant::task::Task;
+use crate::assistant::turn::ENGINE_REST_MAX;
 use crate::assistant::{AssistantError, Inner};
 use crate::id::{ConversationId, RecordId, TenantId};
 use crate::store::{Bucket, Lease, OwnRequest, PendingQuery, RenewRequest, WorkItem};
@@ -158,7 +159,7 @@ impl Inner {
             let mut query = PendingQuery {
                 tenant: lease.tenant,
                 bucket: lease.bucket,
-                due_by: now + self.config.burst_max,
+                due_by: now + self.config.burst_max.max(ENGINE_REST_MAX),
                 after: None,
                 limit: SCAN_MAX,
             };

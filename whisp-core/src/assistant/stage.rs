@@ -8,7 +8,7 @@ use crate::assistant::ingest::{Account, Incoming};
 use crate::assistant::task::{Task, bucket_of};
 use crate::assistant::{AssistantError, Inner};
 use crate::detect::Signal;
-use crate::entity::{Alias, ConversationRow, Entities, MessageDraft, RawDraft, Said};
+use crate::entity::{Alias, ContactRow, ConversationRow, Entities, MessageDraft, RawDraft, Said, after};
 use crate::id::{ContactId, ConversationId, FactId, MessageId, RecordId, SubjectId, TenantId, WorkId};
 use crate::kpi::{Actor, Fact, FactKind};
 use crate::model::{Author, Contact, Content, Conversation, Handling, Provenance};
@@ -27,7 +27,18 @@ pub(crate) struct Stage<'a> {
     received_at: DateTime<Utc>,
     aliases: BTreeMap<RecordId, Alias>,
     seen: BTreeSet<DedupKey>,
+    people: BTreeMap<ContactId, Person>,
+    /// The time of the last consent event of a person that this batch writes.
+    consents: BTreeMap<SubjectId, DateTime<Utc>>,
     staged: Staged,
+}
+
+/// A contact that the batch writes: once, whatever the items tell about it.
+struct Person {
+    contact: Contact,
+    before: Option<ContactRow>,
+    /// Where in the batch.
+    op: usize,
 }
 
 /// A batch, and what it does.
@@ -52,6 +63,8 @@ impl<'a> Stage<'a> {
             received_at: delivery.received_at,
             aliases: BTreeMap::new(),
             seen: BTreeSet::new(),
+            people: BTreeMap::new(),
+            consents: BTreeMap::new(),
             staged: Staged {
                 batch: WriteBatch::new(tenant),
                 origins: Vec::new(),
@@ -70,19 +83,22 @@ impl<'a> Stage<'a> {
 
     /// Stages one item.
     pub(crate) async fn add(&mut self, index: usize, (account, item): &Incoming<'_>) -> Result<(), AssistantError> {
-        let key = self.dedup_key(account, item).await?;
-        if !self.seen.insert(key) {
+        let keys = self.dedup_keys(account, item).await?;
+        if keys.iter().any(|key| self.seen.contains(key)) {
             self.staged.duplicates += 1;
             return Ok(());
         }
+        self.seen.extend(keys.iter().copied());
         if !self.event(account, item).await? {
             self.staged.ignored += 1;
             return Ok(());
         }
         self.staged.stored += 1;
-        self.staged.batch.expects.push(Expect::Unseen { key, at: self.now });
-        self.staged.origins.push(index);
-        self.op(WriteOp::Remember { key, until: self.now + DEDUP_LIFE });
+        for key in keys {
+            self.staged.batch.expects.push(Expect::Unseen { key, at: self.now });
+            self.staged.origins.push(index);
+            self.op(WriteOp::Remember { key, until: self.now + DEDUP_LIFE });
+        }
         Ok(())
     }
 
@@ -126,7 +142,7 @@ impl<'a> Stage<'a> {
             }
             Event::Preference { contact, wanted, .. } => {
                 let Some(alias) = self.known(account, Some(contact)).await? else { return Ok(false) };
-                self.consent(alias.contact.0, Purpose::DirectMarketing, *wanted, AffirmativeAct::Platform)?;
+                self.consent(alias.contact.0, Purpose::DirectMarketing, *wanted, AffirmativeAct::Platform).await?;
                 Ok(true)
             }
             Event::Unknown { kind, contact, raw } => {
@@ -200,7 +216,7 @@ impl<'a> Stage<'a> {
         let record = entities.new_message(tenant, &draft).await?;
         self.op(WriteOp::Put(record));
         match item.provenance {
-            Provenance::Live if !outgoing => self.live(account, alias, id, item, &event.content)?,
+            Provenance::Live if !outgoing => self.live(account, alias, id, item, &event.content).await?,
             Provenance::Echo => {
                 let index = |index: Option<crate::store::BlindIndex>| index.map(|i| RecordId::from_bytes(i.0));
                 let task = Task::Echo { message: id, mid: index(mid), tag: index(tag) };
@@ -212,7 +228,7 @@ impl<'a> Stage<'a> {
     }
 
     /// A contact wrote: counts it, notices a stop at once, and lets the rest wait for the end of the burst.
-    fn live(
+    async fn live(
         &mut self,
         account: &Account,
         alias: Alias,
@@ -236,8 +252,8 @@ impl<'a> Stage<'a> {
         let act = AffirmativeAct::InChat { message };
         match signal {
             // In the same commit as the message: from here on no permit for an automatic reply holds.
-            Some(Signal::Stop) => self.consent(alias.contact.0, Purpose::AutomatedReplies, false, act)?,
-            Some(Signal::Resume) => self.consent(alias.contact.0, Purpose::AutomatedReplies, true, act)?,
+            Some(Signal::Stop) => self.consent(alias.contact.0, Purpose::AutomatedReplies, false, act).await?,
+            Some(Signal::Resume) => self.consent(alias.contact.0, Purpose::AutomatedReplies, true, act).await?,
             _ => {}
         }
         let due = if signal.is_some() { self.now } else { self.now + self.inner.config.burst_quiet };
@@ -350,8 +366,7 @@ impl<'a> Stage<'a> {
         let id = ConversationId::from_uuid(self.inner.ids.time_ordered(self.now));
         let alias = Alias { contact: ContactId(subject), conversation: id };
         let person = Contact { id: alias.contact, handles: contact.handles.clone(), name: contact.name.clone() };
-        let record = self.inner.entities.put_contact(tenant, &person, None).await?;
-        self.op(WriteOp::Put(record));
+        self.put_contact(person, None).await?;
         let conversation = Conversation {
             id,
             connection: account.connection,
@@ -394,15 +409,31 @@ impl<'a> Stage<'a> {
             return Ok(());
         }
         let tenant = self.staged.batch.tenant;
-        let entities = &self.inner.entities;
-        let Some(row) = entities.contact_row(tenant, alias.contact).await? else { return Ok(()) };
-        let settings = entities.tenant(tenant).await?.tenant;
-        let permit = self.inner.gate.permit::<ServiceProvision>(&settings, alias.contact.0, self.now).await?;
-        let mut person = entities.contact(permit.grant(), tenant, &row).await?;
+        let (mut person, before) = match self.people.get(&alias.contact) {
+            Some(person) => (person.contact.clone(), person.before.clone()),
+            None => {
+                let entities = &self.inner.entities;
+                let Some(row) = entities.contact_row(tenant, alias.contact).await? else { return Ok(()) };
+                let settings = entities.tenant(tenant).await?.tenant;
+                let permit = self.inner.gate.permit::<ServiceProvision>(&settings, alias.contact.0, self.now).await?;
+                (entities.contact(permit.grant(), tenant, &row).await?, Some(row))
+            }
+        };
         person.handles.extend(fresh);
         person.name = contact.name.clone().or(person.name);
-        let record = entities.put_contact(tenant, &person, Some(&row)).await?;
-        self.op(WriteOp::Put(record));
+        self.put_contact(person, before).await
+    }
+
+    /// Stages a contact, in the place of what this batch already writes about it.
+    async fn put_contact(&mut self, contact: Contact, before: Option<ContactRow>) -> Result<(), AssistantError> {
+        let record = self.inner.entities.put_contact(self.staged.batch.tenant, &contact, before.as_ref()).await?;
+        let ops = &mut self.staged.batch.ops;
+        let op = self.people.get(&contact.id).map_or(ops.len(), |person| person.op);
+        match ops.get_mut(op) {
+            Some(slot) => *slot = WriteOp::Put(record),
+            None => ops.push(WriteOp::Put(record)),
+        }
+        self.people.insert(contact.id, Person { contact, before, op });
         Ok(())
     }
 
@@ -446,7 +477,7 @@ impl<'a> Stage<'a> {
         Ok(id)
     }
 
-    fn consent(
+    async fn consent(
         &mut self,
         subject: SubjectId,
         purpose: Purpose,
@@ -454,7 +485,13 @@ impl<'a> Stage<'a> {
         act: AffirmativeAct,
     ) -> Result<(), AssistantError> {
         let state = if given { ConsentState::Given } else { ConsentState::Withdrawn };
-        let event = ConsentEvent { id: self.inner.record_id(), subject, purpose, state, act, at: self.now };
+        let last = match self.consents.get(&subject) {
+            Some(last) => Some(*last),
+            None => self.inner.entities.last_consent(self.staged.batch.tenant, subject).await?,
+        };
+        let at = after(last, self.now);
+        self.consents.insert(subject, at);
+        let event = ConsentEvent { id: self.inner.record_id(), subject, purpose, state, act, at };
         self.op(WriteOp::Put(Entities::new_consent(&event)?));
         self.staged.voids.push(subject);
         Ok(())
@@ -479,13 +516,14 @@ impl<'a> Stage<'a> {
     }
 
     /// A redelivery repeats the platform's time. Where the platform told none the item carries the time of receipt,
-    /// which it would not repeat, so the key leaves it out.
-    async fn dedup_key(&self, account: &Account, item: &Item) -> Result<DedupKey, AssistantError> {
+    /// which it would not repeat, so the key leaves it out. The platform may also have told the very time at which we
+    /// received it: nobody can tell the two apart, so such an item is known by both keys.
+    async fn dedup_keys(&self, account: &Account, item: &Item) -> Result<Vec<DedupKey>, AssistantError> {
         let mut value = Vec::with_capacity(96);
         value.extend(account.connection.into_bytes());
         value.extend(item.dedup.expose().as_bytes());
         let digest = self.inner.entities.vault.index(self.staged.batch.tenant, IndexField::Dedup, &value).await?;
-        let second = if item.at == self.received_at { 0 } else { item.at.timestamp() };
-        Ok(DedupKey { second, digest: digest.0 })
+        let told = DedupKey { second: item.at.timestamp(), digest: digest.0 };
+        Ok(if item.at == self.received_at { vec![DedupKey { second: 0, ..told }, told] } else { vec![told] })
     }
 }

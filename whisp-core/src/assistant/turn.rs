@@ -1,6 +1,8 @@
 //! One turn: what the contact wrote since the last answer, and what becomes of it.
 
-use chrono::{DateTime, Utc};
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::assistant::AssistantError;
 use crate::assistant::lane::LaneRun;
@@ -27,7 +29,11 @@ const TURNS_MAX: usize = 20;
 const ENGINE_TRIES_MAX: u32 = 3;
 
 /// How long it waits before it asks again, times the number of the try.
-const ENGINE_REST: chrono::TimeDelta = chrono::TimeDelta::seconds(5);
+const ENGINE_REST: TimeDelta = TimeDelta::seconds(5);
+
+/// How long it waits at most, whatever it says: what the contact writes meanwhile waits with it, so that nothing is
+/// answered out of order.
+pub(crate) const ENGINE_REST_MAX: TimeDelta = TimeDelta::seconds(60);
 
 /// Into how many messages a long answer is split at most; what does not fit goes to a member as a suggestion.
 const PARTS_MAX: usize = 4;
@@ -176,7 +182,7 @@ impl LaneRun<'_> {
         if !readable {
             return self.hand_off_aloud(HandOffReason::Unreadable, None, sample, inquiry).await;
         }
-        let request = match self.request(turns.len(), inquiry).await {
+        let request = match self.request(turns, inquiry).await {
             Ok(request) => request,
             Err(AssistantError::Denied(denied)) if denied.reason == DeniedReason::Withdrawn => {
                 self.hand_off(None, HandOffReason::OptedOut);
@@ -194,9 +200,10 @@ impl LaneRun<'_> {
                 let again = !matches!(error.retry(), Retry::Never) && attempts < ENGINE_TRIES_MAX;
                 if again {
                     let rest = match error.retry() {
-                        Retry::After(Some(wait)) => chrono::TimeDelta::from_std(wait).unwrap_or(ENGINE_REST),
+                        Retry::After(Some(wait)) => TimeDelta::from_std(wait).unwrap_or(ENGINE_REST),
                         _ => ENGINE_REST * i32::try_from(attempts).unwrap_or(1),
                     };
+                    let rest = rest.min(ENGINE_REST_MAX);
                     for (_, message) in turns {
                         self.enqueue(&Task::Turn { message: *message }, self.now + rest, attempts)?;
                     }
@@ -217,19 +224,33 @@ impl LaneRun<'_> {
         connection.clear.mode
     }
 
-    async fn request(&self, unanswered: usize, inquiry: InquiryId) -> Result<ReplyRequest, AssistantError> {
+    async fn request(
+        &self,
+        open: &[(&WorkItem, MessageId)],
+        inquiry: InquiryId,
+    ) -> Result<ReplyRequest, AssistantError> {
         let inner = self.inner;
         let tenant = &self.tenant.tenant;
         let conversation = &self.lane.conversation;
         let permit = inner.gate.permit::<AutomatedReplies>(tenant, conversation.contact.0, self.now).await?;
         let opened_at = self.inquiry.as_ref().map_or(self.now, |row| row.inquiry.opened_at);
         let (rows, _) = inner.entities.last_messages(tenant.id, conversation.id, None, TURNS_MAX).await?;
-        let mut turns = Vec::with_capacity(rows.len());
+        let asked: BTreeSet<MessageId> = open.iter().map(|(_, message)| *message).collect();
+        let mut unanswered = Vec::with_capacity(asked.len());
+        for id in &asked {
+            unanswered.extend(self.message(*id).await?.filter(|row| wants_answer(row.clear.kind)));
+        }
+        unanswered.sort_by_key(|row| (row.clear.at, row.id()));
         // Newest first as read. What was said before this inquiry stays out: its context ended with it.
-        for row in rows.iter().rev().filter(|row| row.clear.at >= opened_at) {
-            if matches!(row.clear.provenance, Provenance::History) || row.clear.kind == ContentKind::Reaction {
-                continue;
-            }
+        let mut all: Vec<MessageRow> = rows.into_iter().rev().filter(|row| row.clear.at >= opened_at).collect();
+        all.retain(|row| row.clear.provenance != Provenance::History && row.clear.kind != ContentKind::Reaction);
+        all.retain(|row| !asked.contains(&row.id()));
+        // What waits for an answer comes last, even where the platform's clock puts it before an answer of ours, or it
+        // was overtaken on its way.
+        let open = unanswered.len();
+        all.append(&mut unanswered);
+        let mut turns = Vec::with_capacity(all.len());
+        for row in &all {
             let (message, _) = inner.entities.message(permit.grant(), tenant.id, row).await?;
             let Message { author, content, at, .. } = message;
             turns.push(Turn { from_contact: author == Author::Contact, content, at });
@@ -250,7 +271,7 @@ impl LaneRun<'_> {
             now: self.now,
             deadline: self.now + inner.config.reply_deadline,
         };
-        Ok(ReplyRequest::new(permit.into_grant(), context, turns, unanswered))
+        Ok(ReplyRequest::new(permit.into_grant(), context, turns, open))
     }
 
     async fn decide(

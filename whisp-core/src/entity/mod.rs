@@ -15,9 +15,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) use connection::{ConnectionRow, RouteTarget};
-pub(crate) use contact::Alias;
+pub(crate) use contact::{Alias, ContactRow};
 pub(crate) use message::{Change, MessageDraft, MessageRow, Said};
-pub(crate) use plain::{ConversationRow, DeadLetter, InquiryRow};
+pub(crate) use plain::{ConversationRow, DeadLetter, InquiryRow, after};
 pub(crate) use raw::{RawDraft, SuggestionRow};
 pub(crate) use tenant::TenantRow;
 

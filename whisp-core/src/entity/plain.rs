@@ -1,6 +1,6 @@
 //! Records that hold nothing personal but random ids: conversations, inquiries, consent, dead letters.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::assistant::AssistantError;
@@ -84,6 +84,12 @@ pub(crate) struct DeadLetter {
     pub(crate) at: DateTime<Utc>,
 }
 
+/// Returns a time for the next entry of a log that goes by time: now, or just after the last one where several come at
+/// once or the clock went back. The order in which a person said things decides what holds.
+pub(crate) fn after(last: Option<DateTime<Utc>>, now: DateTime<Utc>) -> DateTime<Utc> {
+    last.map_or(now, |last| now.max(last + TimeDelta::microseconds(1)))
+}
+
 impl Entities {
     pub(crate) async fn conversation(
         &self,
@@ -136,6 +142,24 @@ impl Entities {
                 None => return Ok(events),
             }
         }
+    }
+
+    /// Returns the time of the last entry of a person's consent log.
+    pub(crate) async fn last_consent(
+        &self,
+        tenant: TenantId,
+        subject: SubjectId,
+    ) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let query = ListQuery {
+            tenant,
+            kind: Kind::CONSENT,
+            parent: subject.into(),
+            order: ListOrder::Descending,
+            after: None,
+            limit: 1,
+        };
+        let page = self.store.list(&query).await?;
+        page.records.first().map(|record| Ok(from_clear::<ConsentClear>(record)?.at)).transpose()
     }
 
     /// Folds a person's consent log.
