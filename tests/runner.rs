@@ -1,5 +1,5 @@
 //! The runner in real time, over the simulator, on the three channels.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -106,7 +106,7 @@ async fn serve(assistant: &Assistant, clock: Arc<dyn Clock>) -> String {
 }
 
 /// Looks again and again until it is so.
-async fn until(is_so: impl Fn() -> bool) -> bool {
+async fn until(is_so: impl Fn() -> bool + Send) -> bool {
     let look = async {
         while !is_so() {
             tokio::time::sleep(GLANCE).await;
