@@ -76,3 +76,51 @@ pub(crate) const fn bucket_of(conversation: ConversationId, buckets: u16) -> Buc
     let tail = u16::from_be_bytes([bytes[14], bytes[15]]);
     Bucket(if buckets == 0 { 0 } else { tail % buckets })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Work waits in a store while versions come and go: each literal is read, and printed back as it was.
+    #[test]
+    fn each_task_is_kept_like_this() {
+        const ID: &str = "00000000-0000-0000-0000-000000000001";
+        for literal in [
+            r#"{"task":"turn","message":"ID"}"#,
+            r#"{"task":"echo","message":"ID","mid":"ID","tag":null}"#,
+            r#"{"task":"echo","message":"ID","mid":null,"tag":"ID"}"#,
+            r#"{"task":"edit","target":"ID","raw":"ID"}"#,
+            r#"{"task":"edit","target":"ID","raw":null}"#,
+            r#"{"task":"unsend","target":"ID"}"#,
+            r#"{"task":"receipt","targets":["ID"],"up_to":null,"tag":"ID","step":"failed","at":"2026-11-22T09:00:00Z","failure":131047}"#,
+            r#"{"task":"receipt","targets":[],"up_to":"2026-11-22T08:59:59.000001Z","tag":null,"step":"read","at":"2026-11-22T09:00:00Z","failure":null}"#,
+            r#"{"task":"thread","ours":false}"#,
+            r#"{"task":"send"}"#,
+            r#"{"task":"settle","message":"ID"}"#,
+            r#"{"task":"idle","inquiry":"ID"}"#,
+        ] {
+            let literal = literal.replace("ID", ID);
+            let task: Task = serde_json::from_str(&literal).unwrap_or_else(|error| panic!("{literal}: {error}"));
+            assert_eq!(serde_json::to_string(&task).unwrap(), literal);
+        }
+    }
+
+    #[test]
+    fn work_of_a_newer_version_is_refused_with_what_to_do() {
+        let conversation = ConversationId::from_bytes([1; 16]);
+        let id = WorkId::from_bytes([2; 16]);
+        let mut item = Task::Send.item(Bucket(0), conversation, DateTime::UNIX_EPOCH, id, 0).unwrap();
+        assert_eq!(Task::read(&item).unwrap(), Task::Send);
+        item.payload.0 = r#"{"task":"telepathy"}"#.to_owned();
+        let error = Task::read(&item).unwrap_err();
+        assert!(error.to_string().contains("written by a newer version"), "{error}");
+    }
+
+    #[test]
+    fn a_conversation_stays_in_its_bucket() {
+        let mut bytes = [0; 16];
+        bytes[14..].copy_from_slice(&1_027_u16.to_be_bytes());
+        let conversation = ConversationId::from_bytes(bytes);
+        assert_eq!([0, 1, 4, 1_024].map(|buckets| bucket_of(conversation, buckets).0), [0, 0, 3, 3]);
+    }
+}

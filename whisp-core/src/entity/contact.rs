@@ -19,7 +19,7 @@ pub(crate) struct Alias {
 }
 
 #[derive(Serialize, Deserialize)]
-struct ContactClear {
+pub(super) struct ContactClear {
     revision: u32,
 }
 

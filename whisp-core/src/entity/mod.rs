@@ -92,3 +92,6 @@ fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value)
         .map_err(|error| StoreError::new("write fields", StoreErrorKind::Invalid, Retry::Never).with_source(error))
 }
+
+#[cfg(test)]
+mod golden;

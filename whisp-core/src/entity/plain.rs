@@ -65,7 +65,7 @@ row! {
 }
 
 #[derive(Serialize, Deserialize)]
-struct ConsentClear {
+pub(super) struct ConsentClear {
     purpose: Purpose,
     state: ConsentState,
     #[serde(flatten)]

@@ -25,7 +25,7 @@ pub(crate) struct RawDraft<'a, T> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct RawClear<'a> {
+pub(super) struct RawClear<'a> {
     topic: std::borrow::Cow<'a, str>,
 }
 

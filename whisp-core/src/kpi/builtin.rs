@@ -103,7 +103,7 @@ impl Kpi for FirstReply {
     }
 
     fn start(&self, window: &KpiWindow) -> Box<dyn KpiFold> {
-        Box::new(FirstReplyFold { window: *window, member_only: self.member_only, inquiries: BTreeMap::new() })
+        Box::new(FirstReplyFold::new(window, self.member_only))
     }
 }
 
@@ -111,7 +111,15 @@ impl Kpi for FirstReply {
 struct FirstReplyFold {
     window: KpiWindow,
     member_only: bool,
-    inquiries: BTreeMap<InquiryId, (DateTime<Utc>, Option<TimeDelta>)>,
+    inquiries: BTreeMap<InquiryId, Asked>,
+}
+
+/// When an inquiry began, if it did in the window, and when it was first answered. Which of the two comes first is up to
+/// two clocks, the platform's and ours.
+#[derive(Debug, Default)]
+struct Asked {
+    opened_at: Option<DateTime<Utc>>,
+    replied_at: Option<DateTime<Utc>>,
 }
 
 impl KpiFold for FirstReplyFold {
@@ -119,7 +127,7 @@ impl KpiFold for FirstReplyFold {
         let Some(inquiry) = fact.inquiry else { return };
         match (fact.kind, fact.actor) {
             (FactKind::InquiryOpened, _) if self.window.holds(fact.at) => {
-                self.inquiries.entry(inquiry).or_insert((fact.at, None));
+                self.inquiries.entry(inquiry).or_default().opened_at.get_or_insert(fact.at);
             }
             (FactKind::MessageOut, Actor::Member(_)) => self.reply(inquiry, fact.at),
             (FactKind::MessageOut, Actor::Engine) if !self.member_only => self.reply(inquiry, fact.at),
@@ -128,20 +136,33 @@ impl KpiFold for FirstReplyFold {
     }
 
     fn finish(self: Box<Self>) -> KpiValue {
-        let pending = self.inquiries.values().filter(|(_, reply)| reply.is_none()).count() as u64;
-        KpiValue::Durations(Durations::of(
-            self.inquiries.into_values().filter_map(|(_, reply)| reply).collect(),
-            pending,
-        ))
+        let (mut known, mut pending) = (Vec::new(), 0);
+        for (_, reply) in self.asked() {
+            match reply {
+                Some(time) => known.push(time),
+                None => pending += 1,
+            }
+        }
+        KpiValue::Durations(Durations::of(known, pending))
     }
 }
 
 impl FirstReplyFold {
+    fn new(window: &KpiWindow, member_only: bool) -> Self {
+        Self { window: *window, member_only, inquiries: BTreeMap::new() }
+    }
+
     fn reply(&mut self, inquiry: InquiryId, at: DateTime<Utc>) {
-        if let Some((opened_at, reply)) = self.inquiries.get_mut(&inquiry) {
-            // The platform's clock and ours may differ by a little: no reply comes before its question.
-            reply.get_or_insert((at - *opened_at).max(TimeDelta::zero()));
-        }
+        self.inquiries.entry(inquiry).or_default().replied_at.get_or_insert(at);
+    }
+
+    /// Returns when each inquiry of the window began, and how long its first reply took.
+    fn asked(&self) -> impl Iterator<Item = (DateTime<Utc>, Option<TimeDelta>)> {
+        self.inquiries.values().filter_map(|asked| {
+            let opened_at = asked.opened_at?;
+            // No reply comes before its question, whatever the clocks say.
+            Some((opened_at, asked.replied_at.map(|at| (at - opened_at).max(TimeDelta::zero()))))
+        })
     }
 }
 
@@ -180,7 +201,7 @@ impl Kpi for ResponseRate {
         Box::new(ResponseRateFold {
             within: self.within,
             as_of: window.as_of,
-            replies: FirstReplyFold { window: *window, member_only: false, inquiries: BTreeMap::new() },
+            replies: FirstReplyFold::new(window, false),
         })
     }
 }
@@ -198,13 +219,13 @@ impl KpiFold for ResponseRateFold {
     }
 
     fn finish(self: Box<Self>) -> KpiValue {
-        let answered = |reply: &Option<TimeDelta>| reply.is_some_and(|time| time <= self.within);
         let (mut part, mut whole) = (0, 0);
-        for (opened_at, reply) in self.replies.inquiries.values() {
+        for (opened_at, reply) in self.replies.asked() {
+            let answered = reply.is_some_and(|time| time <= self.within);
             // Answered in time counts at once; unanswered only once the time is over.
-            if answered(reply) || *opened_at + self.within <= self.as_of {
+            if answered || opened_at + self.within <= self.as_of {
                 whole += 1;
-                part += u64::from(answered(reply));
+                part += u64::from(answered);
             }
         }
         KpiValue::Rate { part, whole }

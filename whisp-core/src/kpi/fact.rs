@@ -89,8 +89,17 @@ pub struct Fact {
     pub inquiry: Option<InquiryId>,
 }
 
-/// The length of an encoded fact.
-const FACT_LEN: usize = 84;
+/// The version of the encoding that this library writes.
+const VERSION: u8 = 1;
+
+/// The length of an encoded fact: version, kind, actor, flags, four ids.
+const FACT_LEN: usize = 4 + 4 * 16;
+
+/// The flag of a fact whose actor is a member who is known.
+const HAS_MEMBER: u8 = 1;
+
+/// The flag of a fact whose inquiry is known.
+const HAS_INQUIRY: u8 = 1 << 1;
 
 impl Fact {
     /// Encodes all but the key (`at`, `id`), for stores that keep bytes: a version byte, kind, actor, flags, ids.
@@ -102,9 +111,10 @@ impl Fact {
             Actor::Member(member) => (3, member),
             Actor::System => (4, None),
         };
-        let flags = u8::from(member.is_some()) | u8::from(self.inquiry.is_some()) << 1;
+        let flags =
+            if member.is_some() { HAS_MEMBER } else { 0 } | if self.inquiry.is_some() { HAS_INQUIRY } else { 0 };
         let mut bytes = Vec::with_capacity(FACT_LEN);
-        bytes.extend([1, self.kind as u8, actor, flags]);
+        bytes.extend([VERSION, self.kind as u8, actor, flags]);
         bytes.extend(self.connection.into_bytes());
         bytes.extend(self.conversation.into_bytes());
         bytes.extend(member.map(|member| member.0.into_bytes()).unwrap_or_default());
@@ -118,16 +128,19 @@ impl Fact {
     /// [`StoreErrorKind::Corrupt`] if it did not, [`StoreErrorKind::Newer`] if a later version did.
     pub fn from_bytes(at: DateTime<Utc>, id: FactId, bytes: &[u8]) -> Result<Self, StoreError> {
         let corrupt = || StoreError::new("read fact", StoreErrorKind::Corrupt, Retry::Never);
-        let ([version, kind, actor, flags], rest) = bytes.split_first_chunk::<4>().ok_or_else(corrupt)?;
-        if *version > 1 {
+        if bytes.first().is_some_and(|version| *version > VERSION) {
             return Err(StoreError::new("read fact", StoreErrorKind::Newer, Retry::Never)
                 .with_advice("open the store with the version of whisp that wrote it"));
+        }
+        let ([version, kind, actor, flags], rest) = bytes.split_first_chunk::<4>().ok_or_else(corrupt)?;
+        if *version != VERSION || bytes.len() != FACT_LEN || flags & !(HAS_MEMBER | HAS_INQUIRY) != 0 {
+            return Err(corrupt());
         }
         let (connection, rest) = rest.split_first_chunk::<16>().ok_or_else(corrupt)?;
         let (conversation, rest) = rest.split_first_chunk::<16>().ok_or_else(corrupt)?;
         let (member, rest) = rest.split_first_chunk::<16>().ok_or_else(corrupt)?;
         let inquiry = rest.first_chunk::<16>().ok_or_else(corrupt)?;
-        let member = (flags & 1 != 0).then(|| MemberId(SubjectId::from_bytes(*member)));
+        let member = (flags & HAS_MEMBER != 0).then(|| MemberId(SubjectId::from_bytes(*member)));
         Ok(Self {
             id,
             at,
@@ -141,7 +154,7 @@ impl Fact {
             },
             connection: ConnectionId::from_bytes(*connection),
             conversation: ConversationId::from_bytes(*conversation),
-            inquiry: (flags & 2 != 0).then(|| InquiryId::from_bytes(*inquiry)),
+            inquiry: (flags & HAS_INQUIRY != 0).then(|| InquiryId::from_bytes(*inquiry)),
         })
     }
 }
