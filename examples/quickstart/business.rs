@@ -166,7 +166,10 @@ impl Business {
     }
 }
 
-fn open_store(store: Option<&str>, folder: &Path) -> Result<(Arc<dyn Store>, Option<PathBuf>), Box<dyn Error>> {
+/// A store, and its file if it has one.
+type Opened = (Arc<dyn Store>, Option<PathBuf>);
+
+fn open_store(store: Option<&str>, folder: &Path) -> Result<Opened, Box<dyn Error>> {
     let file = match store {
         Some("memory") => return Ok((Arc::new(MemoryStore::new()), None)),
         None => folder.join("whisp.db"),

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use whisp::channel::OutboundBody;
 use whisp::meta::simulator::{Account, Persona, Say};
-use whisp::model::{Author, HandOffReason, Handling, PlatformMessageId};
+use whisp::model::{Author, HandOffReason, Handling};
 
 use crate::business::Business;
 
