@@ -106,7 +106,7 @@ async fn serve(assistant: &Assistant, clock: Arc<dyn Clock>) -> String {
 }
 
 /// Looks again and again until it is so.
-async fn until(is_so: impl Fn() -> bool + Send) -> bool {
+async fn until(is_so: impl Fn() -> bool + Sync) -> bool {
     let look = async {
         while !is_so() {
             tokio::time::sleep(GLANCE).await;

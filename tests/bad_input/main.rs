@@ -1,6 +1,6 @@
 //! What a user does wrong: each mistake ends in a typed error that says what to do, loses nothing, leaves nothing
 //! half-written, and shows no secret and nothing personal.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod breakable;
 mod calls;

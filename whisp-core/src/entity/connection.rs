@@ -25,7 +25,7 @@ pub(crate) struct ConnectionClear {
 }
 
 #[derive(Serialize, Deserialize)]
-struct ConnectionSecret {
+pub(super) struct ConnectionSecret {
     account: AccountId,
     token: Sensitive,
 }

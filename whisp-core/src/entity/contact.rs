@@ -24,7 +24,7 @@ pub(super) struct ContactClear {
 }
 
 #[derive(Serialize, Deserialize)]
-struct ContactSecret {
+pub(super) struct ContactSecret {
     handles: Vec<Handle>,
     name: Option<Sensitive>,
 }

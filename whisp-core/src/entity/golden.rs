@@ -1,17 +1,18 @@
-//! The clear fields of each persisted kind, as they are written today. What is here was stored once, so it must be read
+//! The fields of each persisted kind, clear and sealed, as they are written today. What is here was stored once, so it must be read
 //! for ever: a change of a field adds a case and keeps the old one readable.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::connection::ConnectionClear;
-use super::contact::ContactClear;
-use super::message::MessageClear;
+use super::connection::{ConnectionClear, ConnectionSecret};
+use super::contact::{ContactClear, ContactSecret};
+use super::message::{MessageClear, MessageSecret};
 use super::plain::ConsentClear;
 use super::raw::{RawClear, SuggestionClear};
 use super::{Alias, DeadLetter, RouteTarget};
 use crate::assistant::ErasureReceipt;
-use crate::model::{Conversation, Inquiry, Tenant};
+use crate::channel::OutboundBody;
+use crate::model::{Content, Conversation, Inquiry, Tenant};
 
 /// Each literal is read, and printed back as it was.
 #[track_caller]
@@ -106,5 +107,55 @@ fn the_receipt_of_an_erasure_is_kept_like_this() {
     is_kept::<ErasureReceipt>(&[
         r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":"2026-11-22T09:00:00Z","deleted":[["contact",1],["message",2]],"completed_at":"2026-11-22T09:00:00Z","remaining":["the platform's copy"]}"#,
         r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":null,"deleted":[],"completed_at":"2026-11-22T09:00:00Z","remaining":[]}"#,
+    ]);
+}
+
+#[test]
+fn what_is_sealed_of_a_connection_a_contact_and_a_message_is_kept_like_this() {
+    is_kept::<ConnectionSecret>(&[r#"{"account":"1060","token":"EAAG"}"#]);
+    is_kept::<ContactSecret>(&[
+        r#"{"handles":[{"kind":"bsuid","value":"KZ.1"},{"kind":"parent_bsuid","value":"KZ.2"},{"kind":"phone","value":"7701"}],"name":"Aigerim"}"#,
+        r#"{"handles":[{"kind":"instagram_scoped","value":"1"},{"kind":"page_scoped","value":"2"},{"kind":"custom","value":"3"}],"name":null}"#,
+    ]);
+    is_kept::<MessageSecret>(&[
+        r#"{"said":{"in":{"type":"text","text":"Hello"}},"platform_id":"wamid.1","handle":{"kind":"phone","value":"7701"},"reply_to":"wamid.0"}"#,
+        r#"{"said":{"out":{"send":"text","text":"Hello"}}}"#,
+    ]);
+}
+
+#[test]
+fn each_content_is_kept_like_this() {
+    is_kept::<Content>(&[
+        r#"{"type":"text","text":"Hello"}"#,
+        r#"{"type":"media","items":[{"kind":"audio","id":"1","url":null,"mime":"audio/ogg","sha256":"abc=","filename":null,"live":true},{"kind":"document","id":null,"url":"https://a.example/b","mime":null,"sha256":null,"filename":"menu.pdf","live":false}],"caption":"Look"}"#,
+        r#"{"type":"location","latitude":43.25,"longitude":76.95,"name":"Shop","address":null}"#,
+        r#"{"type":"contacts","cards":[{"name":"Dana","phones":["+7701"],"own":{"kind":"phone","value":"7701"}},{"name":null,"phones":[],"own":null}]}"#,
+        r#"{"type":"button","payload":"yes","title":"Yes"}"#,
+        r#"{"type":"list","id":"1","title":"Cake","description":null}"#,
+        r#"{"type":"postback","payload":"start","title":"Start"}"#,
+        r#"{"type":"flow","name":"flow","response":"{\"a\":1}"}"#,
+        r#"{"type":"order","catalog":"1","items":[{"product":"cake","quantity":"2","price":"100","currency":"KZT"}],"text":null}"#,
+        r#"{"type":"reaction","target":"wamid.1","emoji":"👍"}"#,
+        r#"{"type":"share","kind":"reel","id":"1","url":null,"title":"A reel"}"#,
+        r#"{"type":"story_mention","id":"1","url":null}"#,
+        r#"{"type":"template","name":"hello","language":"en_US","parameters":["Dana"]}"#,
+        r#"{"type":"interactive","text":"Which?","choices":[["1","Cake"]]}"#,
+        r#"{"type":"welcome"}"#,
+        r#"{"type":"placeholder"}"#,
+        r#"{"type":"unsupported","kind":"poll","code":131051}"#,
+        r#"{"type":"unsent"}"#,
+    ]);
+}
+
+#[test]
+fn each_body_that_waits_to_go_out_is_kept_like_this() {
+    is_kept::<OutboundBody>(&[
+        r#"{"send":"text","text":"Hello"}"#,
+        r#"{"send":"media","media":{"kind":"image","id":null,"url":"https://a.example/b","mime":null,"sha256":null,"filename":null,"live":false},"caption":null}"#,
+        r#"{"send":"buttons","text":"Which?","buttons":[{"id":"1","title":"Cake","description":null}]}"#,
+        r#"{"send":"list","text":"Which?","button":"Menu","sections":[{"title":"Sweet","rows":[{"id":"1","title":"Cake","description":"With cream"}]}]}"#,
+        r#"{"send":"template","name":"hello","language":"en_US","header":[{"media":{"kind":"video","id":null,"url":"https://a.example/b","mime":null,"sha256":null,"filename":null,"live":false}}],"body":[{"text":{"name":"who","text":"Dana"}}],"buttons":["yes"]}"#,
+        r#"{"send":"reaction","target":"wamid.1","emoji":null}"#,
+        r#"{"send":"seen","target":"wamid.1","typing":true}"#,
     ]);
 }

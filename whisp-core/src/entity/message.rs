@@ -39,7 +39,7 @@ pub(crate) enum Said {
 }
 
 #[derive(Serialize, Deserialize)]
-struct MessageSecret {
+pub(super) struct MessageSecret {
     said: Said,
     #[serde(skip_serializing_if = "Option::is_none")]
     platform_id: Option<PlatformMessageId>,
