@@ -445,6 +445,7 @@ async fn run(seed: u64) -> Vec<Event> {
 struct Blame(u64);
 
 impl Drop for Blame {
+    #[expect(clippy::print_stderr, reason = "whoever reads the failure needs the seed")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("chaos: seed {}", self.0);
