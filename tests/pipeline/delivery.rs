@@ -193,3 +193,26 @@ async fn a_refused_token_keeps_messages_until_the_business_connects_again() {
     world.settle().await;
     assert_eq!(world.channel.sent().len(), 2, "nothing was lost");
 }
+
+#[tokio::test]
+async fn an_echo_without_a_tag_settles_the_doubt_that_says_the_same_and_nothing_else() {
+    let world = World::new().await;
+    world.channel.fail_next(ChannelError::new("send", ChannelErrorKind::Unknown, Retry::OutcomeUnknown));
+    world.says("m1", "Hello").await;
+    world.later(4);
+    world.step().await;
+    world.deliver().await;
+    let text = world.channel.texts()[0].clone();
+    world.ingest(vec![world.echo("mid.1", &text, None)]).await;
+    world.settle().await;
+    assert_eq!(step_of(&world, 1).await, DeliveryStep::Sent);
+    assert_eq!(world.messages().await.len(), 2, "the copy is gone");
+    assert_eq!(reason(&world).await, None);
+    world.ingest(vec![world.receipt("mid.1", DeliveryStep::Read, None, None)]).await;
+    world.settle().await;
+    assert_eq!(step_of(&world, 1).await, DeliveryStep::Read, "known by the echo's id from now on");
+    world.ingest(vec![world.echo("mid.2", &text, None)]).await;
+    world.later(30);
+    world.settle().await;
+    assert_eq!(reason(&world).await, Some(HandOffReason::MemberWrote), "the same words, typed by a member");
+}

@@ -173,7 +173,13 @@ impl LaneRun<'_> {
         for index in [mid, tag].into_iter().flatten() {
             ours = ours.or(self.find(index).await?.into_iter().find(|row| row.clear.provenance == Provenance::Sent));
         }
-        if let Some(ours) = ours {
+        if ours.is_none() {
+            ours = self.doubt_that_says(&row).await?;
+        }
+        if let Some(mut ours) = ours {
+            // Receipts to come name it by the id that the echo told us.
+            let known: Vec<BlindIndex> = ours.record.lookups.clone();
+            ours.record.lookups.extend(row.record.lookups.iter().filter(|index| !known.contains(index)));
             self.ops.push(WriteOp::Delete(Kind::MESSAGE, row.record.id, row.record.version));
             return self.receive(ours, &News { step: DeliveryStep::Sent, at: row.clear.at, failure: None });
         }
@@ -184,6 +190,27 @@ impl LaneRun<'_> {
         self.hand_off(None, HandOffReason::MemberWrote);
         self.wrote(Actor::Member(None), row.clear.at);
         Ok(())
+    }
+
+    /// Returns the message in doubt that says the same as an echo. Instagram's echoes tell no tag, and a call that lost its
+    /// answer told no id; what stands in doubt in this very conversation, word for word, is what was echoed. Nothing but a
+    /// doubt is settled this way: equal texts alone prove nothing.
+    async fn doubt_that_says(&self, echo: &MessageRow) -> Result<Option<MessageRow>, AssistantError> {
+        let tenant = self.lease.tenant;
+        for id in &self.lane.conversation.outbox {
+            let Some(row) = self.message(*id).await? else { continue };
+            if row.clear.delivery.as_ref().is_none_or(|delivery| delivery.step != DeliveryStep::InDoubt) {
+                continue;
+            }
+            let subject = self.lane.conversation.contact.0;
+            let permit = self.inner.gate.permit::<ServiceProvision>(&self.tenant.tenant, subject, self.now).await?;
+            let (sent, _) = self.inner.entities.message(permit.grant(), tenant, &row).await?;
+            let (echoed, _) = self.inner.entities.message(permit.grant(), tenant, echo).await?;
+            if sent.content.readable().is_some() && sent.content.readable() == echoed.content.readable() {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
     }
 
     /// Returns whether a message of this conversation is being sent, or in doubt.
