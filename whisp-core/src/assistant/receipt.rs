@@ -150,7 +150,7 @@ impl LaneRun<'_> {
     }
 
     /// Takes what is no longer in doubt from the outbox, and lets the next one go.
-    fn unblock(&mut self, id: MessageId) -> Result<(), AssistantError> {
+    pub(crate) fn unblock(&mut self, id: MessageId) -> Result<(), AssistantError> {
         self.conversation_mut().outbox.retain(|there| *there != id);
         if self.lane.conversation.outbox.is_empty() {
             return Ok(());
@@ -231,7 +231,10 @@ impl LaneRun<'_> {
 
     /// Nobody has told what became of a message in doubt: a person must look.
     async fn settle(&mut self, message: MessageId) -> Result<(), AssistantError> {
-        let Some(row) = self.message(message).await? else { return Ok(()) };
+        let Some(row) = self.message(message).await? else {
+            // Past its time, and swept meanwhile: the next one goes.
+            return self.unblock(message);
+        };
         if row.clear.delivery.as_ref().is_some_and(|delivery| delivery.step == DeliveryStep::InDoubt) {
             self.hand_off(None, HandOffReason::InDoubt);
             return self.unblock(message);
