@@ -80,6 +80,7 @@ impl Inner {
             run.doubt(row)?;
             return run.commit().await;
         }
+        run.hear(work).await?;
         let tenant = run.tenant.tenant.clone();
         let connection_row = self.entities.connection_row(tenant.id, run.lane.conversation.connection).await?;
         let Some(channel) = self.channels.get(&run.lane.conversation.channel) else {
@@ -202,11 +203,27 @@ impl LaneRun<'_> {
         Ok(None)
     }
 
+    /// Notes what the contact wrote and nobody has taken in yet: a member may answer before the burst is over, and the
+    /// messaging window is open by then.
+    async fn hear(&mut self, work: &LaneWork) -> Result<(), AssistantError> {
+        for (_, task) in &work.items {
+            if let Task::Turn { message } = task
+                && let Some(row) = self.message(*message).await?
+            {
+                let heard = &mut self.lane.conversation.contact_wrote_at;
+                *heard = (*heard).max(Some(row.clear.at));
+            }
+        }
+        Ok(())
+    }
+
     /// Gives up on the first message of the outbox, which something that will never pass keeps from being sent: a person
     /// must know, and what is behind it goes on.
     pub(crate) async fn give_up(&mut self) -> Result<(), AssistantError> {
         match self.front().await? {
-            Some(row) if row.clear.delivery.as_ref().is_some_and(|d| d.step == DeliveryStep::Sending) => self.doubt(row),
+            Some(row) if row.clear.delivery.as_ref().is_some_and(|d| d.step == DeliveryStep::Sending) => {
+                self.doubt(row)
+            }
             Some(row) => self.settle_as(row, DeliveryStep::Failed, None, Some(HandOffReason::SendFailed)),
             None => Ok(()),
         }

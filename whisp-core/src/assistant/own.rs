@@ -70,7 +70,8 @@ impl Lanes {
     }
 
     fn prolong(&mut self, lease: Lease) {
-        if let Some(held) = self.leases.get_mut(&(lease.tenant, lease.bucket)).filter(|held| held.fence == lease.fence) {
+        if let Some(held) = self.leases.get_mut(&(lease.tenant, lease.bucket)).filter(|held| held.fence == lease.fence)
+        {
             *held = lease;
         }
     }
@@ -229,12 +230,7 @@ impl Inner {
 
     /// Finds lanes with something to do now, at most `limit`, and when the next thing is due. Work that can't be read is
     /// moved to the dead letters and holds up nothing else.
-    pub(crate) async fn ready(
-        &self,
-        phase: Phase,
-        now: DateTime<Utc>,
-        limit: usize,
-    ) -> Result<Ready, AssistantError> {
+    pub(crate) async fn ready(&self, phase: Phase, now: DateTime<Utc>, limit: usize) -> Result<Ready, AssistantError> {
         let mut ready = Ready::default();
         let mut leases = self.hold(now).await?;
         if !leases.is_empty() {

@@ -87,7 +87,7 @@ impl LaneRun<'_> {
         let lane = self.lane.conversation.id;
         Ok(found
             .into_iter()
-            .filter(|row| row.conversation() == Some(lane))
+            .filter(|row| row.conversation() == Some(lane) && !self.deleted.contains(&row.id()))
             .map(|row| self.messages.get(&row.id()).cloned().unwrap_or(row))
             .collect())
     }
@@ -174,6 +174,9 @@ impl LaneRun<'_> {
             ours = ours.or(self.find(index).await?.into_iter().find(|row| row.clear.provenance == Provenance::Sent));
         }
         if let Some(ours) = ours {
+            // What else this step did to the copy goes with it: a batch can't change what it deletes.
+            self.messages.remove(&copy);
+            self.deleted.insert(copy);
             self.ops.push(WriteOp::Delete(Kind::MESSAGE, row.record.id, row.record.version));
             return self.receive(ours, &News { step: DeliveryStep::Sent, at: row.clear.at, failure: None });
         }
