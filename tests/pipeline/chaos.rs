@@ -68,7 +68,10 @@ fn phone(contact: usize) -> String {
 fn engine() -> ScriptedEngine {
     ScriptedEngine::new(|request| {
         let question = request.question()?;
-        let last = question.rsplit('q').next().and_then(|n| n.parse::<usize>().ok()).unwrap_or(0);
+        let numbers = check::numbers(&question);
+        let (least, last) = (numbers.iter().min().unwrap_or(&0), numbers.iter().max().unwrap_or(&0));
+        // Short, so that the first of several parts holds it all.
+        let question = if numbers.is_empty() { question } else { format!("q{least} q{last}") };
         let tries = request.now.timestamp().unsigned_abs();
         match last % 9 {
             0 => Ok(Decision::HandOff { reason: HandOffReason::NoAnswer, notice: None }),
@@ -413,10 +416,10 @@ impl Chaos {
 
     /// Leaves everything alone until nothing is left to do but what waits for days.
     async fn settle(&mut self) {
-        for round in 0..70 {
+        for round in 0..32 {
             let wait = match round {
-                0..30 => 4,
-                30..50 => 70,
+                0..10 => 4,
+                10..20 => 70,
                 _ => 9_000,
             };
             self.clock.advance(TimeDelta::seconds(wait));

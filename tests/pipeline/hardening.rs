@@ -1,7 +1,17 @@
 //! What a hostile reviewer tried: each test is one way in which something was once lost, doubled or stuck.
 
-use whisp::id::{MemberId, SubjectId};
-use whisp::model::{Content, Handle, HandleKind, Provenance};
+use std::sync::Arc;
+
+use whisp::assistant::{Assistant, Budget, Config};
+use whisp::channel::{ChannelError, ChannelErrorKind, OutboundBody};
+use whisp::error::Retry;
+use whisp::id::{MemberId, RecordId, SubjectId, WorkId};
+use whisp::model::{Content, DeliveryStep, HandOffReason, Handle, HandleKind, Handling, Provenance, Tenant};
+use whisp::store::{
+    BATCH_MAX, Bucket, Clear, Commit, Kind, ListOrder, ListQuery, Record, WorkItem, WorkKey, WriteBatch, WriteOp,
+};
+use whisp::testing::SeqIds;
+use whisp::vault::Vault;
 use whisp::webhook::{Delivery, Event, Item};
 
 use crate::world::{World, incoming};
@@ -71,4 +81,213 @@ async fn what_a_person_said_last_holds_whatever_the_clock_and_the_batch() {
 
 fn member() -> MemberId {
     MemberId(SubjectId::from_uuid(uuid::Uuid::from_u128(42)))
+}
+
+fn work(world: &World, lane: RecordId, payload: &str) -> WorkItem {
+    let bytes = lane.into_bytes();
+    let bucket = Bucket(u16::from_be_bytes([bytes[14], bytes[15]]) % Tenant::BUCKETS_DEFAULT);
+    let id = WorkId::from_uuid(uuid::Uuid::from_u128(99));
+    WorkItem { key: WorkKey { bucket, due: world.now(), id }, lane, attempts: 0, payload: Clear(payload.to_owned()) }
+}
+
+async fn commit(world: &World, op: WriteOp) {
+    assert_eq!(world.store.commit(WriteBatch::new(world.tenant).op(op)).await.unwrap(), Commit::Done);
+}
+
+async fn dead_letters(world: &World) -> usize {
+    let query = ListQuery {
+        tenant: world.tenant,
+        kind: Kind::DEAD_LETTER,
+        parent: world.tenant.into(),
+        order: ListOrder::Ascending,
+        after: None,
+        limit: 100,
+    };
+    world.store.list(&query).await.unwrap().records.len()
+}
+
+/// Breaks the seal of a stored message.
+async fn corrupt(world: &World, message: usize) {
+    let id = world.messages().await[message].id;
+    let mut record = world.store.get(world.tenant, Kind::MESSAGE, id.into()).await.unwrap().unwrap();
+    record.version += 1;
+    *record.sealed.0.last_mut().unwrap() ^= 1;
+    commit(world, WriteOp::Put(record)).await;
+}
+
+/// The records of the only conversation's messages, oldest first.
+async fn records(world: &World) -> Vec<Record> {
+    let query = ListQuery {
+        tenant: world.tenant,
+        kind: Kind::MESSAGE,
+        parent: world.conversation().await.into(),
+        order: ListOrder::Ascending,
+        after: None,
+        limit: 100,
+    };
+    world.store.list(&query).await.unwrap().records
+}
+
+async fn handling(world: &World) -> Option<HandOffReason> {
+    match world.assistant.desk(world.tenant).conversation(world.conversation().await).await.unwrap().handling {
+        Handling::Member { reason, .. } => Some(reason),
+        Handling::Engine => None,
+    }
+}
+
+#[tokio::test]
+async fn work_that_cannot_be_read_is_buried_alone() {
+    let world = World::new().await;
+    world.says("m1", "Hello").await;
+    let lane = world.conversation().await.into();
+    commit(&world, WriteOp::Enqueue(work(&world, lane, "{\"task\":\"of a newer version\"}"))).await;
+    world.later(4);
+    let report = world.step().await;
+    assert_eq!((report.errors.len(), report.queued), (1, 1));
+    assert_eq!(dead_letters(&world).await, 1);
+    world.settle().await;
+    assert_eq!(world.channel.sent().len(), 1);
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_opened_takes_nothing_else_along_and_goes_to_a_person() {
+    let world = World::new().await;
+    world.says("m1", "Hello").await;
+    world.settle().await;
+    world.later(10);
+    world.says("m2", "What do you charge?").await;
+    corrupt(&world, 2).await;
+    let receipt = world.receipt(world.channel.sent()[0].id.expose(), DeliveryStep::Read, None, None);
+    world.ingest(vec![receipt]).await;
+    world.later(4);
+    assert_eq!(world.step().await.errors.len(), 1);
+    assert_eq!(dead_letters(&world).await, 1, "the turn, not the receipt");
+    assert_eq!(handling(&world).await, Some(HandOffReason::EngineFailed));
+    assert!(records(&world).await[1].clear.0.contains("\"read\""), "the receipt was taken in");
+}
+
+#[tokio::test]
+async fn an_outbox_whose_first_message_cannot_be_opened_goes_on_with_the_next() {
+    let world = World::new().await;
+    world.says("m1", "Hello").await;
+    world.settle().await;
+    let desk = world.assistant.desk(world.tenant);
+    let id = world.conversation().await;
+    world.later(1);
+    desk.send(id, member(), OutboundBody::text("one")).await.unwrap();
+    world.later(1);
+    desk.send(id, member(), OutboundBody::text("two")).await.unwrap();
+    corrupt(&world, 2).await;
+    assert_eq!(world.deliver().await.errors.len(), 1);
+    world.settle().await;
+    assert_eq!(world.channel.texts()[1..], ["two"]);
+    assert_eq!(dead_letters(&world).await, 1);
+    assert!(desk.conversation(id).await.unwrap().outbox.is_empty());
+}
+
+#[tokio::test]
+async fn a_conversation_with_more_waiting_than_a_batch_holds_is_worked_through() {
+    let world = World::new().await;
+    for chunk in 0..9 {
+        let items = (0..BATCH_MAX / 8).map(|n| world.message(&format!("m{chunk}.{n}"), "Hello")).collect();
+        world.ingest(items).await;
+    }
+    world.later(4);
+    while world.step().await.lanes > 0 {}
+    world.deliver().await;
+    assert_eq!(world.channel.sent().len(), 1);
+    assert_eq!(dead_letters(&world).await, 0);
+}
+
+#[tokio::test]
+async fn a_worker_with_fewer_leases_than_buckets_serves_them_all() {
+    let world = World::new().await;
+    let mut config = Config::default();
+    config.leases_max = 1;
+    let worker = Assistant::builder()
+        .store(Arc::clone(&world.store))
+        .vault(Arc::clone(&world.vault) as _)
+        .clock(Arc::clone(&world.clock) as _)
+        .ids(Arc::new(SeqIds::new(9)))
+        .channel(Arc::clone(&world.channel) as _)
+        .engine(crate::world::parrot())
+        .config(config)
+        .build()
+        .unwrap();
+    for n in 0..20 {
+        let mut message = incoming(&format!("m{n}"), Content::text("Hello"));
+        message.contact.handles = vec![Handle::new(HandleKind::Phone, &format!("7701000{n:04}"))];
+        world.ingest(vec![world.event(&format!("m{n}"), Provenance::Live, Event::Message(Box::new(message)))]).await;
+    }
+    for _ in 0..30 {
+        world.later(2);
+        worker.step(&Budget::default()).await.unwrap();
+        worker.deliver(&Budget::default()).await.unwrap();
+    }
+    assert_eq!(world.channel.sent().len(), 20);
+}
+
+#[tokio::test]
+async fn an_echo_that_was_taken_back_before_we_knew_it_for_ours_does_not_block_the_conversation() {
+    let world = World::new().await;
+    world.channel.fail_next(ChannelError::new("send", ChannelErrorKind::Unknown, Retry::OutcomeUnknown));
+    world.says("m1", "Hello").await;
+    world.later(4);
+    world.step().await;
+    let tag = {
+        let raw = records(&world).await;
+        let clear: serde_json::Value = serde_json::from_str(&raw[1].clear.0).unwrap();
+        clear["tag"].as_str().unwrap().to_owned()
+    };
+    // The echo without a tag waits; then the same message is taken back, and the echo's tag is told after all.
+    world.ingest(vec![world.echo("wamid.1", "Answer: Hello", None)]).await;
+    let target = whisp::model::PlatformMessageId::new("wamid.1");
+    let unsent = Event::Unsent { contact: Some(crate::world::contact()), target };
+    world.ingest(vec![world.event("u1", Provenance::Live, unsent)]).await;
+    world.deliver().await;
+    world.step().await;
+    world.ingest(vec![world.receipt("wamid.1", DeliveryStep::Sent, Some(&tag), None)]).await;
+    world.settle().await;
+    world.later(30);
+    world.settle().await;
+    assert_eq!(world.step().await.conflicts, 0);
+}
+
+#[tokio::test]
+async fn a_member_may_answer_at_once() {
+    let world = World::new().await;
+    world.says("m1", "Hello").await;
+    // The burst is still waited out, so the conversation does not know yet that the contact wrote.
+    let desk = world.assistant.desk(world.tenant);
+    desk.send(world.conversation().await, member(), OutboundBody::text("Hi, Dana here")).await.unwrap();
+    world.deliver().await;
+    assert_eq!(world.channel.texts(), ["Hi, Dana here"]);
+}
+
+#[tokio::test]
+async fn a_person_whose_erasure_was_cut_short_may_write_again() {
+    let world = World::new().await;
+    world.says("m1", "Forget me").await;
+    world.settle().await;
+    let desk = world.assistant.desk(world.tenant);
+    let old = desk.conversation(world.conversation().await).await.unwrap();
+    world.vault.erase(world.tenant, old.contact.0, world.now()).await.unwrap();
+    assert_eq!(world.says("m2", "Hello, it is me").await.stored, 1);
+    world.assistant.erase(world.tenant, old.contact).await.unwrap();
+    let new = desk.conversation(world.conversation().await).await.unwrap();
+    assert_ne!(new.contact, old.contact);
+    world.settle().await;
+    assert_eq!(world.messages().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_time_that_has_not_come_yet_is_taken_for_now() {
+    let world = World::new().await;
+    let mut item = world.message("m1", "Hello");
+    item.at = chrono::DateTime::<chrono::Utc>::MAX_UTC;
+    world.ingest(vec![item]).await;
+    let now = world.now();
+    world.settle().await;
+    let conversation = world.assistant.desk(world.tenant).conversation(world.conversation().await).await.unwrap();
+    assert_eq!(conversation.contact_wrote_at, Some(now));
 }

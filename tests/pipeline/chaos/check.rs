@@ -31,7 +31,7 @@ fn sends(log: &[Event]) {
     }
 }
 
-fn numbers(text: &str) -> Vec<usize> {
+pub(super) fn numbers(text: &str) -> Vec<usize> {
     text.split(|c: char| c.is_whitespace()).filter_map(|word| word.strip_prefix('q')?.parse().ok()).collect()
 }
 

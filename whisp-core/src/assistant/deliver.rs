@@ -80,6 +80,7 @@ impl Inner {
             run.doubt(row)?;
             return run.commit().await;
         }
+        run.hear(work).await?;
         let tenant = run.tenant.tenant.clone();
         let connection_row = self.entities.connection_row(tenant.id, run.lane.conversation.connection).await?;
         let Some(channel) = self.channels.get(&run.lane.conversation.channel) else {
@@ -113,10 +114,12 @@ impl Inner {
         run.commit().await?;
         let result = channel.send(&connection, &outbound).await;
         drop(outbound);
-        if result.as_ref().is_err_and(|error| error.kind() == ChannelErrorKind::Auth) {
+        let refused = result.as_ref().is_err_and(|error| error.kind() == ChannelErrorKind::Auth);
+        let report = self.record_result(work, id, result, channel.kind()).await?;
+        if refused {
             self.reauthorize(tenant.id, connection_row).await?;
         }
-        self.record_result(work, id, result, channel.kind()).await
+        Ok(report)
     }
 
     /// Writes what came of a send, again and again if need be: a result that is lost leaves the message in doubt.
@@ -134,10 +137,11 @@ impl Inner {
                 return Ok(StepReport::default());
             };
             run.sent_work(work);
-            if let Some(row) = run.message(id).await? {
-                let attempts =
-                    work.items.iter().filter(|(_, task)| task.is_send()).map(|(item, _)| item.attempts).max();
-                run.record(row, &result, attempts.unwrap_or(0)).await?;
+            let attempts = work.items.iter().filter(|(_, task)| task.is_send()).map(|(item, _)| item.attempts).max();
+            match run.message(id).await? {
+                Some(row) => run.record(row, &result, attempts.unwrap_or(0)).await?,
+                // Past its time, and swept meanwhile: the next one goes.
+                None => run.unblock(id)?,
             }
             tries += 1;
             match run.commit().await {
@@ -197,6 +201,32 @@ impl LaneRun<'_> {
             self.conversation_mut().outbox.remove(0);
         }
         Ok(None)
+    }
+
+    /// Notes what the contact wrote and nobody has taken in yet: a member may answer before the burst is over, and the
+    /// messaging window is open by then.
+    async fn hear(&mut self, work: &LaneWork) -> Result<(), AssistantError> {
+        for (_, task) in &work.items {
+            if let Task::Turn { message } = task
+                && let Some(row) = self.message(*message).await?
+            {
+                let heard = &mut self.lane.conversation.contact_wrote_at;
+                *heard = (*heard).max(Some(row.clear.at));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives up on the first message of the outbox, which something that will never pass keeps from being sent: a person
+    /// must know, and what is behind it goes on.
+    pub(crate) async fn give_up(&mut self) -> Result<(), AssistantError> {
+        match self.front().await? {
+            Some(row) if row.clear.delivery.as_ref().is_some_and(|d| d.step == DeliveryStep::Sending) => {
+                self.doubt(row)
+            }
+            Some(row) => self.settle_as(row, DeliveryStep::Failed, None, Some(HandOffReason::SendFailed)),
+            None => Ok(()),
+        }
     }
 
     /// Decides whether a message may go now.

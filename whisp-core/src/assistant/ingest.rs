@@ -8,6 +8,7 @@ use crate::assistant::{Assistant, AssistantError, Inner};
 use crate::id::{ConnectionId, RecordId, SubjectId, TenantId};
 use crate::model::{AccountId, ChannelKind};
 use crate::store::{Bucket, Commit, Refusal};
+use crate::vault::VaultErrorKind;
 use crate::webhook::{Delivery, Item};
 
 /// The most items that one commit takes in.
@@ -107,10 +108,21 @@ impl Inner {
         delivery: &Delivery,
         report: &mut Ingested,
     ) -> Result<(), AssistantError> {
-        for _ in 0..TRIES_MAX {
-            let mut stage = Stage::new(self, tenant, delivery);
+        let mut gone = BTreeSet::new();
+        'tries: for _ in 0..TRIES_MAX {
+            let mut stage = Stage::new(self, tenant, delivery, &gone);
             for (index, incoming) in items.iter().enumerate() {
-                stage.add(index, incoming).await?;
+                match stage.add(index, incoming).await {
+                    Err(AssistantError::Vault(error)) if error.kind() == VaultErrorKind::Erased => {
+                        // Their erasure is not through yet. Who writes again is somebody new.
+                        let Some(erased) = stage.met().filter(|contact| !gone.contains(contact)) else {
+                            return Err(error.into());
+                        };
+                        gone.insert(erased);
+                        continue 'tries;
+                    }
+                    staged => staged?,
+                }
             }
             let staged = stage.finish();
             if staged.batch.ops.is_empty() {
@@ -133,7 +145,7 @@ impl Inner {
                     let seen: BTreeSet<usize> = refusals
                         .iter()
                         .filter_map(|refusal| match refusal {
-                            Refusal::Expect(index) => staged.origins.get(*index).copied(),
+                            Refusal::Expect(index) => staged.origins.get(*index).copied().flatten(),
                             Refusal::Op(_) => None,
                         })
                         .collect();

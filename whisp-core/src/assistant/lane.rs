@@ -1,6 +1,6 @@
 //! One conversation at work: what it reads, what it changes, and the one commit at the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
@@ -24,6 +24,8 @@ pub(crate) struct LaneRun<'a> {
     pub(crate) inquiry: Option<InquiryRow>,
     /// Messages that changed.
     pub(crate) messages: BTreeMap<MessageId, MessageRow>,
+    /// Messages that go.
+    pub(crate) deleted: BTreeSet<MessageId>,
     pub(crate) ops: Vec<WriteOp>,
     pub(crate) report: StepReport,
     lane_changed: bool,
@@ -51,6 +53,7 @@ impl<'a> LaneRun<'a> {
             lane,
             inquiry,
             messages: BTreeMap::new(),
+            deleted: BTreeSet::new(),
             ops: Vec::new(),
             report: StepReport::default(),
             lane_changed: false,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::assistant::step::REST;
 use crate::assistant::task::Task;
 use crate::assistant::turn::ENGINE_REST_MAX;
 use crate::assistant::{AssistantError, Inner};
@@ -16,6 +17,10 @@ const OWN_EVERY: TimeDelta = TimeDelta::seconds(1);
 /// How many pieces of work one read of a bucket returns.
 const SCAN_MAX: usize = 256;
 
+/// How many pieces of work of one conversation are done at once, so that what they write fits into one batch; the rest
+/// comes next.
+const LANE_MAX: usize = 256;
+
 /// What this worker holds in memory. All of it can be lost: the store knows it all.
 #[derive(Debug, Default)]
 pub(crate) struct Lanes {
@@ -23,6 +28,10 @@ pub(crate) struct Lanes {
     busy: BTreeSet<(TenantId, RecordId)>,
     /// Lanes that failed, and when to try them again.
     resting: BTreeMap<(TenantId, RecordId), DateTime<Utc>>,
+    /// Leases of buckets in which nothing waits: given up first.
+    idle: BTreeSet<(TenantId, Bucket)>,
+    /// Counts the looks at the buckets.
+    turn: usize,
     /// A bucket that we do not own has new work.
     wanted: bool,
     asked_at: Option<DateTime<Utc>>,
@@ -31,6 +40,49 @@ pub(crate) struct Lanes {
 impl Lanes {
     pub(crate) fn notice(&mut self, tenant: TenantId, bucket: Bucket) {
         self.wanted |= !self.leases.contains_key(&(tenant, bucket));
+        self.idle.remove(&(tenant, bucket));
+    }
+
+    const fn next_turn(&mut self) -> usize {
+        self.turn = self.turn.wrapping_add(1);
+        self.turn
+    }
+
+    /// Notes whether something waits in a bucket.
+    fn seen(&mut self, lease: &Lease, work: bool) {
+        let key = (lease.tenant, lease.bucket);
+        if work {
+            self.idle.remove(&key);
+        } else {
+            self.idle.insert(key);
+        }
+    }
+
+    /// Returns until when a lane rests, if it does.
+    fn rests(&mut self, work: &LaneWork, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let until = self.resting.get(&work.key()).copied()?;
+        // A clock that went back must not make a rest of it that never ends.
+        if now < until && until - now <= REST {
+            return Some(until);
+        }
+        self.resting.remove(&work.key());
+        None
+    }
+
+    fn prolong(&mut self, lease: Lease) {
+        if let Some(held) = self.leases.get_mut(&(lease.tenant, lease.bucket)).filter(|held| held.fence == lease.fence)
+        {
+            *held = lease;
+        }
+    }
+
+    fn forget(&mut self, lease: &Lease) {
+        let key = (lease.tenant, lease.bucket);
+        // Under another fence it is a newer lease of ours.
+        if self.leases.get(&key).is_some_and(|held| held.fence == lease.fence) {
+            self.leases.remove(&key);
+            self.idle.remove(&key);
+        }
     }
 
     pub(crate) fn rest(&mut self, tenant: TenantId, lane: RecordId, until: DateTime<Utc>) {
@@ -39,7 +91,7 @@ impl Lanes {
 
     /// Forgets a lease that turned out to be lost.
     pub(crate) fn lost(&mut self, lease: &Lease) {
-        self.leases.remove(&(lease.tenant, lease.bucket));
+        self.forget(lease);
         self.wanted = true;
     }
 }
@@ -53,6 +105,21 @@ pub(crate) struct LaneWork {
     pub(crate) items: Vec<(WorkItem, Task)>,
 }
 
+/// What a look at the buckets found.
+#[derive(Debug, Default)]
+pub(crate) struct Ready {
+    pub(crate) lanes: Vec<LaneWork>,
+    /// When the next thing that is known of is due.
+    pub(crate) next_due: Option<DateTime<Utc>>,
+    pub(crate) errors: Vec<AssistantError>,
+}
+
+impl Ready {
+    fn due(&mut self, at: DateTime<Utc>) {
+        self.next_due = Some(self.next_due.map_or(at, |next| next.min(at)));
+    }
+}
+
 /// Which work is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -61,6 +128,10 @@ pub(crate) enum Phase {
 }
 
 impl LaneWork {
+    const fn key(&self) -> (TenantId, RecordId) {
+        (self.lease.tenant, RecordId::from_uuid(self.conversation.as_uuid()))
+    }
+
     /// Returns whether the step has something to do here: anything due but a send, and a burst that has ended.
     fn steps(&self, now: DateTime<Utc>, quiet: TimeDelta, burst_max: TimeDelta) -> bool {
         let turns = || self.items.iter().filter(|(_, task)| matches!(task, Task::Turn { .. }));
@@ -103,14 +174,14 @@ impl Drop for Busy<'_> {
 impl Inner {
     /// Takes a lane unless a task of this process is at it.
     pub(crate) fn take(&self, work: &LaneWork) -> Option<Busy<'_>> {
-        let key = (work.lease.tenant, work.conversation.into());
+        let key = work.key();
         self.lanes().busy.insert(key).then_some(Busy { inner: self, key })
     }
 
     /// Renews the leases that are held and takes free buckets that have work; returns what is held.
     pub(crate) async fn hold(&self, now: DateTime<Utc>) -> Result<Vec<Lease>, AssistantError> {
         let until = now + self.config.lease;
-        let (ending, count, ask) = {
+        let (ending, spare, ask) = {
             let mut lanes = self.lanes();
             let half = self.config.lease / 2;
             let ending: Vec<Lease> = lanes.leases.values().copied().filter(|lease| lease.until - now < half).collect();
@@ -120,17 +191,29 @@ impl Inner {
                 lanes.asked_at = Some(now);
                 lanes.wanted = false;
             }
-            (ending, lanes.leases.len(), ask)
+            // With all leases taken, those of buckets in which nothing waits go back, for others to be served.
+            let full = ask && lanes.leases.len() >= self.config.leases_max;
+            let idle = |key: &&(TenantId, Bucket)| full && lanes.idle.contains(*key);
+            let spare: Vec<Lease> =
+                lanes.leases.keys().filter(idle).filter_map(|key| lanes.leases.get(key)).copied().collect();
+            spare.iter().for_each(|lease| lanes.forget(lease));
+            (ending, spare, ask)
         };
+        if !spare.is_empty() {
+            self.entities.store.release(&spare).await?;
+        }
+        let ending: Vec<Lease> = ending.into_iter().filter(|lease| !spare.contains(lease)).collect();
         if !ending.is_empty() {
             let kept = self.entities.store.renew(&RenewRequest { leases: ending.clone(), now, until }).await?;
             let mut lanes = self.lanes();
             for lease in &ending {
-                lanes.leases.remove(&(lease.tenant, lease.bucket));
+                match kept.iter().find(|kept| kept.bucket == lease.bucket && kept.tenant == lease.tenant) {
+                    Some(kept) => lanes.prolong(*kept),
+                    None => lanes.forget(lease),
+                }
             }
-            lanes.leases.extend(kept.into_iter().map(|lease| ((lease.tenant, lease.bucket), lease)));
         }
-        let limit = self.config.leases_max.saturating_sub(count);
+        let limit = self.config.leases_max.saturating_sub(self.lanes().leases.len());
         if ask && limit > 0 {
             let request = OwnRequest { worker: self.worker, limit, now, until };
             let new = self.entities.store.own(&request).await?;
@@ -145,68 +228,94 @@ impl Inner {
         Ok(self.entities.store.release(&leases).await?)
     }
 
-    /// Finds lanes with something to do now, at most `limit`, and when the next thing is due.
-    pub(crate) async fn ready(
-        &self,
-        phase: Phase,
-        now: DateTime<Utc>,
-        limit: usize,
-    ) -> Result<(Vec<LaneWork>, Option<DateTime<Utc>>), AssistantError> {
-        let mut ready = Vec::new();
-        let mut next: Option<DateTime<Utc>> = None;
-        for lease in self.hold(now).await? {
-            let mut lanes: BTreeMap<RecordId, LaneWork> = BTreeMap::new();
-            let mut query = PendingQuery {
-                tenant: lease.tenant,
-                bucket: lease.bucket,
-                due_by: now + self.config.burst_max.max(ENGINE_REST_MAX),
-                after: None,
-                limit: SCAN_MAX,
-            };
-            loop {
-                let items = self.entities.store.pending(&query).await?;
-                query.after = items.last().map(|item| item.key);
-                let last_page = items.len() < SCAN_MAX;
-                for item in items {
-                    let conversation = ConversationId::from_uuid(item.lane.as_uuid());
-                    let task = Task::read(&item)?;
-                    if item.key.due > now {
-                        next = Some(next.map_or(item.key.due, |at| at.min(item.key.due)));
-                    }
-                    let lane = lanes.entry(item.lane);
-                    lane.or_insert_with(|| LaneWork { lease, conversation, items: Vec::new() })
-                        .items
-                        .push((item, task));
-                }
-                if last_page || lanes.len() >= limit {
-                    break;
-                }
-            }
-            let (quiet, burst_max) = (self.config.burst_quiet, self.config.burst_max);
-            let mut held = self.lanes();
-            for (lane, work) in lanes {
-                let key = (lease.tenant, lane);
-                if let Some(until) = held.resting.get(&key).copied() {
-                    if now < until {
-                        next = Some(next.map_or(until, |at| at.min(until)));
-                        continue;
-                    }
-                    held.resting.remove(&key);
-                }
-                let steps = work.steps(now, quiet, burst_max);
-                let wanted = match phase {
-                    Phase::Step => steps,
-                    // What came in goes first: a member may have taken over.
-                    Phase::Deliver => !steps && work.sends(now),
-                };
-                if wanted && ready.len() < limit && !held.busy.contains(&key) {
-                    ready.push(work);
-                }
-            }
-            if ready.len() >= limit {
+    /// Finds lanes with something to do now, at most `limit`, and when the next thing is due. Work that can't be read is
+    /// moved to the dead letters and holds up nothing else.
+    pub(crate) async fn ready(&self, phase: Phase, now: DateTime<Utc>, limit: usize) -> Result<Ready, AssistantError> {
+        let mut ready = Ready::default();
+        let mut leases = self.hold(now).await?;
+        if !leases.is_empty() {
+            // Each time another one is first, so that no tenant keeps the others waiting.
+            let first = self.lanes().next_turn() % leases.len();
+            leases.rotate_left(first);
+        }
+        for lease in leases {
+            self.ready_in(lease, phase, now, limit, &mut ready).await?;
+            if ready.lanes.len() >= limit {
                 break;
             }
         }
-        Ok((ready, next))
+        Ok(ready)
+    }
+
+    /// Finds lanes of one bucket, those that have waited longest first.
+    async fn ready_in(
+        &self,
+        lease: Lease,
+        phase: Phase,
+        now: DateTime<Utc>,
+        limit: usize,
+        ready: &mut Ready,
+    ) -> Result<(), AssistantError> {
+        let mut lanes: Vec<LaneWork> = Vec::new();
+        let mut places: BTreeMap<RecordId, usize> = BTreeMap::new();
+        let mut query = PendingQuery {
+            tenant: lease.tenant,
+            bucket: lease.bucket,
+            due_by: now + self.config.burst_max.max(ENGINE_REST_MAX),
+            after: None,
+            limit: SCAN_MAX,
+        };
+        loop {
+            let items = self.entities.store.pending(&query).await?;
+            query.after = items.last().map(|item| item.key);
+            let last_page = items.len() < SCAN_MAX;
+            for item in items {
+                let task = match Task::read(&item) {
+                    Ok(task) => task,
+                    Err(error) => {
+                        ready.errors.extend(self.bury_unread(&lease, &item, now, &error).await.err());
+                        ready.errors.push(error);
+                        continue;
+                    }
+                };
+                if item.key.due > now {
+                    ready.due(item.key.due);
+                }
+                let conversation = ConversationId::from_uuid(item.lane.as_uuid());
+                let place = *places.entry(item.lane).or_insert(lanes.len());
+                if place == lanes.len() {
+                    lanes.push(LaneWork { lease, conversation, items: Vec::new() });
+                }
+                if let Some(lane) = lanes.get_mut(place).filter(|lane| lane.items.len() < LANE_MAX) {
+                    lane.items.push((item, task));
+                }
+            }
+            // Lanes that have nothing to do now must not hide those behind them.
+            let found = lanes.iter().filter(|work| self.wants(work, phase, now)).count();
+            if last_page || ready.lanes.len() + found >= limit {
+                break;
+            }
+        }
+        self.lanes().seen(&lease, !lanes.is_empty());
+        for work in lanes {
+            if let Some(until) = self.lanes().rests(&work, now) {
+                ready.due(until);
+            } else if ready.lanes.len() < limit && self.wants(&work, phase, now) {
+                ready.lanes.push(work);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns whether a lane has something to do now and may do it.
+    fn wants(&self, work: &LaneWork, phase: Phase, now: DateTime<Utc>) -> bool {
+        let steps = work.steps(now, self.config.burst_quiet, self.config.burst_max);
+        let wanted = match phase {
+            Phase::Step => steps,
+            // What came in goes first: a member may have taken over.
+            Phase::Deliver => !steps && work.sends(now),
+        };
+        let mut lanes = self.lanes();
+        wanted && lanes.rests(work, now).is_none() && !lanes.busy.contains(&work.key())
     }
 }

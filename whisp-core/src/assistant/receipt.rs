@@ -87,7 +87,7 @@ impl LaneRun<'_> {
         let lane = self.lane.conversation.id;
         Ok(found
             .into_iter()
-            .filter(|row| row.conversation() == Some(lane))
+            .filter(|row| row.conversation() == Some(lane) && !self.deleted.contains(&row.id()))
             .map(|row| self.messages.get(&row.id()).cloned().unwrap_or(row))
             .collect())
     }
@@ -150,7 +150,7 @@ impl LaneRun<'_> {
     }
 
     /// Takes what is no longer in doubt from the outbox, and lets the next one go.
-    fn unblock(&mut self, id: MessageId) -> Result<(), AssistantError> {
+    pub(crate) fn unblock(&mut self, id: MessageId) -> Result<(), AssistantError> {
         self.conversation_mut().outbox.retain(|there| *there != id);
         if self.lane.conversation.outbox.is_empty() {
             return Ok(());
@@ -180,6 +180,9 @@ impl LaneRun<'_> {
             // Receipts to come name it by the id that the echo told us.
             let known: Vec<BlindIndex> = ours.record.lookups.clone();
             ours.record.lookups.extend(row.record.lookups.iter().filter(|index| !known.contains(index)));
+            // What else this step did to the copy goes with it: a batch can't change what it deletes.
+            self.messages.remove(&copy);
+            self.deleted.insert(copy);
             self.ops.push(WriteOp::Delete(Kind::MESSAGE, row.record.id, row.record.version));
             return self.receive(ours, &News { step: DeliveryStep::Sent, at: row.clear.at, failure: None });
         }
@@ -258,7 +261,10 @@ impl LaneRun<'_> {
 
     /// Nobody has told what became of a message in doubt: a person must look.
     async fn settle(&mut self, message: MessageId) -> Result<(), AssistantError> {
-        let Some(row) = self.message(message).await? else { return Ok(()) };
+        let Some(row) = self.message(message).await? else {
+            // Past its time, and swept meanwhile: the next one goes.
+            return self.unblock(message);
+        };
         if row.clear.delivery.as_ref().is_some_and(|delivery| delivery.step == DeliveryStep::InDoubt) {
             self.hand_off(None, HandOffReason::InDoubt);
             return self.unblock(message);

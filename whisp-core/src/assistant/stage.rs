@@ -13,7 +13,7 @@ use crate::id::{ContactId, ConversationId, FactId, MessageId, RecordId, SubjectI
 use crate::kpi::{Actor, Fact, FactKind};
 use crate::model::{Author, Contact, Content, Conversation, Handling, Provenance};
 use crate::privacy::{AffirmativeAct, ConsentEvent, ConsentState, Purpose, ServiceProvision};
-use crate::store::{Bucket, DedupKey, Expect, WriteBatch, WriteOp};
+use crate::store::{Bucket, DedupKey, Expect, Kind, WriteBatch, WriteOp};
 use crate::vault::IndexField;
 use crate::webhook::{ContactRef, Delivery, Event, Item, MessageEvent, Receipt, ReceiptTarget};
 
@@ -28,6 +28,10 @@ pub(crate) struct Stage<'a> {
     aliases: BTreeMap<RecordId, Alias>,
     seen: BTreeSet<DedupKey>,
     people: BTreeMap<ContactId, Person>,
+    /// Contacts that were erased, and of whom not every record is deleted yet: their handles lead nowhere.
+    gone: &'a BTreeSet<ContactId>,
+    /// The contact that was found last.
+    met: Option<ContactId>,
     /// The time of the last consent event of a person that this batch writes.
     consents: BTreeMap<SubjectId, DateTime<Utc>>,
     staged: Staged,
@@ -44,8 +48,8 @@ struct Person {
 /// A batch, and what it does.
 pub(crate) struct Staged {
     pub(crate) batch: WriteBatch,
-    /// For each expectation the index of its item.
-    pub(crate) origins: Vec<usize>,
+    /// For each expectation the index of the item that is a duplicate where it fails.
+    pub(crate) origins: Vec<Option<usize>>,
     /// People whose standing changes with the commit.
     pub(crate) voids: Vec<SubjectId>,
     /// Buckets that get work.
@@ -56,7 +60,7 @@ pub(crate) struct Staged {
 }
 
 impl<'a> Stage<'a> {
-    pub(crate) fn new(inner: &'a Inner, tenant: TenantId, delivery: &Delivery) -> Self {
+    pub(crate) fn new(inner: &'a Inner, tenant: TenantId, delivery: &Delivery, gone: &'a BTreeSet<ContactId>) -> Self {
         Self {
             inner,
             now: inner.clock.now(),
@@ -64,6 +68,8 @@ impl<'a> Stage<'a> {
             aliases: BTreeMap::new(),
             seen: BTreeSet::new(),
             people: BTreeMap::new(),
+            gone,
+            met: None,
             consents: BTreeMap::new(),
             staged: Staged {
                 batch: WriteBatch::new(tenant),
@@ -81,6 +87,11 @@ impl<'a> Stage<'a> {
         self.staged
     }
 
+    /// Returns the contact that was found last.
+    pub(crate) const fn met(&self) -> Option<ContactId> {
+        self.met
+    }
+
     /// Stages one item.
     pub(crate) async fn add(&mut self, index: usize, (account, item): &Incoming<'_>) -> Result<(), AssistantError> {
         let keys = self.dedup_keys(account, item).await?;
@@ -96,10 +107,16 @@ impl<'a> Stage<'a> {
         self.staged.stored += 1;
         for key in keys {
             self.staged.batch.expects.push(Expect::Unseen { key, at: self.now });
-            self.staged.origins.push(index);
+            self.staged.origins.push(Some(index));
             self.op(WriteOp::Remember { key, until: self.now + DEDUP_LIFE });
         }
         Ok(())
+    }
+
+    /// Returns when it happened. What is said to happen later than now would stay on top of everything for ever, and hold
+    /// the messaging window open.
+    fn at(&self, item: &Item) -> DateTime<Utc> {
+        item.at.min(self.now)
     }
 
     /// Stages what happened; returns whether there was anything to write.
@@ -172,7 +189,7 @@ impl<'a> Stage<'a> {
             Some(tag) => Some(entities.tag_index(tenant, tag).await?),
             None => None,
         };
-        let alias = self.resolve(account, &event.contact, item.at).await?;
+        let alias = self.resolve(account, &event.contact, self.at(item)).await?;
         let echo = item.provenance == Provenance::Echo;
         if echo {
             // The echo of a message that we sent and know: no second copy, only the news that it went out.
@@ -184,7 +201,7 @@ impl<'a> Stage<'a> {
                         up_to: None,
                         tag: tag.map(|tag| RecordId::from_bytes(tag.0)),
                         step: crate::model::DeliveryStep::Sent,
-                        at: item.at,
+                        at: self.at(item),
                         failure: None,
                     };
                     let conversation = row.conversation().unwrap_or(alias.conversation);
@@ -206,7 +223,7 @@ impl<'a> Stage<'a> {
             platform_id: event.id.clone(),
             handle: event.contact.handles.first().cloned(),
             reply_to: event.reply_to.clone(),
-            at: item.at,
+            at: self.at(item),
             received_at: self.received_at,
             inquiry: None,
             delivery: None,
@@ -241,7 +258,7 @@ impl<'a> Stage<'a> {
         }
         self.op(WriteOp::Append(Fact {
             id: FactId::from_uuid(message.as_uuid()),
-            at: item.at,
+            at: self.at(item),
             kind: FactKind::MessageIn,
             actor: Actor::Contact,
             connection: account.connection,
@@ -295,7 +312,7 @@ impl<'a> Stage<'a> {
             up_to,
             tag: tag.map(|tag| RecordId::from_bytes(tag.0)),
             step: receipt.step,
-            at: item.at,
+            at: self.at(item),
             failure: receipt.failure,
         };
         self.work(account, conversation, self.now, &task)?;
@@ -339,11 +356,17 @@ impl<'a> Stage<'a> {
         for handle in contact.into_iter().flat_map(|contact| &contact.handles) {
             let key = self.inner.entities.alias_key(tenant, account.connection, handle).await?;
             if let Some(alias) = self.aliases.get(&key) {
+                self.met = Some(alias.contact);
                 return Ok(Some(*alias));
             }
-            if let Some(row) = self.inner.entities.alias(tenant, key).await? {
-                self.aliases.insert(key, row);
-                return Ok(Some(row));
+            let found = self.inner.entities.alias(tenant, key).await?;
+            if let Some(alias) = found.filter(|alias| !self.gone.contains(&alias.contact)) {
+                self.aliases.insert(key, alias);
+                self.met = Some(alias.contact);
+                // An alias never changes: it is there as it was, or its contact was erased meanwhile.
+                self.staged.batch.expects.push(Expect::Version(Kind::ALIAS, key, 1));
+                self.staged.origins.push(None);
+                return Ok(Some(alias));
             }
         }
         Ok(None)
@@ -446,8 +469,13 @@ impl<'a> Stage<'a> {
     ) -> Result<bool, AssistantError> {
         let tenant = self.staged.batch.tenant;
         let key = self.inner.entities.alias_key(tenant, account.connection, handle).await?;
-        if self.aliases.contains_key(&key) || self.inner.entities.alias(tenant, key).await?.is_some() {
+        if self.aliases.contains_key(&key) {
             return Ok(false);
+        }
+        match self.inner.entities.alias(tenant, key).await? {
+            Some(there) if !self.gone.contains(&there.contact) => return Ok(false),
+            Some(_) => self.op(WriteOp::Delete(Kind::ALIAS, key, 1)),
+            None => {}
         }
         self.aliases.insert(key, alias);
         self.op(WriteOp::Put(Entities::new_alias(key, alias)?));

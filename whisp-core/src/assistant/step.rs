@@ -1,21 +1,21 @@
 //! Works through the conversations of the buckets that this worker owns.
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, stream};
 
 use crate::assistant::lane::LaneRun;
-use crate::assistant::own::{LaneWork, Phase};
+use crate::assistant::own::{LaneWork, Phase, Ready};
 use crate::assistant::task::Task;
 use crate::assistant::{Assistant, AssistantError, Inner};
 use crate::entity::{DeadLetter, Entities};
 use crate::error::{ErrorChain, Retry};
-use crate::id::MessageId;
-use crate::store::{Expect, WorkItem, WriteBatch, WriteOp};
+use crate::id::{ConversationId, MessageId};
+use crate::model::HandOffReason;
+use crate::store::{Expect, Lease, WorkItem, WriteBatch, WriteOp};
+use crate::vault::VaultErrorKind;
 
 /// How long a lane that failed rests before it is tried again.
-const REST: TimeDelta = TimeDelta::seconds(2);
+pub(crate) const REST: TimeDelta = TimeDelta::seconds(2);
 
 /// How much one call does at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,10 +99,10 @@ impl Assistant {
 impl Inner {
     pub(crate) async fn run(&self, phase: Phase, budget: &Budget) -> Result<StepReport, AssistantError> {
         let now = self.clock.now();
-        let (ready, next_due) = self.ready(phase, now, budget.lanes).await?;
-        let mut report = StepReport { next_due, ..StepReport::default() };
+        let Ready { lanes, next_due, errors } = self.ready(phase, now, budget.lanes).await?;
+        let mut report = StepReport { next_due, errors, ..StepReport::default() };
         let mut done =
-            stream::iter(ready).map(|work| self.run_lane(phase, work, now)).buffer_unordered(budget.concurrency.max(1));
+            stream::iter(lanes).map(|work| self.run_lane(phase, work, now)).buffer_unordered(budget.concurrency.max(1));
         while let Some(lane) = done.next().await {
             report.add(lane);
         }
@@ -120,15 +120,14 @@ impl Inner {
             Ok(report) => report,
             Err(AssistantError::Conflict(_)) => StepReport { conflicts: 1, ..StepReport::default() },
             Err(error) => {
-                self.lanes().rest(work.lease.tenant, work.conversation.into(), now + REST);
-                let mut errors = Vec::new();
-                if error.retry() == Retry::Never
-                    && let Err(second) = self.bury(&work, now, &error).await
-                {
-                    errors.push(second);
+                let mut report = StepReport::default();
+                if error.retry() == Retry::Never {
+                    self.bury(phase, &work, now, &error, &mut report).await;
+                } else {
+                    self.lanes().rest(work.lease.tenant, work.conversation.into(), now + REST);
                 }
-                errors.push(error);
-                StepReport { errors, ..StepReport::default() }
+                report.errors.push(error);
+                report
             }
         };
         report.lanes = 1;
@@ -173,30 +172,92 @@ impl Inner {
         Ok(StepReport::default())
     }
 
-    /// Moves what can never be done to the dead letters.
-    async fn bury(&self, work: &LaneWork, now: DateTime<Utc>, error: &AssistantError) -> Result<(), AssistantError> {
-        let tenant = work.lease.tenant;
-        let Some(row) = self.entities.conversation_row(tenant, work.conversation.into()).await? else {
+    /// Finds what can never be done and moves it, and only it, to the dead letters.
+    async fn bury(
+        &self,
+        phase: Phase,
+        work: &LaneWork,
+        now: DateTime<Utc>,
+        error: &AssistantError,
+        report: &mut StepReport,
+    ) {
+        let due = |(item, task): &&(WorkItem, Task)| item.key.due <= now && task.is_send() == (phase == Phase::Deliver);
+        let due: Vec<(WorkItem, Task)> = work.items.iter().filter(due).cloned().collect();
+        if phase == Phase::Deliver || due.len() == 1 {
+            report.errors.extend(self.bury_all(work, &due, now, error).await.err());
+            return;
+        }
+        for one in due {
+            let alone = LaneWork { items: vec![one.clone()], ..*work };
+            match self.step_lane(&alone, now).await {
+                Ok(done) => report.add(done),
+                Err(error) if error.retry() == Retry::Never => {
+                    report.errors.extend(self.bury_all(work, &[one], now, &error).await.err());
+                }
+                // It comes again.
+                Err(error) => report.errors.push(error),
+            }
+        }
+    }
+
+    /// Moves work to the dead letters. What a contact wrote, and what should have been sent, goes to a person.
+    async fn bury_all(
+        &self,
+        work: &LaneWork,
+        items: &[(WorkItem, Task)],
+        now: DateTime<Utc>,
+        error: &AssistantError,
+    ) -> Result<(), AssistantError> {
+        let Some(mut run) = LaneRun::open(self, work.lease, work.conversation, now).await? else {
             return self.drop_work(work, now).await.map(drop);
         };
-        let owner = Expect::Owner { bucket: work.lease.bucket, fence: work.lease.fence, at: now };
-        let mut batch = WriteBatch::new(tenant).expect(owner);
-        let mut seen = BTreeSet::new();
-        for (item, task) in &work.items {
-            if item.key.due > now || !seen.insert(item.key) {
+        let erased = matches!(error, AssistantError::Vault(error) if error.kind() == VaultErrorKind::Erased);
+        for (item, task) in items {
+            run.complete(item);
+            if erased {
+                // Whose work it was is gone, and the rest of what names them goes this moment.
                 continue;
             }
-            let letter = DeadLetter {
-                conversation: work.conversation,
-                task: serde_json::to_value(task).unwrap_or_default(),
-                reason: ErrorChain(error).to_string(),
-                at: now,
-            };
-            let expires_at = now + self.config.retention.dead_letters;
-            let subject = row.conversation.contact.0;
-            let record = Entities::new_dead_letter(tenant, self.record_id(), subject, &letter, expires_at)?;
-            batch.ops.extend([WriteOp::Put(record), WriteOp::Complete(item.key)]);
+            run.bury(serde_json::to_value(task).unwrap_or_default(), error)?;
+            match task {
+                Task::Turn { .. } => run.hand_off(None, HandOffReason::EngineFailed),
+                Task::Send => run.give_up().await?,
+                _ => {}
+            }
         }
-        self.commit_owned(&work.lease, batch).await
+        run.commit().await.map(drop)
+    }
+
+    /// Moves work that can't even be read to the dead letters.
+    pub(crate) async fn bury_unread(
+        &self,
+        lease: &Lease,
+        item: &WorkItem,
+        now: DateTime<Utc>,
+        error: &AssistantError,
+    ) -> Result<(), AssistantError> {
+        let conversation = ConversationId::from_uuid(item.lane.as_uuid());
+        let Some(mut run) = LaneRun::open(self, *lease, conversation, now).await? else {
+            let owner = Expect::Owner { bucket: lease.bucket, fence: lease.fence, at: now };
+            let batch = WriteBatch::new(lease.tenant).expect(owner).op(WriteOp::Complete(item.key));
+            return self.commit_owned(lease, batch).await;
+        };
+        run.complete(item);
+        run.bury(serde_json::Value::String(item.payload.0.clone()), error)?;
+        run.commit().await.map(drop)
+    }
+}
+
+impl LaneRun<'_> {
+    /// Writes a dead letter. The conversation is part of it, so that none is written for somebody who was erased.
+    fn bury(&mut self, task: serde_json::Value, error: &AssistantError) -> Result<(), AssistantError> {
+        let (now, tenant) = (self.now, self.lease.tenant);
+        let conversation = self.conversation_mut();
+        let (id, subject) = (conversation.id, conversation.contact.0);
+        let letter = DeadLetter { conversation: id, task, reason: ErrorChain(error).to_string(), at: now };
+        let expires_at = now + self.inner.config.retention.dead_letters;
+        let record = Entities::new_dead_letter(tenant, self.inner.record_id(), subject, &letter, expires_at)?;
+        self.ops.push(WriteOp::Put(record));
+        Ok(())
     }
 }
