@@ -44,13 +44,24 @@ async fn an_account_of_another_tenant_is_not_connected_and_stays_where_it_is() {
     assert!(matches!(connected, AssistantError::NotFound("tenant")), "{connected:?}");
     world.assistant.create_tenant(NewTenant::new(other, "Flowers", "Asia/Almaty")).await.unwrap();
     let error = world.assistant.connect(other, account()).await.unwrap_err();
-    assert!(matches!(error, AssistantError::Conflict(_)), "{error:?}");
+    assert!(matches!(error, AssistantError::Invalid(_)), "{error:?}");
     assert!(said(&error).contains("another tenant has connected"), "{error}");
     assert_eq!(world.assistant.connections(other).await.unwrap(), [], "nothing is half-written");
     assert_eq!(world.assistant.connections(world.tenant).await.unwrap().len(), 1);
     world.says("m1", TEXT).await;
     assert_eq!(world.messages().await.len(), 1, "messages still reach the tenant whose account it is");
     assert_eq!(world.assistant.desk(other).inbox(None, 10).await.unwrap().conversations, []);
+}
+
+#[tokio::test]
+async fn a_members_text_longer_than_the_channel_takes_is_refused_at_once() {
+    let world = World::new().await;
+    world.says("m1", TEXT).await;
+    let desk = world.assistant.desk(world.tenant);
+    let id = world.conversation().await;
+    let error = desk.send(id, DANA, OutboundBody::text(&"long ".repeat(1_000))).await.unwrap_err();
+    assert!(said(&error).contains("shorten or split it"), "{error}");
+    assert!(desk.conversation(id).await.unwrap().outbox.is_empty());
 }
 
 #[tokio::test]

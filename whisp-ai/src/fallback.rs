@@ -1,5 +1,6 @@
 //! Several engines, one after the other.
 
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -17,11 +18,20 @@ use crate::engine;
 /// the engine that decided.
 ///
 /// When the permit no longer holds, or the deadline has passed, no further engine is asked.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Fallback {
     id: EngineId,
     engines: Vec<Arc<dyn ReplyEngine>>,
     clock: Arc<dyn Clock>,
+    on_error: Arc<OnError>,
+}
+
+type OnError = dyn Fn(&EngineId, &ReplyError) + Send + Sync;
+
+impl fmt::Debug for Fallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fallback").field("engines", &self.engines).finish_non_exhaustive()
+    }
 }
 
 impl Fallback {
@@ -29,7 +39,15 @@ impl Fallback {
     /// time left for the next one.
     #[must_use]
     pub fn new(engines: Vec<Arc<dyn ReplyEngine>>, clock: Arc<dyn Clock>) -> Self {
-        Self { id: EngineId::new("fallback"), engines, clock }
+        Self { id: EngineId::new("fallback"), engines, clock, on_error: Arc::new(|_, _| {}) }
+    }
+
+    /// Hands every engine's error to the host's log: a key that a provider refuses would else only be seen in that the
+    /// next engine answers. The error holds nothing personal.
+    #[must_use]
+    pub fn on_error(mut self, log: impl Fn(&EngineId, &ReplyError) + Send + Sync + 'static) -> Self {
+        self.on_error = Arc::new(log);
+        self
     }
 }
 
@@ -57,7 +75,10 @@ impl ReplyEngine for Fallback {
                 }
                 Ok(decision) => return Ok(named(decision, engine.id())),
                 Err(error) if error.kind() == ReplyErrorKind::Denied => return Err(error),
-                Err(_) => failures += 1,
+                Err(error) => {
+                    (self.on_error)(engine.id(), &error);
+                    failures += 1;
+                }
             }
         }
         let all_failed = failures > 0 && failures == self.engines.len();
@@ -81,6 +102,8 @@ fn named(mut decision: Decision, id: &EngineId) -> Decision {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use whisp_core::error::Retry;
     use whisp_core::reply::Proposal;
     use whisp_core::testing::ManualClock;
@@ -107,8 +130,15 @@ mod tests {
             Arc::new(Says(EngineId::new(&format!("e{place}")), answer.clone())) as Arc<dyn ReplyEngine>
         };
         let engines = answers.iter().enumerate().map(engine).collect();
-        let fallback = Fallback::new(engines, Arc::new(ManualClock::default()));
-        fallback.reply(&test_kit::ask("Hello?")).await.map_err(|error| error.kind())
+        let failed = answers.iter().filter(|answer| matches!(answer, Err(ReplyErrorKind::Unavailable))).count();
+        let told = Arc::new(AtomicUsize::new(0));
+        let log = Arc::clone(&told);
+        let fallback = Fallback::new(engines, Arc::new(ManualClock::default())).on_error(move |_, _| {
+            log.fetch_add(1, Ordering::Relaxed);
+        });
+        let decision = fallback.reply(&test_kit::ask("Hello?")).await.map_err(|error| error.kind());
+        assert_eq!(told.load(Ordering::Relaxed), failed, "each failure is told");
+        decision
     }
 
     fn by(decision: &Decision) -> &str {

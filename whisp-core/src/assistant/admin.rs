@@ -19,7 +19,7 @@ pub struct NewTenant {
     pub id: TenantId,
     /// Its name.
     pub name: Sensitive,
-    /// Its IANA time zone, for example `Asia/Almaty`.
+    /// Its IANA time zone, for example `Asia/Almaty`. Engines that need it check it; the core knows no zones.
     pub zone: String,
     /// Into how many buckets its conversations hash: how many workers can share it.
     pub buckets: u16,
@@ -52,8 +52,7 @@ impl Assistant {
     /// Takes a business on. Automation is off until [`set_automation`](Self::set_automation).
     ///
     /// # Errors
-    /// [`AssistantError::Conflict`] if the id is taken, [`Invalid`](AssistantError::Invalid) if the number of buckets is
-    /// out of range; by the store and the vault.
+    /// [`AssistantError::Invalid`] if the id is taken or the number of buckets is out of range; by the store and the vault.
     ///
     /// # Cancellation
     /// The tenant is there or not; repeat the call.
@@ -76,8 +75,11 @@ impl Assistant {
         };
         inner.entities.vault.provision(tenant.id, &[account_holder]).await?;
         let record = inner.entities.new_tenant(&tenant, &new.name).await?;
-        self.put(TenantId::DIRECTORY, record, "tenant").await?;
-        Ok(tenant)
+        match self.put(TenantId::DIRECTORY, record, "tenant").await {
+            Ok(()) => Ok(tenant),
+            Err(AssistantError::Conflict(_)) => Err(AssistantError::Invalid("there is a tenant with this id already")),
+            Err(error) => Err(error),
+        }
     }
 
     /// Returns a tenant's settings.
@@ -107,7 +109,7 @@ impl Assistant {
     /// Connects an account, or connects it again with another token: the connection keeps its id and conversations.
     ///
     /// # Errors
-    /// [`AssistantError::Conflict`] if another tenant has connected the account; [`NotFound`](AssistantError::NotFound)
+    /// [`AssistantError::Invalid`] if another tenant has connected the account; [`NotFound`](AssistantError::NotFound)
     /// if there is no such tenant; by the store and the vault.
     ///
     /// # Cancellation
@@ -119,7 +121,9 @@ impl Assistant {
         let target = RouteTarget { tenant, connection: ConnectionId::from_uuid(key.as_uuid()) };
         let route = entities.route(key).await?;
         if route.as_ref().is_some_and(|(_, there)| there.tenant != tenant) {
-            return Err(AssistantError::Conflict("account, which another tenant has connected,"));
+            return Err(AssistantError::Invalid(
+                "another tenant has connected this account: disconnect it there first",
+            ));
         }
         let before = entities.record(tenant, Kind::CONNECTION, key).await?.map(ConnectionRow::read).transpose()?;
         let connection = Connection {

@@ -152,8 +152,8 @@ impl Desk {
     /// Sends what a member wrote, and makes the engines silent in this conversation until it is handed back.
     ///
     /// # Errors
-    /// [`AssistantError::NotFound`], [`Invalid`](AssistantError::Invalid) when too many messages wait already,
-    /// [`Conflict`](AssistantError::Conflict); by the store and the vault.
+    /// [`AssistantError::NotFound`], [`Invalid`](AssistantError::Invalid) when the text is longer than the channel takes or
+    /// too many messages wait already, [`Conflict`](AssistantError::Conflict); by the store and the vault.
     ///
     /// # Cancellation
     /// It is in the outbox or not: look before repeating it.
@@ -357,6 +357,11 @@ impl Desk {
             let mut row = inner.entities.conversation(self.tenant, id).await?;
             if row.conversation.outbox.len() >= Conversation::OUTBOX_MAX {
                 return Err(AssistantError::Invalid("too many messages wait to be sent in this conversation"));
+            }
+            if let (OutboundBody::Text { text }, Some(channel)) = (&body, inner.channels.get(&row.conversation.channel))
+                && !channel.capabilities().text.fits(text.expose())
+            {
+                return Err(AssistantError::Invalid("the text is longer than the channel takes: shorten or split it"));
             }
             let buckets = inner.entities.tenant(self.tenant).await?.tenant.buckets;
             let draft = MessageDraft {

@@ -45,7 +45,7 @@ pub(crate) type Incoming<'a> = (Account, &'a Item);
 
 impl Assistant {
     /// Takes in what a webhook delivered: finds or creates contacts and conversations, seals, leaves duplicates out, and
-    /// writes messages, facts and work in one commit for each tenant (and each [`CHUNK_MAX`] items). No engine runs.
+    /// writes messages, facts and work in one commit for each tenant (and each 128 items). No engine runs.
     ///
     /// Answer the platform with 200 after `Ok`, and not before: after an error it delivers again, and what was already
     /// written is noticed as a duplicate.
