@@ -291,3 +291,18 @@ async fn a_time_that_has_not_come_yet_is_taken_for_now() {
     let conversation = world.assistant.desk(world.tenant).conversation(world.conversation().await).await.unwrap();
     assert_eq!(conversation.contact_wrote_at, Some(now));
 }
+
+#[tokio::test]
+async fn a_stop_that_is_edited_into_an_earlier_message_is_a_stop() {
+    let world = World::new().await;
+    world.says("m1", "Hello").await;
+    world.settle().await;
+    let target = whisp::model::PlatformMessageId::new("m1");
+    let content = Some(Content::text("stop"));
+    let edited = Event::Edited { contact: Some(crate::world::contact()), target, content };
+    world.ingest(vec![world.event("e1", Provenance::Live, edited)]).await;
+    world.says("m2", "I mean it").await;
+    world.settle().await;
+    assert_eq!(world.channel.sent().len(), 1, "the answer from before");
+    assert_eq!(handling(&world).await, Some(HandOffReason::OptedOut));
+}

@@ -13,7 +13,7 @@ use crate::id::{ContactId, ConversationId, FactId, MessageId, RecordId, SubjectI
 use crate::kpi::{Actor, Fact, FactKind};
 use crate::model::{Author, Contact, Content, Conversation, Handling, Provenance};
 use crate::privacy::{AffirmativeAct, ConsentEvent, ConsentState, Purpose, ServiceProvision};
-use crate::store::{Bucket, DedupKey, Expect, Kind, WriteBatch, WriteOp};
+use crate::store::{BlindIndex, Bucket, DedupKey, Expect, Kind, WriteBatch, WriteOp};
 use crate::vault::IndexField;
 use crate::webhook::{ContactRef, Delivery, Event, Item, MessageEvent, Receipt, ReceiptTarget};
 
@@ -134,6 +134,9 @@ impl<'a> Stage<'a> {
                     None => None,
                 };
                 let target = self.platform_index(account, target).await?;
+                if let Some(content) = content {
+                    self.edited(alias, target, content).await?;
+                }
                 self.work(account, alias.conversation, self.now, &Task::Edit { target, raw })?;
                 Ok(true)
             }
@@ -235,7 +238,7 @@ impl<'a> Stage<'a> {
         match item.provenance {
             Provenance::Live if !outgoing => self.live(account, alias, id, item, &event.content).await?,
             Provenance::Echo => {
-                let index = |index: Option<crate::store::BlindIndex>| index.map(|i| RecordId::from_bytes(i.0));
+                let index = |index: Option<BlindIndex>| index.map(|i| RecordId::from_bytes(i.0));
                 let task = Task::Echo { message: id, mid: index(mid), tag: index(tag) };
                 self.work(account, alias.conversation, self.now, &task)?;
             }
@@ -275,6 +278,23 @@ impl<'a> Stage<'a> {
         }
         let due = if signal.is_some() { self.now } else { self.now + self.inner.config.burst_quiet };
         self.work(account, alias.conversation, due, &Task::Turn { message })
+    }
+
+    /// A stop is a stop too where the contact edits it into an earlier message.
+    async fn edited(&mut self, alias: Alias, target: RecordId, content: &Content) -> Result<(), AssistantError> {
+        let signal = content.readable().and_then(|text| self.inner.detector.detect(text));
+        if signal != Some(Signal::Stop) {
+            return Ok(());
+        }
+        let index = BlindIndex(target.into_bytes());
+        let found = self.inner.entities.messages_by(self.staged.batch.tenant, index).await?;
+        match found.iter().find(|row| row.clear.author == Author::Contact) {
+            Some(row) => {
+                let act = AffirmativeAct::InChat { message: row.id() };
+                self.consent(alias.contact.0, Purpose::AutomatedReplies, false, act).await
+            }
+            None => Ok(()),
+        }
     }
 
     async fn receipt(&mut self, account: &Account, item: &Item, receipt: &Receipt) -> Result<bool, AssistantError> {
