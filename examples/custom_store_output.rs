@@ -1,5 +1,4 @@
 //! The lines of `custom_store --json` are public: their fields, their order and the names of the cases stay.
-#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::path::Path;
 use std::process::Command;
