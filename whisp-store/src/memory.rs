@@ -134,49 +134,22 @@ impl Records for MemoryStore {
 impl Work for MemoryStore {
     async fn own(&self, request: &OwnRequest) -> Result<Vec<Lease>, StoreError> {
         let mut state = self.state();
-        let mut oldest = BTreeMap::new();
-        for (tenant, key) in state.work.keys() {
-            oldest.entry((*tenant, key.bucket)).or_insert(key.due);
-        }
-        let free =
-            |bucket: &(TenantId, Bucket)| state.leases.get(bucket).is_none_or(|(_, until)| *until <= request.now);
-        let mut waiting: Vec<_> = oldest.into_iter().filter(|(bucket, _)| free(bucket)).collect();
-        waiting.sort_by_key(|(_, due)| *due);
-        waiting.truncate(request.limit);
-        let until = micros(request.until);
-        Ok(waiting
-            .into_iter()
-            .map(|((tenant, bucket), _)| {
-                let (fence, ends) = state.leases.entry((tenant, bucket)).or_insert((Fence(0), until));
-                (fence.0, *ends) = (fence.0 + 1, until);
-                Lease { tenant, bucket, fence: *fence, until }
-            })
-            .collect())
+        let mut oldest: Vec<_> = state.work.keys().copied().collect();
+        oldest.dedup_by_key(|(tenant, key)| (*tenant, key.bucket));
+        let Ok(leases) = request.leases(oldest, &mut *state);
+        Ok(state.lend(leases))
     }
 
     async fn renew(&self, request: &RenewRequest) -> Result<Vec<Lease>, StoreError> {
         let mut state = self.state();
-        let mut renewed = request.leases.clone();
-        renewed.retain_mut(|lease| match state.leases.get_mut(&(lease.tenant, lease.bucket)) {
-            Some((fence, until)) if *fence == lease.fence && *until > request.now => {
-                *until = micros(request.until);
-                lease.until = *until;
-                true
-            }
-            _ => false,
-        });
-        Ok(renewed)
+        let Ok(leases) = request.leases(&mut *state);
+        Ok(state.lend(leases))
     }
 
     async fn release(&self, leases: &[Lease]) -> Result<(), StoreError> {
         let mut state = self.state();
-        for lease in leases {
-            if let Some((fence, until)) = state.leases.get_mut(&(lease.tenant, lease.bucket))
-                && *fence == lease.fence
-            {
-                *until = DateTime::<Utc>::MIN_UTC;
-            }
-        }
+        let Ok(leases) = Lease::released(leases, &mut *state);
+        state.lend(leases);
         Ok(())
     }
 
@@ -260,6 +233,11 @@ impl State {
                 self.work.remove(&(tenant, key));
             }
         }
+    }
+
+    fn lend(&mut self, leases: Vec<Lease>) -> Vec<Lease> {
+        self.leases.extend(leases.iter().map(|lease| ((lease.tenant, lease.bucket), (lease.fence, lease.until))));
+        leases
     }
 
     fn put(&mut self, tenant: TenantId, mut record: Record) {

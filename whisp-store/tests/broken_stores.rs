@@ -8,11 +8,10 @@
 )]
 
 use std::collections::BTreeSet;
-use std::panic::AssertUnwindSafe;
+use std::convert::Infallible;
 
 use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound, Utc};
-use futures_util::FutureExt;
 use whisp_core::id::{RecordId, TenantId};
 use whisp_core::store::{
     Commit, Expect, ExpiredQuery, FactPage, FactQuery, Facts, FindQuery, Kind, Lease, ListQuery, OwnRequest, Page,
@@ -20,7 +19,7 @@ use whisp_core::store::{
     WriteBatch, WriteOp,
 };
 use whisp_store::MemoryStore;
-use whisp_store::conformance::{CASES, CONTRACTS, Case, Contract};
+use whisp_store::conformance::{CASES, CONTRACTS, Case, Contract, run_all};
 
 /// Which promise is broken.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -253,13 +252,34 @@ async fn a_store_that_splits_what_is_dropped_fails_the_case_about_it() {
 /// Runs every case on a fresh store with the fault; returns those that failed.
 async fn failures(fault: Fault) -> Vec<&'static Case> {
     let mut failed = Vec::new();
-    for case in CASES {
-        let store = Broken { inner: MemoryStore::new(), fault };
-        if AssertUnwindSafe((case.run)(&store)).catch_unwind().await.is_err() {
-            failed.push(case);
-        }
-    }
+    let open = |_: &Case| async move { Ok::<_, Infallible>(Broken { inner: MemoryStore::new(), fault }) };
+    let Ok(count) = run_all(open, |case, outcome| failed.extend(outcome.is_err().then_some(case))).await;
+    assert_eq!(count, failed.len(), "the number is that of the reports");
     failed
+}
+
+#[tokio::test]
+async fn run_by_hand_a_broken_contract_is_told_in_the_words_of_the_case() {
+    let (mut told, mut run) = (Vec::new(), 0);
+    let open =
+        |_: &Case| async { Ok::<_, Infallible>(Broken { inner: MemoryStore::new(), fault: Fault::ForgetsKeys }) };
+    let report = |_: &Case, outcome: Result<(), &str>| {
+        run += 1;
+        told.extend(outcome.err().map(str::to_owned));
+    };
+    assert_eq!(run_all(open, report).await, Ok(told.len()));
+    assert_eq!(run, CASES.len(), "every case runs, also after one that failed");
+    assert!(told.iter().all(|violation| violation.contains("assertion") || violation.contains("a batch")), "{told:?}");
+}
+
+#[tokio::test]
+async fn run_by_hand_a_store_that_does_not_open_ends_the_run() {
+    let mut reports = 0;
+    let open = |case: &'static Case| async move {
+        if case.name == CASES[2].name { Err("no disk") } else { Ok(MemoryStore::new()) }
+    };
+    assert_eq!(run_all(open, |_, _| reports += 1).await, Err("no disk"));
+    assert_eq!(reports, 2);
 }
 
 #[test]

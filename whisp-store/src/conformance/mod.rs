@@ -2,7 +2,7 @@
 //! [`Work`](whisp_core::store::Work) and [`Facts`](whisp_core::store::Facts).
 //!
 //! [`conformance!`](crate::conformance!) makes a test of each case. A case is also a plain function that panics if the
-//! store breaks the contract, so that it can be called by hand; [`CASES`] lists them all.
+//! store breaks the contract, so that it can be called by hand; [`CASES`] lists them all and [`run_all`] runs them.
 //!
 //! Cases may be added in minor releases: pin the version of this crate if a new test must not break a build.
 //!
@@ -33,6 +33,7 @@
     reason = "a case fails by panicking"
 )]
 
+mod by_hand;
 mod cancel;
 mod commit;
 mod facts;
@@ -48,6 +49,7 @@ use std::fmt;
 use futures_util::future::BoxFuture;
 use whisp_core::store::Store;
 
+pub use by_hand::run_all;
 pub use cancel::*;
 pub use commit::*;
 pub use facts::*;
