@@ -225,7 +225,7 @@ fn connect(path: &Path) -> Connection {
     let conn = Connection::open_with_flags(path, flags).expect("the file opens");
     conn.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY; \
-         PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 4096;",
+         PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 16384;",
     )
     .expect("the settings are known");
     conn

@@ -83,7 +83,7 @@ impl SqliteOptions {
     }
 
     /// Sets how many bytes the file may have. What would make it larger fails with [`StoreErrorKind::Full`]. The
-    /// write-ahead log beside the file comes on top: it holds at most some 16 MiB and the largest batch.
+    /// write-ahead log beside the file comes on top: it holds at most some 64 MiB and the largest batch.
     pub fn bytes_max(mut self, bytes: u64) -> Self {
         self.bytes_max = Some(bytes);
         self
