@@ -128,3 +128,21 @@ async fn messages_of_one_second_keep_the_order_in_which_they_came() {
         world.messages().await.iter().map(|message| message.content.readable().unwrap().to_owned()).collect();
     assert_eq!(texts, (0..20).map(|n| n.to_string()).collect::<Vec<_>>());
 }
+
+#[tokio::test]
+async fn a_message_larger_than_a_record_is_kept_as_unsupported_and_spares_its_siblings() {
+    let world = World::new().await;
+    let huge = "x".repeat(whisp::store::RECORD_MAX + 1);
+    let raw = Event::Unknown { kind: Some("huge".to_owned()), contact: None, raw: huge.as_str().into() };
+    let items = vec![
+        world.message("m1", "one"),
+        world.message("m2", &huge),
+        world.event("x1", Provenance::Live, raw),
+        world.message("m3", "three"),
+    ];
+    let report = world.ingest(items).await;
+    assert_eq!((report.stored, report.ignored), (3, 1));
+    let messages = world.messages().await;
+    assert_eq!(messages[1].content.kind(), whisp::model::ContentKind::Unsupported);
+    assert_eq!(messages[2].content.readable(), Some("three"));
+}

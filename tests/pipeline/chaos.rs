@@ -448,7 +448,6 @@ async fn run(seed: u64) -> Vec<Event> {
 /// Says which seed it was when a check fails.
 struct Blame(u64);
 
-#[expect(clippy::print_stderr, reason = "a failed run is played again by its seed")]
 impl Drop for Blame {
     #[expect(clippy::print_stderr, reason = "whoever reads the failure needs the seed")]
     fn drop(&mut self) {

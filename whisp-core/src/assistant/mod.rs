@@ -15,6 +15,7 @@ mod ingest;
 mod lane;
 mod measure;
 mod own;
+mod people;
 mod receipt;
 #[cfg(feature = "runtime")]
 mod runner;

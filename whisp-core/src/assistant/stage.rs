@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::assistant::ingest::{Account, Incoming};
+use crate::assistant::people::Person;
 use crate::assistant::task::{Task, bucket_of};
 use crate::assistant::{AssistantError, Inner};
 use crate::detect::Signal;
-use crate::entity::{Alias, ContactRow, ConversationRow, Entities, MessageDraft, RawDraft, Said, after};
+use crate::entity::{Alias, Entities, MessageDraft, RawDraft, Said, after};
 use crate::id::{ContactId, ConversationId, FactId, MessageId, RecordId, SubjectId, TenantId, WorkId};
 use crate::kpi::{Actor, Fact, FactKind};
-use crate::model::{Author, Contact, Content, Conversation, Handling, Provenance};
-use crate::privacy::{AffirmativeAct, ConsentEvent, ConsentState, Purpose, ServiceProvision};
-use crate::store::{BlindIndex, Bucket, DedupKey, Expect, Kind, WriteBatch, WriteOp};
+use crate::model::{Author, Content, Provenance};
+use crate::privacy::{AffirmativeAct, ConsentEvent, ConsentState, Purpose};
+use crate::store::{BlindIndex, Bucket, DedupKey, Expect, RECORD_MAX, Record, WriteBatch, WriteOp};
 use crate::vault::IndexField;
 use crate::webhook::{ContactRef, Delivery, Event, Item, MessageEvent, Receipt, ReceiptTarget};
 
@@ -22,27 +23,19 @@ const DEDUP_LIFE: TimeDelta = TimeDelta::days(9);
 
 /// Items on their way into one batch.
 pub(crate) struct Stage<'a> {
-    inner: &'a Inner,
-    now: DateTime<Utc>,
+    pub(super) inner: &'a Inner,
+    pub(super) now: DateTime<Utc>,
     received_at: DateTime<Utc>,
-    aliases: BTreeMap<RecordId, Alias>,
+    pub(super) aliases: BTreeMap<RecordId, Alias>,
     seen: BTreeSet<DedupKey>,
-    people: BTreeMap<ContactId, Person>,
+    pub(super) people: BTreeMap<ContactId, Person>,
     /// Contacts that were erased, and of whom not every record is deleted yet: their handles lead nowhere.
-    gone: &'a BTreeSet<ContactId>,
+    pub(super) gone: &'a BTreeSet<ContactId>,
     /// The contact that was found last.
-    met: Option<ContactId>,
+    pub(super) met: Option<ContactId>,
     /// The time of the last consent event of a person that this batch writes.
     consents: BTreeMap<SubjectId, DateTime<Utc>>,
-    staged: Staged,
-}
-
-/// A contact that the batch writes: once, whatever the items tell about it.
-struct Person {
-    contact: Contact,
-    before: Option<ContactRow>,
-    /// Where in the batch.
-    op: usize,
+    pub(super) staged: Staged,
 }
 
 /// A batch, and what it does.
@@ -130,7 +123,7 @@ impl<'a> Stage<'a> {
                     return Ok(false);
                 };
                 let raw = match content {
-                    Some(content) => Some(self.raw(account, Some(alias), "edit", content, item.at).await?),
+                    Some(content) => self.raw(account, Some(alias), "edit", content, item.at).await?,
                     None => None,
                 };
                 let target = self.platform_index(account, target).await?;
@@ -168,13 +161,9 @@ impl<'a> Stage<'a> {
             Event::Unknown { kind, contact, raw } => {
                 let alias = self.known(account, contact.as_ref()).await?;
                 let topic = kind.as_deref().unwrap_or("unknown");
-                self.raw(account, alias, topic, raw, item.at).await?;
-                Ok(true)
+                Ok(self.raw(account, alias, topic, raw, item.at).await?.is_some())
             }
-            Event::Notice { topic, raw } => {
-                self.raw(account, None, topic, raw, item.at).await?;
-                Ok(true)
-            }
+            Event::Notice { topic, raw } => Ok(self.raw(account, None, topic, raw, item.at).await?.is_some()),
             // Comments, referrals without a message, groups, address books, progress: the host reads them in the
             // delivery; they are no part of a conversation and are not kept.
             _ => Ok(false),
@@ -215,7 +204,7 @@ impl<'a> Stage<'a> {
         }
         let id = MessageId::from_uuid(self.inner.ids.time_ordered(self.now));
         let outgoing = event.outgoing || echo;
-        let draft = MessageDraft {
+        let mut draft = MessageDraft {
             id,
             connection: account.connection,
             conversation: alias.conversation,
@@ -233,7 +222,12 @@ impl<'a> Stage<'a> {
             tag: None,
             expires_at: Some(self.now + self.inner.config.retention.messages),
         };
-        let record = entities.new_message(tenant, &draft).await?;
+        let mut record = entities.new_message(tenant, &draft).await?;
+        if too_large(&record) {
+            // Refusing it would refuse its siblings too, at every redelivery.
+            draft.said = Said::In(Content::Unsupported { kind: Some("too_large".to_owned()), code: None });
+            record = entities.new_message(tenant, &draft).await?;
+        }
         self.op(WriteOp::Put(record));
         match item.provenance {
             Provenance::Live if !outgoing => self.live(account, alias, id, item, &event.content).await?,
@@ -339,170 +333,7 @@ impl<'a> Stage<'a> {
         Ok(true)
     }
 
-    /// Finds the conversation of a message that something happened to.
-    async fn conversation_of(
-        &mut self,
-        account: &Account,
-        contact: Option<&ContactRef>,
-        target: &crate::model::PlatformMessageId,
-    ) -> Result<Option<Alias>, AssistantError> {
-        if let Some(alias) = self.known(account, contact).await? {
-            return Ok(Some(alias));
-        }
-        let tenant = self.staged.batch.tenant;
-        let index = self.inner.entities.platform_index(tenant, account.connection, target).await?;
-        Ok(self.inner.entities.messages_by(tenant, index).await?.first().and_then(|row| {
-            let contact = ContactId(*row.record.subjects.first()?);
-            Some(Alias { contact, conversation: row.conversation()? })
-        }))
-    }
-
-    async fn platform_index(
-        &self,
-        account: &Account,
-        id: &crate::model::PlatformMessageId,
-    ) -> Result<RecordId, AssistantError> {
-        let tenant = self.staged.batch.tenant;
-        Ok(RecordId::from_bytes(self.inner.entities.platform_index(tenant, account.connection, id).await?.0))
-    }
-
-    /// Finds a contact that is known, by any of the handles.
-    async fn known(
-        &mut self,
-        account: &Account,
-        contact: Option<&ContactRef>,
-    ) -> Result<Option<Alias>, AssistantError> {
-        let tenant = self.staged.batch.tenant;
-        for handle in contact.into_iter().flat_map(|contact| &contact.handles) {
-            let key = self.inner.entities.alias_key(tenant, account.connection, handle).await?;
-            if let Some(alias) = self.aliases.get(&key) {
-                self.met = Some(alias.contact);
-                return Ok(Some(*alias));
-            }
-            let found = self.inner.entities.alias(tenant, key).await?;
-            if let Some(alias) = found.filter(|alias| !self.gone.contains(&alias.contact)) {
-                self.aliases.insert(key, alias);
-                self.met = Some(alias.contact);
-                // An alias never changes: it is there as it was, or its contact was erased meanwhile.
-                self.staged.batch.expects.push(Expect::Version(Kind::ALIAS, key, 1));
-                self.staged.origins.push(None);
-                return Ok(Some(alias));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Finds or creates contact and conversation; handles that are new to us lead there too from now on.
-    async fn resolve(
-        &mut self,
-        account: &Account,
-        contact: &ContactRef,
-        at: DateTime<Utc>,
-    ) -> Result<Alias, AssistantError> {
-        if let Some(alias) = self.known(account, Some(contact)).await? {
-            self.add_handles(account, alias, contact).await?;
-            return Ok(alias);
-        }
-        let tenant = self.staged.batch.tenant;
-        let subject = SubjectId::from_uuid(self.inner.ids.random());
-        self.inner.entities.vault.provision(tenant, &[subject]).await?;
-        let id = ConversationId::from_uuid(self.inner.ids.time_ordered(self.now));
-        let alias = Alias { contact: ContactId(subject), conversation: id };
-        let person = Contact { id: alias.contact, handles: contact.handles.clone(), name: contact.name.clone() };
-        self.put_contact(person, None).await?;
-        let conversation = Conversation {
-            id,
-            connection: account.connection,
-            channel: self.channel(account).await?,
-            contact: alias.contact,
-            handling: Handling::Engine,
-            inquiry: None,
-            outbox: Vec::new(),
-            contact_wrote_at: None,
-            active_at: at,
-            created_at: self.now,
-        };
-        let record = ConversationRow::new(tenant, conversation).stage()?;
-        self.op(WriteOp::Put(record));
-        for handle in &contact.handles {
-            self.add_alias(account, handle, alias).await?;
-        }
-        Ok(alias)
-    }
-
-    async fn channel(&self, account: &Account) -> Result<crate::model::ChannelKind, AssistantError> {
-        let tenant = self.staged.batch.tenant;
-        Ok(self.inner.entities.connection_row(tenant, account.connection).await?.clear.channel)
-    }
-
-    /// Makes handles that are new to us lead to a contact, and adds them to it.
-    async fn add_handles(
-        &mut self,
-        account: &Account,
-        alias: Alias,
-        contact: &ContactRef,
-    ) -> Result<(), AssistantError> {
-        let mut fresh = Vec::new();
-        for handle in &contact.handles {
-            if self.add_alias(account, handle, alias).await? {
-                fresh.push(handle.clone());
-            }
-        }
-        if fresh.is_empty() {
-            return Ok(());
-        }
-        let tenant = self.staged.batch.tenant;
-        let (mut person, before) = match self.people.get(&alias.contact) {
-            Some(person) => (person.contact.clone(), person.before.clone()),
-            None => {
-                let entities = &self.inner.entities;
-                let Some(row) = entities.contact_row(tenant, alias.contact).await? else { return Ok(()) };
-                let settings = entities.tenant(tenant).await?.tenant;
-                let permit = self.inner.gate.permit::<ServiceProvision>(&settings, alias.contact.0, self.now).await?;
-                (entities.contact(permit.grant(), tenant, &row).await?, Some(row))
-            }
-        };
-        person.handles.extend(fresh);
-        person.name = contact.name.clone().or(person.name);
-        self.put_contact(person, before).await
-    }
-
-    /// Stages a contact, in the place of what this batch already writes about it.
-    async fn put_contact(&mut self, contact: Contact, before: Option<ContactRow>) -> Result<(), AssistantError> {
-        let record = self.inner.entities.put_contact(self.staged.batch.tenant, &contact, before.as_ref()).await?;
-        let ops = &mut self.staged.batch.ops;
-        let op = self.people.get(&contact.id).map_or(ops.len(), |person| person.op);
-        match ops.get_mut(op) {
-            Some(slot) => *slot = WriteOp::Put(record),
-            None => ops.push(WriteOp::Put(record)),
-        }
-        self.people.insert(contact.id, Person { contact, before, op });
-        Ok(())
-    }
-
-    /// Stages an alias unless the handle leads somewhere already; returns whether it did.
-    async fn add_alias(
-        &mut self,
-        account: &Account,
-        handle: &crate::model::Handle,
-        alias: Alias,
-    ) -> Result<bool, AssistantError> {
-        let tenant = self.staged.batch.tenant;
-        let key = self.inner.entities.alias_key(tenant, account.connection, handle).await?;
-        if self.aliases.contains_key(&key) {
-            return Ok(false);
-        }
-        match self.inner.entities.alias(tenant, key).await? {
-            Some(there) if !self.gone.contains(&there.contact) => return Ok(false),
-            Some(_) => self.op(WriteOp::Delete(Kind::ALIAS, key, 1)),
-            None => {}
-        }
-        self.aliases.insert(key, alias);
-        self.op(WriteOp::Put(Entities::new_alias(key, alias)?));
-        Ok(true)
-    }
-
-    /// Keeps something as it came, sealed, for a short time.
+    /// Keeps something as it came, sealed, for a short time; `None` if it is larger than a record may be.
     async fn raw<T: serde::Serialize + Sync>(
         &mut self,
         account: &Account,
@@ -510,7 +341,7 @@ impl<'a> Stage<'a> {
         topic: &str,
         value: &T,
         at: DateTime<Utc>,
-    ) -> Result<RecordId, AssistantError> {
+    ) -> Result<Option<RecordId>, AssistantError> {
         let id = self.inner.record_id();
         let draft = RawDraft {
             id,
@@ -521,8 +352,11 @@ impl<'a> Stage<'a> {
             expires_at: self.now + self.inner.config.retention.raw,
         };
         let record = self.inner.entities.new_raw(self.staged.batch.tenant, &draft).await?;
+        if too_large(&record) {
+            return Ok(None);
+        }
         self.op(WriteOp::Put(record));
-        Ok(id)
+        Ok(Some(id))
     }
 
     async fn consent(
@@ -559,7 +393,7 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    fn op(&mut self, op: WriteOp) {
+    pub(super) fn op(&mut self, op: WriteOp) {
         self.staged.batch.ops.push(op);
     }
 
@@ -574,4 +408,9 @@ impl<'a> Stage<'a> {
         let told = DedupKey { second: item.at.timestamp(), digest: digest.0 };
         Ok(if item.at == self.received_at { vec![DedupKey { second: 0, ..told }, told] } else { vec![told] })
     }
+}
+
+/// Returns whether no store would take a record.
+const fn too_large(record: &Record) -> bool {
+    record.clear.0.len() + record.sealed.0.len() > RECORD_MAX
 }

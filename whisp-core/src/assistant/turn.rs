@@ -14,8 +14,8 @@ use crate::error::Retry;
 use crate::id::{InquiryId, MessageId, SuggestionId};
 use crate::kpi::{Actor, FactKind};
 use crate::model::{
-    Author, AutomationMode, ConnectionState, Content, ContentKind, Delivery, HandOffReason, Handling, Inquiry, Message,
-    Provenance, Suggestion, SuggestionState,
+    Author, AutomationMode, ConnectionState, Content, ContentKind, Conversation, Delivery, HandOffReason, Handling,
+    Inquiry, Message, Provenance, Suggestion, SuggestionState,
 };
 use crate::privacy::{AutomatedReplies, DeniedReason, ServiceProvision};
 use crate::reply::{Decision, EngineId, Proposal, ReplyContext, ReplyRequest, Turn};
@@ -360,6 +360,11 @@ impl LaneRun<'_> {
         sample: &str,
         inquiry: InquiryId,
     ) -> Result<(), AssistantError> {
+        if self.lane.conversation.outbox.len() + bodies.len() >= Conversation::OUTBOX_MAX {
+            // Nothing goes out here for some reason: more would only pile up.
+            self.hand_off(None, HandOffReason::SendFailed);
+            return Ok(());
+        }
         let undisclosed = self.inquiry.as_ref().is_some_and(|row| row.inquiry.disclosed_at.is_none());
         if undisclosed && let Some(disclosure) = &self.inner.config.texts.disclosure {
             disclose(&mut bodies, disclosure.like(sample), |text| self.parts(text));
