@@ -1,4 +1,4 @@
-//! Proves that an engine keeps the contract of [`ReplyEngine`](whisp_core::reply::ReplyEngine).
+//! Proves that an engine keeps the contract of [`ReplyEngine`].
 //!
 //! Each case is a plain async function, one for each number of the contract that can be checked from outside; number 1
 //! (no effect outside) can't. A case that fails panics with what was wrong. Cases may be added in minor releases.
@@ -252,7 +252,7 @@ pub async fn run_all(subject: &Subject) {
     past_the_deadline_it_times_out(subject).await;
 }
 
-/// Emits a test for each case of [`conformance`](crate::conformance), and one that proves that none was left out.
+/// Emits a test for each case of [`conformance`](mod@crate::conformance), and one that proves that none was left out.
 /// `test` is the attribute of the runtime, `subject` an expression that makes a fresh [`Subject`] and may await.
 #[macro_export]
 macro_rules! conformance {

@@ -1,5 +1,50 @@
-//! The core of Whisp: types, traits, policies, KPIs and the pipeline. It opens no socket, reads no clock, file or
-//! environment and starts no task.
+//! The core of Whisp: types, traits, policies, KPIs and the pipeline.
+//!
+//! An engine of one's own is a trait with one method that decides:
+//! ```
+//! use async_trait::async_trait;
+//! use whisp_core::reply::{Decision, EngineId, Proposal, ReplyEngine, ReplyError, ReplyRequest};
+//!
+//! #[derive(Debug)]
+//! struct Echo(EngineId);
+//!
+//! #[async_trait]
+//! impl ReplyEngine for Echo {
+//!     fn id(&self) -> &EngineId {
+//!         &self.0
+//!     }
+//!
+//!     async fn reply(&self, request: &ReplyRequest) -> Result<Decision, ReplyError> {
+//!         // The question can only be read while the contact's permit holds.
+//!         let question = request.question()?;
+//!         Ok(Decision::Reply(Proposal::new(&format!("You asked: {question}"))))
+//!     }
+//! }
+//! ```
+//!
+//! # The way of a message
+//! | step | where |
+//! |---|---|
+//! | a webhook is verified and taken apart | [`webhook`] |
+//! | its items are sealed and stored, once | [`assistant`]: `ingest` |
+//! | who handles it | [`detect`], [`route`] |
+//! | what to answer | [`reply`] |
+//! | whether that may be read or sent | [`privacy`] |
+//! | it goes out | [`channel`], [`assistant`]: `deliver` |
+//! | it is counted | [`kpi`], [`assistant`]: `measure` |
+//! | it is kept | [`store`], sealed by the [`vault`] |
+//!
+//! # What it does not do
+//! It opens no socket, reads no clock, file or environment and starts no task: time, ids and randomness come in through
+//! [`clock::Clock`] and [`id::IdSource`]. Channels are in whisp-meta, engines in whisp-ai, stores and keys in whisp-store.
+//!
+//! # Features
+//! | feature | what it adds |
+//! |---|---|
+//! | `system` | the system's clock and random ids |
+//! | `runtime` | `assistant::Runner`, on tokio |
+//! | `test-util` | a clock that stands still, ids that count, scripted doubles, the suite for channels; not covered by semver |
+//! | `mock` | `mockall` mocks of the traits; not covered by semver |
 
 pub mod assistant;
 pub mod channel;
