@@ -1,4 +1,10 @@
 //! Verifying and decoding webhooks, beside the bare hash and beside a JSON parser that builds nothing.
+//!
+//! What bounds the two ratios that are missed: aws-lc's own HMAC runs at 0.77 of the speed of one SHA-256, because it
+//! hashes one block more and copies its keyed states; two copied states, as ours, come to 0.84 before the header is read.
+//! Of the instructions of one decoded message more than four fifths are `serde_json` reading names and values into
+//! borrowed fields, 1.8 times as many as it takes to skip them; the rest makes, and later frees, the values that an item
+//! owns, some eight allocations. In a batch those are nearly half, and their memory no longer fits the nearest caches.
 #![expect(clippy::expect_used, reason = "a bench over a body that is not one measures nothing")]
 
 use std::fmt::Write as _;

@@ -1,6 +1,11 @@
 //! Durable ingest into SQLite, `synchronous=FULL`, 64 producers: our store beside a bare rusqlite writer thread with group
 //! commit that writes the same rows into the same tables and indexes, and beside one transaction a message.
 //!
+//! How far a group is ahead of one transaction a message is decided by the disk: each message changes about three pages
+//! at random places (its lookup, its owner, its conversation's list) and costs even the bare writer some 60 us of
+//! processor and page writes, while a transaction costs one `fsync`. Where that takes 3 ms, the group is more than 20
+//! times ahead; where it takes 0.3 ms, as behind a write cache, both grouped writers are about 4 times ahead.
+//!
 //! Rounds are interleaved and medians compared. `cargo bench -p whisp-benches --bench store`; a number after `--` sets
 //! the messages of a round.
 
