@@ -1,5 +1,17 @@
 //! Reply engines for the Whisp assistant.
 //!
+//! ```
+//! use std::sync::Arc;
+//! use whisp_ai::{Format, Knowledge, KnowledgeIndex, RetrievalEngine};
+//!
+//! let text = "entries: [{id: hours, questions: {en: [When are you open?]}, answers: {en: From nine to six.}}]";
+//! let index = KnowledgeIndex::new(Knowledge::parse(text, Format::Yaml, "inline")?);
+//! let day = chrono::NaiveDate::from_ymd_opt(2026, 11, 22).unwrap();
+//! assert_eq!(index.search("when do you open", day, 1)[0].id, "hours");
+//! let engine = RetrievalEngine::new(Arc::new(index));
+//! # let _: &dyn whisp_core::reply::ReplyEngine = &engine;
+//! # Ok::<(), whisp_ai::LoadError>(())
+//! ```
 //! - [`RuleEngine`]: fixed answers to fixed words, with business hours.
 //! - [`RetrievalEngine`]: answers from a [`Knowledge`] base, offline and the same each time.
 //! - [`OpenAiEngine`]: a language model behind any server compatible with OpenAI's, bounded by the same knowledge.
@@ -7,6 +19,10 @@
 //!
 //! One's own engine implements [`ReplyEngine`](whisp_core::reply::ReplyEngine) and proves it with the `conformance`
 //! feature.
+//!
+//! # What it does not do
+//! No streaming, no tools, no memory across inquiries, no learning from conversations. Nothing is redacted before it goes to
+//! a model's provider yet: give a model only to tenants who have agreed to that provider.
 
 #[cfg(feature = "conformance")]
 pub mod conformance;

@@ -1,4 +1,26 @@
 //! Instagram, WhatsApp and Messenger for Whisp: what comes in through webhooks and what goes out through the Graph API.
+//!
+//! A webhook is verified over its raw bytes and taken apart into items that each stand alone:
+//! ```
+//! use whisp_core::webhook::{WebhookDecoder, WebhookErrorKind, WebhookRequest};
+//! use whisp_meta::webhook::MetaDecoder;
+//!
+//! let decoder = MetaDecoder::new(&["app secret".into()]);
+//! let forged = WebhookRequest {
+//!     signature: Some(format!("sha256={}", "0".repeat(64))),
+//!     body: br#"{"object":"page","entry":[]}"#.to_vec(),
+//!     received_at: chrono::DateTime::from_timestamp(1_790_000_000, 0).unwrap(),
+//! };
+//! assert_eq!(decoder.decode(&forged).unwrap_err().kind(), WebhookErrorKind::BadSignature);
+//! ```
+//! - [`webhook`]: the handshake, the signature, the decoder; `router` (feature `axum`) mounts them.
+//! - [`WhatsApp`], [`Instagram`], [`Messenger`]: the channels, over one [`GraphClient`].
+//! - [`explain`]: what Meta's error codes mean and whether to try again.
+//! - `simulator` (feature `simulator`): a Graph API in this process.
+//!
+//! # What it does not do
+//! It does not download media, refresh tokens or walk through Meta's connect dialogs, and it sends no template buttons but
+//! quick replies. It follows no redirect and uses no proxy.
 
 mod client;
 mod error_map;

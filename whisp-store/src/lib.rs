@@ -1,10 +1,32 @@
 //! Persistence for the Whisp assistant: the sealing vault and its keys, stores in memory and in one SQLite file, and the
 //! conformance suite for a store of one's own.
 //!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::Arc;
+//! use whisp_store::{EnvelopeVault, LocalKeyProvider, MemoryKeyTable, MemoryStore};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("root.key");
+//! let root_key = Arc::new(LocalKeyProvider::open_or_create(path)?);
+//! let vault = EnvelopeVault::open(root_key, Arc::new(MemoryKeyTable::new())).await?;
+//! let store = MemoryStore::new();
+//! # let _: (&dyn whisp_core::vault::Vault, &dyn whisp_core::store::Store) = (&vault, &store);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! [`EnvelopeVault`] seals everything personal before a store sees it. It needs two things: where the root key is
 //! ([`LocalKeyProvider`], or your own key service behind [`KeyProvider`](whisp_core::vault::KeyProvider)), and where
 //! the wrapped keys are kept ([`MemoryKeyTable`] for tests, `SqliteKeyTable` with feature `sqlite`, or your own
 //! [`KeyTable`](whisp_core::vault::KeyTable)).
+//!
+//! Which store: [`MemoryStore`] for tests, `SqliteStore` (feature `sqlite`) for one process on one machine.
+//!
+//! # What it does not do
+//! No PostgreSQL yet, no media files, no backups, and no turn of key epochs: a backup of the key table opens what was erased
+//! after it was made.
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
