@@ -131,7 +131,10 @@ pub async fn it_decides_on_the_turns_that_wait(subject: &Subject) {
     );
     let answered = vec![subject.turn(true, &subject.known), subject.turn(false, "Answered.")];
     let answered = subject.engine.reply(&subject.request(answered, 0)).await;
-    assert!(matches!(answered, Ok(Decision::Silence)), "nothing waits, yet it decided: {answered:?}");
+    assert!(
+        matches!(answered, Ok(Decision::Abstain | Decision::Silence)),
+        "nothing waits, yet it decided: {answered:?}"
+    );
 }
 
 /// 3: what it says is never empty, nor a question without choices.
