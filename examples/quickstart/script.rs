@@ -59,6 +59,8 @@ fn lines(business: &Business) -> Vec<Vec<Line<'_>>> {
             ),
             says(fb, ruslan(), Say::text("Can you deliver to my home?")),
             says(wa, tom(), Say::text("STOP")),
+            // A press on a button that the business once sent.
+            says(wa, aigerim(), Say::Button { id: "hours".into(), title: "Жұмыс уақыты".into() }),
         ],
         vec![
             says(wa, ivan(), Say::text("Спасибо, жду. А доставка у вас есть?")),
@@ -67,7 +69,7 @@ fn lines(business: &Business) -> Vec<Vec<Line<'_>>> {
         ],
         vec![
             says(fb, ruslan(), Say::text("Great, thank you")),
-            says(wa, aigerim(), Say::text("Жексенбіде жұмыс істейсіздер ме?")),
+            says(wa, aigerim(), Say::text("Кофеинсіз кофе бар ма?")),
         ],
     ]
 }

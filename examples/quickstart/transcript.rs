@@ -83,6 +83,7 @@ fn said(content: &Content) -> String {
             let kinds: Vec<&str> = items.iter().map(|media| media.kind.as_str()).collect();
             format!("[{}] {}", kinds.join(", "), caption.as_ref().map_or("", |caption| caption.expose()))
         }
+        Content::Button { .. } => format!("[button] {}", content.readable().unwrap_or_default()),
         Content::Postback { .. } => format!("[menu] {}", content.readable().unwrap_or_default()),
         other => other.readable().map_or_else(|| format!("[{}]", word(&other.kind())), str::to_owned),
     }

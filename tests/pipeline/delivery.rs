@@ -216,3 +216,28 @@ async fn an_echo_without_a_tag_settles_the_doubt_that_says_the_same_and_nothing_
     world.settle().await;
     assert_eq!(reason(&world).await, Some(HandOffReason::MemberWrote), "the same words, typed by a member");
 }
+
+#[tokio::test]
+async fn a_receipt_up_to_a_time_is_about_what_was_called_by_then() {
+    let world = World::new().await;
+    let up_to = |time, name: &str| {
+        let receipt = whisp::webhook::Receipt {
+            target: whisp::webhook::ReceiptTarget::UpTo(time),
+            contact: Some(crate::world::contact()),
+            step: DeliveryStep::Read,
+            failure: None,
+            tag: None,
+            pricing: None,
+        };
+        world.event(name, whisp::model::Provenance::Live, whisp::webhook::Event::Receipt(receipt))
+    };
+    world.says("m1", "Hello").await;
+    world.settle().await;
+    let first = world.now();
+    world.later(60);
+    world.says("m2", "Hello again").await;
+    world.settle().await;
+    world.ingest(vec![up_to(first, "r1")]).await;
+    world.settle().await;
+    assert_eq!((step_of(&world, 1).await, step_of(&world, 3).await), (DeliveryStep::Read, DeliveryStep::Sent));
+}

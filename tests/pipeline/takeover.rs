@@ -164,3 +164,17 @@ async fn an_answered_inquiry_that_lies_still_is_resolved_and_an_unanswered_one_i
     world.settle().await;
     assert_eq!(desk.inquiry(id).await.unwrap().unwrap().resolved, None, "nobody answered");
 }
+
+#[tokio::test]
+async fn a_reply_that_waited_when_a_member_took_over_stays_unsent_when_handed_back() {
+    let world = World::new().await;
+    world.says("m1", "Hello").await;
+    world.later(4);
+    assert_eq!(world.step().await.queued, 1);
+    let desk = world.assistant.desk(world.tenant);
+    let id = world.conversation().await;
+    desk.take_over(id, member()).await.unwrap();
+    desk.hand_back(id, member()).await.unwrap();
+    world.settle().await;
+    assert!(world.channel.sent().is_empty(), "it answered a question that the member has dealt with");
+}

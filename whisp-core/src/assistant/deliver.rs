@@ -299,8 +299,13 @@ impl LaneRun<'_> {
     fn mark_sending(&mut self, mut row: MessageRow) {
         let now = self.now;
         if let Some(delivery) = &mut row.clear.delivery {
-            *delivery =
-                Delivery { step: DeliveryStep::Sending, at: now, attempts: delivery.attempts + 1, failure: None };
+            *delivery = Delivery {
+                step: DeliveryStep::Sending,
+                at: now,
+                attempts: delivery.attempts + 1,
+                called_at: Some(now),
+                failure: None,
+            };
         }
         self.messages.insert(row.id(), row);
         self.conversation_mut();
@@ -372,7 +377,7 @@ impl LaneRun<'_> {
     ) -> Result<(), AssistantError> {
         let now = self.now;
         if let Some(delivery) = &mut row.clear.delivery {
-            *delivery = Delivery { step: DeliveryStep::Queued, at: now, attempts: delivery.attempts, failure };
+            *delivery = Delivery { step: DeliveryStep::Queued, at: now, failure, ..*delivery };
         }
         self.messages.insert(row.id(), row);
         self.enqueue(&Task::Send, now + wait, attempts)

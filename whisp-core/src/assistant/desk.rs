@@ -7,8 +7,8 @@ use crate::entity::{ConversationRow, MessageDraft, Said, SuggestionRow};
 use crate::id::{ContactId, ConversationId, FactId, MemberId, MessageId, SuggestionId, TenantId, WorkId};
 use crate::kpi::{Actor, Fact, FactKind};
 use crate::model::{
-    Author, Contact, Conversation, Delivery, HandOffReason, Handling, Inquiry, Message, Provenance, Resolution,
-    Suggestion, SuggestionState, Tenant,
+    Author, Contact, Conversation, Delivery, DeliveryStep, HandOffReason, Handling, Inquiry, Message, Provenance,
+    Resolution, Suggestion, SuggestionState, Tenant,
 };
 use crate::privacy::{AffirmativeAct, ConsentEvent, ConsentState, Permit, Purpose, ServiceProvision};
 use crate::store::{Commit, Cursor, Kind, ListOrder, ListQuery, WriteBatch, WriteOp};
@@ -384,6 +384,9 @@ impl Desk {
             };
             let mut batch = WriteBatch::new(self.tenant);
             batch.ops.push(WriteOp::Put(inner.entities.new_message(self.tenant, &draft).await?));
+            if takes_over {
+                self.cancel_automatic(&mut row, &mut batch).await?;
+            }
             if row.conversation.outbox.is_empty() {
                 let work = WorkId::from_uuid(inner.ids.time_ordered(now));
                 batch.ops.push(WriteOp::Enqueue(Task::Send.item(bucket_of(id, buckets), id, now, work, 0)?));
@@ -432,6 +435,9 @@ impl Desk {
             let mut facts = Vec::new();
             change(&mut row, &mut facts);
             let mut batch = WriteBatch::new(self.tenant);
+            if !row.conversation.engine_handles() {
+                self.cancel_automatic(&mut row, &mut batch).await?;
+            }
             for (kind, actor) in facts {
                 batch.ops.push(WriteOp::Append(self.fact(&row.conversation, kind, actor)));
             }
@@ -442,6 +448,30 @@ impl Desk {
             }
         }
         Err(AssistantError::Conflict("conversation"))
+    }
+
+    /// Cancels the engines' replies that wait in the outbox: a person has the conversation now.
+    async fn cancel_automatic(&self, row: &mut ConversationRow, batch: &mut WriteBatch) -> Result<(), AssistantError> {
+        let inner = &self.assistant.inner;
+        let mut kept = Vec::new();
+        for id in std::mem::take(&mut row.conversation.outbox) {
+            let message = inner.entities.message_row(self.tenant, id).await?;
+            let waits = message.filter(|message| {
+                let step = message.clear.delivery.as_ref().map(|delivery| delivery.step);
+                matches!(message.clear.author, Author::Engine { .. }) && step == Some(DeliveryStep::Queued)
+            });
+            match waits {
+                Some(mut message) => {
+                    if let Some(delivery) = &mut message.clear.delivery {
+                        delivery.advance(DeliveryStep::Cancelled, inner.clock.now(), None);
+                    }
+                    batch.ops.push(WriteOp::Put(message.next()?));
+                }
+                None => kept.push(id),
+            }
+        }
+        row.conversation.outbox = kept;
+        Ok(())
     }
 
     async fn commit(&self, batch: WriteBatch) -> Result<(), AssistantError> {

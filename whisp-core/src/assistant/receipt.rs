@@ -23,6 +23,9 @@ const PARK_FIRST: TimeDelta = TimeDelta::seconds(2);
 /// How long an echo waits for a send of ours that is under way.
 const ECHO_GRACE: TimeDelta = TimeDelta::seconds(20);
 
+/// By how much our clock may be ahead of the platform's when it says "up to a time".
+const WATERMARK_SKEW: TimeDelta = TimeDelta::seconds(2);
+
 /// How far back a receipt "up to a time" looks.
 const WATERMARK_MAX: usize = 100;
 
@@ -111,7 +114,7 @@ impl LaneRun<'_> {
             let (last, _) = self.inner.entities.last_messages(self.lease.tenant, lane, None, WATERMARK_MAX).await?;
             let sent = |row: &MessageRow| {
                 row.clear.delivery.as_ref().is_some_and(|delivery| {
-                    delivery.at <= up_to
+                    delivery.called_at.is_some_and(|at| at - WATERMARK_SKEW <= up_to)
                         && delivery.step.rank() >= DeliveryStep::Sent.rank()
                         && delivery.failure.is_none()
                 })

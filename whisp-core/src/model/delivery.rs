@@ -59,6 +59,10 @@ pub struct Delivery {
     pub at: DateTime<Utc>,
     /// How often it was tried.
     pub attempts: u32,
+    /// When the last call to the platform began, by our clock: what the platform says of messages "up to a time" is about
+    /// this one if it was called by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called_at: Option<DateTime<Utc>>,
     /// Why it failed, if it did. Kept when a receipt from the device later proves that it arrived after all.
     pub failure: Option<FailureCode>,
 }
@@ -67,7 +71,7 @@ impl Delivery {
     /// A message that waits to be sent.
     #[must_use]
     pub const fn queued(at: DateTime<Utc>) -> Self {
-        Self { step: DeliveryStep::Queued, at, attempts: 0, failure: None }
+        Self { step: DeliveryStep::Queued, at, attempts: 0, called_at: None, failure: None }
     }
 
     /// Moves forward to `step`; returns whether anything changed. A step that is behind or the same changes nothing,
