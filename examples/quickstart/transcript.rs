@@ -21,6 +21,7 @@ pub(crate) async fn conversations(business: &Business) -> Result<(), Box<dyn Err
         let contact = desk.contact(conversation.contact).await?;
         let name = contact.name.as_ref().map_or("(no name told)", |name| name.expose());
         let (mut messages, _) = desk.messages(conversation.id, None, 100).await?;
+        messages.reverse();
         // In the order in which we saw them: the platforms' own clocks count in seconds.
         messages.sort_by_key(|message| message.received_at);
         if business.json {
