@@ -24,7 +24,6 @@ const TENANT: TenantId = TenantId::from_bytes([1; 16]);
 /// Far longer than an answer takes; only a failure waits so long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-
 struct Shop {
     assistant: Assistant,
     store: Arc<dyn Store>,
