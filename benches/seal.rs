@@ -3,7 +3,7 @@
 //! The bare side gets its salt, its key, its associated data and its buffers for nothing; it derives a key, sets up the
 //! cipher and runs it once. What we do on top: find the subject's key, draw a salt, put the place together, check the
 //! grant and the commitment, and return bytes of their own.
-#![expect(clippy::expect_used, clippy::print_stdout, reason = "a bench stops where its set-up fails, and prints")]
+#![expect(clippy::expect_used, reason = "a bench stops where its set-up fails")]
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -19,12 +19,16 @@ use whisp::privacy::{DataCategory, Grant, Purpose};
 use whisp::store::Kind;
 use whisp::stores::{EnvelopeVault, LocalKeyProvider, MemoryKeyTable};
 use whisp::vault::{IndexField, SealContext, Vault};
+use whisp_benches::{Goal, ratio};
 
 /// A short message, and a long one.
 const SIZES: [usize; 2] = [200, 1_024];
 
 /// DESIGN.md, section 12: at most so many times the bare primitives.
-const GOAL: f64 = 1.25;
+const GOAL: Goal = Goal::TimesAtMost(1.25);
+
+/// How many calls one turn of a ratio makes.
+const CALLS: u64 = 200;
 
 const HERE: SealContext = SealContext {
     tenant: TenantId::from_bytes([1; 16]),
@@ -68,10 +72,13 @@ fn bench(criterion: &mut Criterion) {
         group.bench_function("bare_open", |b| b.iter(|| bare.open(&cipher, &mut buffer)));
         group.finish();
 
-        let (ours, peer) = alternate(|calls| runtime.block_on(seal(calls)), || bare.seal(&mut buffer));
-        ratio(&format!("seal {size} B"), ours, peer, GOAL);
-        let (ours, peer) = alternate(|calls| runtime.block_on(open(calls)), || bare.open(&cipher, &mut buffer));
-        ratio(&format!("open {size} B"), ours, peer, GOAL);
+        // Ours are driven as one future, because no caller enters the runtime for each call.
+        let ours = || runtime.block_on(seal(CALLS));
+        let peer = || (0..CALLS).for_each(|_| bare.seal(&mut buffer));
+        ratio(&format!("seal {size} B, {CALLS} calls"), ours, peer, GOAL);
+        let ours = || runtime.block_on(open(CALLS));
+        let peer = || (0..CALLS).for_each(|_| bare.open(&cipher, &mut buffer));
+        ratio(&format!("open {size} B, {CALLS} calls"), ours, peer, GOAL);
     }
 
     let value = b"+77010000000";
@@ -159,26 +166,6 @@ impl KeyType for Derived {
     fn len(&self) -> usize {
         Self::LEN
     }
-}
-
-/// Runs two by turns and returns the least-disturbed time of a call of each, so that what else the machine does hits
-/// both. Ours are driven as one future, because no caller enters the runtime for each call.
-fn alternate(mut ours: impl FnMut(u64), mut peer: impl FnMut()) -> (Duration, Duration) {
-    const ROUNDS: u32 = 300;
-    const CALLS: u32 = 200;
-    let mut best = (Duration::MAX, Duration::MAX);
-    for _ in 0..ROUNDS {
-        best.0 = best.0.min(timed(|| ours(CALLS.into())));
-        best.1 = best.1.min(timed(|| (0..CALLS).for_each(|_| peer())));
-    }
-    (best.0 / CALLS, best.1 / CALLS)
-}
-
-/// Prints a ratio beside its goal. It informs and never fails a run: machines differ.
-fn ratio(name: &str, ours: Duration, peer: Duration, goal: f64) {
-    let ratio = ours.as_secs_f64() / peer.as_secs_f64();
-    let verdict = if ratio <= goal { "met" } else { "missed" };
-    println!("ratio: {name}: {ours:?} beside {peer:?} = {ratio:.2} x, goal at most {goal} x: {verdict}");
 }
 
 criterion_group!(benches, bench);
