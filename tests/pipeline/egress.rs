@@ -4,10 +4,12 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use whisp::assistant::{Assistant, Budget};
-use whisp::channel::{Capabilities, Channel, ChannelError, ChannelErrorKind, Outbound, SendReceipt, TextLimit};
+use whisp::channel::{
+    Capabilities, Channel, ChannelError, ChannelErrorKind, Outbound, OutboundBody, SendReceipt, TextLimit,
+};
 use whisp::clock::Clock;
 use whisp::error::Retry;
-use whisp::id::{ContactId, TenantId};
+use whisp::id::{ContactId, MemberId, SubjectId, TenantId};
 use whisp::model::{ChannelKind, Connection, DeliveryStep};
 use whisp::testing::{ManualClock, SeqIds};
 
@@ -65,4 +67,67 @@ async fn a_withdrawal_while_the_reply_is_on_its_way_stops_it() {
     let report = assistant.deliver(&Budget::default()).await.unwrap();
     assert_eq!((report.sent, report.unsent), (0, 1));
     assert_eq!(world.messages().await[1].delivery.as_ref().unwrap().step, DeliveryStep::Cancelled);
+}
+
+/// A channel during whose first call the member writes again, which voids every permit about the contact.
+#[derive(Debug)]
+struct WritesAgain {
+    clock: Arc<ManualClock>,
+    again: OnceLock<(Assistant, TenantId, whisp::id::ConversationId)>,
+    calls: std::sync::atomic::AtomicUsize,
+    sent: std::sync::Mutex<Vec<String>>,
+}
+
+#[async_trait]
+impl Channel for WritesAgain {
+    fn kind(&self) -> ChannelKind {
+        ChannelKind::WhatsApp
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::text_only(TextLimit::Chars(1_000))
+    }
+
+    async fn send(&self, _connection: &Connection, message: &Outbound) -> Result<SendReceipt, ChannelError> {
+        if self.calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 {
+            let (assistant, tenant, conversation) = self.again.get().unwrap();
+            assistant.desk(*tenant).send(*conversation, member(), OutboundBody::text("two")).await.unwrap();
+        }
+        let body = message
+            .release(self.clock.now())
+            .map_err(|denied| ChannelError::new("send", ChannelErrorKind::Denied, Retry::Never).with_source(denied))?;
+        self.sent.lock().unwrap().extend(body.content().readable().map(str::to_owned));
+        Ok(SendReceipt { id: None, recipient: None })
+    }
+}
+
+fn member() -> MemberId {
+    MemberId(SubjectId::from_uuid(uuid::Uuid::from_u128(42)))
+}
+
+#[tokio::test]
+async fn a_members_second_message_does_not_cost_them_the_first_that_is_on_its_way() {
+    let world = World::new().await;
+    world.says("m1", "Hello").await;
+    let id = world.conversation().await;
+    let channel = Arc::new(WritesAgain {
+        clock: Arc::clone(&world.clock),
+        again: OnceLock::new(),
+        calls: Default::default(),
+        sent: Default::default(),
+    });
+    let assistant = Assistant::builder()
+        .store(Arc::clone(&world.store))
+        .vault(Arc::clone(&world.vault) as _)
+        .clock(Arc::clone(&world.clock) as _)
+        .ids(Arc::new(SeqIds::new(9)))
+        .channel(Arc::clone(&channel) as _)
+        .build()
+        .unwrap();
+    channel.again.set((assistant.clone(), world.tenant, id)).unwrap();
+    assistant.desk(world.tenant).send(id, member(), OutboundBody::text("one")).await.unwrap();
+    for _ in 0..6 {
+        assistant.deliver(&Budget::default()).await.unwrap();
+    }
+    assert_eq!(*channel.sent.lock().unwrap(), ["one", "two"], "both, in order");
 }

@@ -18,7 +18,7 @@ use crate::model::{
     Author, ChannelKind, Connection, ConnectionState, ContentKind, Delivery, DeliveryStep, FailureCode, HandOffReason,
     Handle, Handling, Message,
 };
-use crate::privacy::{AutomatedReplies, Denied, DeniedReason, Grant, ServiceProvision};
+use crate::privacy::{AutomatedReplies, Denied, DeniedReason, Grant, Permit, ServiceProvision};
 use crate::store::{Commit, WriteBatch, WriteOp};
 
 /// How often a message is tried at most, where the channel says that it may be.
@@ -229,6 +229,32 @@ impl LaneRun<'_> {
         }
     }
 
+    /// Asks for the permit to send a message; `None` where it must not be sent: a person has taken over, or the contact
+    /// wants no such message.
+    async fn permit(&self, row: &MessageRow) -> Result<Option<Grant>, AssistantError> {
+        let taken_over = match (&row.clear.author, &self.lane.conversation.handling) {
+            (Author::Engine { .. }, Handling::Member { .. }) => true,
+            // A notice of the hand-off itself still goes out, unless a member has spoken already.
+            (Author::System, Handling::Member { reason, .. }) => *reason == HandOffReason::MemberWrote,
+            _ => false,
+        };
+        if taken_over {
+            return Ok(None);
+        }
+        let (tenant, subject) = (&self.tenant.tenant, self.lane.conversation.contact.0);
+        let gate = &self.inner.gate;
+        let permit = if row.clear.author.is_automatic() {
+            gate.permit::<AutomatedReplies>(tenant, subject, self.now).await.map(Permit::into_grant)
+        } else {
+            gate.permit::<ServiceProvision>(tenant, subject, self.now).await.map(Permit::into_grant)
+        };
+        match permit {
+            Ok(grant) => Ok(Some(grant)),
+            Err(Denied { reason: DeniedReason::Unavailable, .. }) => Err(AssistantError::Conflict("consent log")),
+            Err(_) => Ok(None),
+        }
+    }
+
     /// Decides whether a message may go now.
     async fn verdict(
         &self,
@@ -239,31 +265,8 @@ impl LaneRun<'_> {
         if connection.state == ConnectionState::Disconnected {
             return Ok(Verdict::Cancel);
         }
+        let Some(grant) = self.permit(row).await? else { return Ok(Verdict::Cancel) };
         let automatic = row.clear.author.is_automatic();
-        let taken_over = match (&row.clear.author, &self.lane.conversation.handling) {
-            (Author::Engine { .. }, Handling::Member { .. }) => true,
-            // A notice of the hand-off itself still goes out, unless a member has spoken already.
-            (Author::System, Handling::Member { reason, .. }) => *reason == HandOffReason::MemberWrote,
-            _ => false,
-        };
-        if taken_over {
-            return Ok(Verdict::Cancel);
-        }
-        let tenant = &self.tenant.tenant;
-        let subject = self.lane.conversation.contact.0;
-        let gate = &self.inner.gate;
-        let permit = if automatic {
-            gate.permit::<AutomatedReplies>(tenant, subject, self.now).await.map(crate::privacy::Permit::into_grant)
-        } else {
-            gate.permit::<ServiceProvision>(tenant, subject, self.now).await.map(crate::privacy::Permit::into_grant)
-        };
-        let grant = match permit {
-            Ok(grant) => grant,
-            Err(Denied { reason: DeniedReason::Unavailable, .. }) => {
-                return Err(AssistantError::Conflict("consent log"));
-            }
-            Err(_) => return Ok(Verdict::Cancel),
-        };
         let Some(window) = can.window else { return Ok(Verdict::Send { grant, outside_window: false }) };
         let since = self.lane.conversation.contact_wrote_at.map(|at| self.now - at);
         let inside = |window: TimeDelta| since.is_some_and(|since| since < window - WINDOW_MARGIN);
@@ -351,7 +354,15 @@ impl LaneRun<'_> {
                 }
                 let code = error.code().map(FailureCode);
                 match (error.kind(), error.retry()) {
-                    (ChannelErrorKind::Denied, _) => self.settle_as(row, DeliveryStep::Cancelled, code, None)?,
+                    // Something changed about the contact while it was on its way. Whether it may still go is asked anew:
+                    // a member's second message must not cost them the first.
+                    (ChannelErrorKind::Denied, _) => {
+                        if attempts + 1 < SEND_TRIES_MAX && self.permit(&row).await?.is_some() {
+                            self.wait(row, TimeDelta::zero(), attempts + 1, code)?;
+                        } else {
+                            self.settle_as(row, DeliveryStep::Cancelled, code, None)?;
+                        }
+                    }
                     (_, Retry::OutcomeUnknown) => self.doubt(row)?,
                     (ChannelErrorKind::Auth, _) => self.wait(row, AUTH_REST, attempts, code)?,
                     (_, Retry::After(wait)) if attempts + 1 < SEND_TRIES_MAX => {

@@ -134,27 +134,22 @@ impl LaneWork {
 
     /// Returns whether the step has something to do here: anything due but a send, and a burst that has ended.
     fn steps(&self, now: DateTime<Utc>, quiet: TimeDelta, burst_max: TimeDelta) -> bool {
-        let turns = || self.items.iter().filter(|(_, task)| matches!(task, Task::Turn { .. }));
-        let latest = turns().max_by_key(|(item, _)| item.key.id).map(|(item, _)| item.key.due);
-        let earliest = turns().map(|(item, _)| item.key.due).min();
-        let burst_over =
-            latest.is_some_and(|due| due <= now) || earliest.is_some_and(|due| due - quiet + burst_max <= now);
-        burst_over
-            || self
-                .items
-                .iter()
-                .any(|(item, task)| !task.is_send() && !matches!(task, Task::Turn { .. }) && item.key.due <= now)
+        let other = |task: &Task| !task.is_send() && !matches!(task, Task::Turn { .. });
+        self.turns_ready(now, quiet, burst_max)
+            || self.items.iter().any(|(item, task)| other(task) && item.key.due <= now)
+    }
+
+    /// Returns whether the turns of the lane are to be handled now: the burst has ended, or has lasted long enough.
+    pub(crate) fn turns_ready(&self, now: DateTime<Utc>, quiet: TimeDelta, burst_max: TimeDelta) -> bool {
+        let turns =
+            || self.items.iter().filter(|(_, task)| matches!(task, Task::Turn { .. })).map(|(item, _)| item.key);
+        let latest = turns().max_by_key(|key| key.id);
+        let earliest = turns().map(|key| key.due).min();
+        latest.is_some_and(|key| key.due <= now) || earliest.is_some_and(|due| due - quiet + burst_max <= now)
     }
 
     fn sends(&self, now: DateTime<Utc>) -> bool {
         self.items.iter().any(|(item, task)| task.is_send() && item.key.due <= now)
-    }
-
-    /// Returns whether the turns of the lane are to be handled now.
-    pub(crate) fn turns_ready(&self, now: DateTime<Utc>, quiet: TimeDelta, burst_max: TimeDelta) -> bool {
-        let turns = Self { lease: self.lease, conversation: self.conversation, items: Vec::new() };
-        let items = self.items.iter().filter(|(_, task)| matches!(task, Task::Turn { .. })).cloned().collect();
-        Self { items, ..turns }.steps(now, quiet, burst_max)
     }
 }
 
