@@ -2,26 +2,20 @@
 //!
 //! Run it: `cargo run -p whisp-examples --example custom_engine`. It first proves the engine against the contract of
 //! `ReplyEngine`, then prints a small dialogue. With `--json` each turn is one JSON object a line on standard output,
-//! with the fields `text` (what was asked), `decision` (`reply`, `hand_off` or `silence`) and `answer` (or `null`).
+//! with the fields `text` (what was asked), `decision` (`reply`, `hand_off`, `abstain` or `silence`) and `answer` (or `null`).
 //! Exits with 0 when all went well, 1 when the engine failed, 2 on a wrong flag; a broken contract panics.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use async_trait::async_trait;
-use chrono::TimeDelta;
 use clap::Parser;
-use uuid::Uuid;
 use whisp::ai::conformance::{self, Subject};
 use whisp::clock::Clock;
 use whisp::error::Retry;
-use whisp::id::{ConversationId, InquiryId, SubjectId, TenantId};
-use whisp::model::{ChannelKind, Content, HandOffReason};
-use whisp::privacy::{Grant, Purpose};
-use whisp::reply::{
-    Decision, EngineId, Ground, Proposal, ReplyContext, ReplyEngine, ReplyError, ReplyErrorKind, ReplyRequest, Turn,
-};
-use whisp::testing::ManualClock;
+use whisp::model::HandOffReason;
+use whisp::reply::{Decision, EngineId, Ground, Proposal, ReplyEngine, ReplyError, ReplyErrorKind, ReplyRequest};
+use whisp::testing::{ManualClock, ask};
 
 #[derive(Parser)]
 #[command(about = "Plugs an engine of one's own in: order status from a table, proved against the contract")]
@@ -80,7 +74,7 @@ async fn main() -> ExitCode {
         say(&format!("The engine keeps the contract ({} cases).\n", conformance::CASES.len()));
     }
     for text in ["Hi! Where is my order?", "Order 1042, sorry", "And order 7?", "Do you have rye bread?"] {
-        match engine().reply(&request(text)).await {
+        match engine().reply(&ask(text, ManualClock::default().now())).await {
             Ok(decision) => say(&line(args.json, text, &decision)),
             Err(error) => {
                 complain(&error.to_string());
@@ -91,30 +85,11 @@ async fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// What the pipeline asks an engine. Only its gate makes grants; this one is for tests.
-fn request(text: &str) -> ReplyRequest {
-    let now = ManualClock::default().now();
-    let tenant = TenantId::from_uuid(Uuid::nil());
-    let grant = Grant::for_tests(tenant, SubjectId::from_uuid(Uuid::nil()), Purpose::AutomatedReplies, now);
-    let context = ReplyContext {
-        tenant,
-        conversation: ConversationId::from_uuid(Uuid::nil()),
-        inquiry: InquiryId::from_uuid(Uuid::nil()),
-        channel: ChannelKind::WhatsApp,
-        business: "Corner Bakery".into(),
-        zone: "Asia/Almaty".to_owned(),
-        contact_name: None,
-        now,
-        deadline: now + TimeDelta::seconds(10),
-    };
-    let turn = Turn { from_contact: true, content: Content::Text { text: text.into() }, at: now };
-    ReplyRequest::new(grant, context, vec![turn], 1)
-}
-
 fn line(json: bool, text: &str, decision: &Decision) -> String {
     let (name, answer) = match decision {
         Decision::Reply(proposal) => ("reply", Some(proposal.text.expose().as_str())),
         Decision::HandOff { .. } => ("hand_off", None),
+        Decision::Abstain => ("abstain", None),
         _ => ("silence", None),
     };
     if json {

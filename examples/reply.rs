@@ -11,7 +11,7 @@
 //!
 //! `--engine` is `faq` (retrieval over `--knowledge`), `rules` (over `--rules`), or `openai:URL` with `--model` and the key
 //! in the file `--key-file` (plain HTTP for this machine only). `--json` prints one object a line, with these fields:
-//! - a question: `text`, `decision` (`reply`, `suggest`, `ask`, `hand_off`, `silence` or `error`), `answer` (or `null`),
+//! - a question: `text`, `decision` (`reply`, `suggest`, `ask`, `hand_off`, `abstain`, `silence` or `error`), `answer` (or `null`),
 //!   `confidence` (0 to 1, or `null`), `citations` (ids), and `error` (where there was one);
 //! - with `--evaluate`, at the end: `questions`, `accuracy` (right of all: the label is cited in a reply or suggestion,
 //!   or nothing is said where the label is `null`), `answered` (replies of all), `abstained` (neither reply nor suggestion),
@@ -24,20 +24,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use chrono::TimeDelta;
 use clap::Parser;
 use indicatif::ProgressBar;
 use serde::Deserialize;
 use serde_json::json;
-use uuid::Uuid;
 use whisp::ai::{Knowledge, KnowledgeIndex, OpenAiConfig, OpenAiEngine, RetrievalEngine, RuleEngine};
 use whisp::clock::Clock;
 use whisp::error::{BoxError, ErrorChain};
-use whisp::id::{ConversationId, InquiryId, SubjectId, TenantId};
-use whisp::model::{ChannelKind, Content};
-use whisp::privacy::{Grant, Purpose};
-use whisp::reply::{Decision, ReplyContext, ReplyEngine, ReplyError, ReplyRequest, Turn};
+use whisp::reply::{Decision, ReplyEngine, ReplyError, ReplyRequest};
 use whisp::system::{RandomIds, SystemClock};
+use whisp::testing::ask;
 
 /// What is asked where no file is given.
 const SAMPLE: &str = r#"{"text":"When do you open?","label":"hours"}
@@ -111,7 +107,7 @@ async fn run(args: &Args) -> Result<(), BoxError> {
     let hidden = std::io::stdout().is_terminal();
     let progress = if hidden { ProgressBar::hidden() } else { ProgressBar::new(questions.len() as u64) };
     for question in &questions {
-        let outcome = engine.reply(&request(&question.text)).await;
+        let outcome = engine.reply(&asked(&question.text)).await;
         score.count(question, &outcome);
         say(&show(args.json, &question.text, &outcome));
         progress.inc(1);
@@ -165,24 +161,11 @@ fn questions(args: &Args) -> Result<Vec<Question>, BoxError> {
     Ok(questions)
 }
 
-/// What the pipeline asks an engine. Only its gate makes grants; this one is for tests.
-fn request(text: &str) -> ReplyRequest {
-    let now = SystemClock.now();
-    let tenant = TenantId::from_uuid(Uuid::nil());
-    let grant = Grant::for_tests(tenant, SubjectId::from_uuid(Uuid::nil()), Purpose::AutomatedReplies, now);
-    let context = ReplyContext {
-        tenant,
-        conversation: ConversationId::from_uuid(Uuid::nil()),
-        inquiry: InquiryId::from_uuid(Uuid::nil()),
-        channel: ChannelKind::WhatsApp,
-        business: "Corner Bakery".into(),
-        zone: "Asia/Almaty".to_owned(),
-        contact_name: None,
-        now,
-        deadline: now + TimeDelta::seconds(30),
-    };
-    let turn = Turn { from_contact: true, content: Content::Text { text: text.into() }, at: now };
-    ReplyRequest::new(grant, context, vec![turn], 1)
+/// What the pipeline asks an engine of a business in Almaty. Only its gate makes grants; this one is for tests.
+fn asked(text: &str) -> ReplyRequest {
+    let mut request = ask(text, SystemClock.now());
+    request.zone = "Asia/Almaty".to_owned();
+    request
 }
 
 /// Name, answer, confidence and citations of what was decided.
@@ -192,6 +175,7 @@ fn parts(outcome: &Result<Decision, ReplyError>) -> (&'static str, Option<&str>,
         Ok(Decision::Suggest(p)) => ("suggest", Some(&p.text), Some(&p.ground)),
         Ok(Decision::Ask { text, ground, .. }) => ("ask", Some(text), Some(ground)),
         Ok(Decision::HandOff { notice, .. }) => ("hand_off", notice.as_ref(), None),
+        Ok(Decision::Abstain) => ("abstain", None, None),
         Ok(_) => ("silence", None, None),
         Err(_) => ("error", None, None),
     };

@@ -1,12 +1,9 @@
 //! Requests for tests.
 
-use chrono::{DateTime, TimeDelta, Utc};
-use uuid::Uuid;
+use chrono::{DateTime, Utc};
 use whisp_core::clock::Clock;
-use whisp_core::id::{ConversationId, InquiryId, SubjectId, TenantId};
-use whisp_core::model::{ChannelKind, Content};
-use whisp_core::privacy::{Grant, Purpose};
-use whisp_core::reply::{ReplyContext, ReplyRequest, Turn};
+use whisp_core::model::Content;
+use whisp_core::reply::{ReplyRequest, Turn};
 
 pub(crate) fn now() -> DateTime<Utc> {
     whisp_core::testing::ManualClock::default().now()
@@ -25,27 +22,9 @@ pub(crate) fn ask(text: &str) -> ReplyRequest {
 }
 
 pub(crate) fn turns(turns: Vec<Turn>) -> ReplyRequest {
-    request(turns, now())
+    whisp_core::testing::ask_turns(turns, now())
 }
 
 pub(crate) fn ask_at(text: &str, now: DateTime<Utc>) -> ReplyRequest {
-    request(vec![contact(text)], now)
-}
-
-fn request(turns: Vec<Turn>, now: DateTime<Utc>) -> ReplyRequest {
-    let tenant = TenantId::from_uuid(Uuid::nil());
-    let grant = Grant::for_tests(tenant, SubjectId::from_uuid(Uuid::nil()), Purpose::AutomatedReplies, now);
-    let context = ReplyContext {
-        tenant,
-        conversation: ConversationId::from_uuid(Uuid::nil()),
-        inquiry: InquiryId::from_uuid(Uuid::nil()),
-        channel: ChannelKind::WhatsApp,
-        business: "Corner Bakery".into(),
-        zone: "UTC".to_owned(),
-        contact_name: None,
-        now,
-        deadline: now + TimeDelta::seconds(30),
-    };
-    let unanswered = turns.len();
-    ReplyRequest::new(grant, context, turns, unanswered)
+    whisp_core::testing::ask(text, now)
 }

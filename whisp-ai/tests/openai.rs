@@ -11,15 +11,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
-use uuid::Uuid;
 use whisp_ai::conformance::Subject;
 use whisp_ai::{Format, Knowledge, KnowledgeIndex, OpenAiConfig, OpenAiEngine, RESPONSE_BYTES_MAX};
 use whisp_core::clock::Clock;
 use whisp_core::error::{ErrorChain, Retry};
-use whisp_core::id::{ConversationId, InquiryId, SubjectId, TenantId};
-use whisp_core::model::{ChannelKind, Content, HandOffReason};
-use whisp_core::privacy::{Grant, Purpose};
-use whisp_core::reply::{Decision, ReplyContext, ReplyEngine, ReplyError, ReplyErrorKind, ReplyRequest, Turn};
+use whisp_core::model::HandOffReason;
+use whisp_core::reply::{Decision, ReplyEngine, ReplyError, ReplyErrorKind, ReplyRequest};
 use whisp_core::testing::{ManualClock, SeqIds};
 
 const KEY: &str = "sk-canary-key";
@@ -91,22 +88,10 @@ fn failure(status: u16, headers: &[(&str, &str)], body: &str) -> Response {
 }
 
 fn request(text: &str, time: TimeDelta) -> ReplyRequest {
-    let now = ManualClock::default().now();
-    let tenant = TenantId::from_uuid(Uuid::nil());
-    let grant = Grant::for_tests(tenant, SubjectId::from_uuid(Uuid::nil()), Purpose::AutomatedReplies, now);
-    let context = ReplyContext {
-        tenant,
-        conversation: ConversationId::from_uuid(Uuid::nil()),
-        inquiry: InquiryId::from_uuid(Uuid::nil()),
-        channel: ChannelKind::WhatsApp,
-        business: "Corner Bakery".into(),
-        zone: "UTC".to_owned(),
-        contact_name: Some(NAME.into()),
-        now,
-        deadline: now + time,
-    };
-    let turn = Turn { from_contact: true, content: Content::Text { text: text.into() }, at: now };
-    ReplyRequest::new(grant, context, vec![turn], 1)
+    let mut request = whisp_core::testing::ask(text, ManualClock::default().now());
+    request.contact_name = Some(NAME.into());
+    request.deadline = request.now + time;
+    request
 }
 
 async fn ask(engine: &OpenAiEngine, text: &str) -> Result<Decision, ReplyError> {

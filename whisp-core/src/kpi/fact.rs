@@ -23,7 +23,7 @@ pub enum FactKind {
     InquiryResolved = 4,
     /// An ended inquiry went on.
     InquiryReopened = 5,
-    /// A conversation went to a person. `value` is the reason's place in `HandOffReason`, as the host sees fit.
+    /// A conversation went to a person.
     HandedOff = 6,
     /// A person gave a conversation back to the engines.
     HandedBack = 7,

@@ -76,7 +76,7 @@ pub struct Message {
     pub at: DateTime<Utc>,
     /// When we took it in, or decided to send it.
     pub received_at: DateTime<Utc>,
-    /// The inquiry it belongs to: known for what we send; for what came in, the inquiry that its time falls into.
+    /// The inquiry that it answers, for what we send. `None` for what came in: the inquiries' own times tell.
     pub inquiry: Option<InquiryId>,
     /// How often its content changed: 0 as it came, plus one for each edit.
     pub revision: u32,

@@ -1,6 +1,7 @@
 //! The deterministic test kit: a clock that stands still, ids that count, futures that are dropped half-way, a channel
 //! and an engine that do as a test says, the suite for channels. Not covered by semver.
 
+mod ask;
 mod cancel;
 pub mod channel_conformance;
 mod clock;
@@ -8,6 +9,7 @@ mod ids;
 mod recording;
 mod scripted;
 
+pub use ask::{ask, ask_turns};
 pub use cancel::cancel_after;
 pub use clock::ManualClock;
 pub use ids::SeqIds;
