@@ -18,40 +18,40 @@ pub enum Goal {
     SpeedAtLeast(f64),
 }
 
-/// Measures `ours` beside `peer`, prints the ratio with its goal and returns it: of times or of speeds, as the goal
-/// has it.
-///
-/// The two take turns, so that whatever slows the machine slows both; each turn gives one ratio, and the median of them
-/// counts.
-pub fn ratio(name: &str, mut ours: impl FnMut(), mut peer: impl FnMut(), goal: Goal) -> f64 {
+/// Measures `ours` beside `peer`, a call at a time, and prints the ratio with its goal.
+pub fn ratio(name: &str, mut ours: impl FnMut(), mut peer: impl FnMut(), goal: Goal) {
     let (our_runs, peer_runs) = (runs(&mut ours), runs(&mut peer));
-    let mut our_times = Vec::with_capacity(ROUNDS);
-    let mut peer_times = Vec::with_capacity(ROUNDS);
-    let mut ratios = Vec::with_capacity(ROUNDS);
-    for round in 0..ROUNDS {
+    let turn = |round| {
         // Whoever comes second finds a warmer or a colder cache, so they change places.
-        let (our_time, peer_time) = if round % 2 == 0 {
+        if round % 2 == 0 {
             let our_time = time(&mut ours, our_runs);
             (our_time, time(&mut peer, peer_runs))
         } else {
             let peer_time = time(&mut peer, peer_runs);
             (time(&mut ours, our_runs), peer_time)
-        };
-        our_times.push(our_time);
-        peer_times.push(peer_time);
-        ratios.push(our_time / peer_time);
-    }
-    let (our_time, peer_time, times) = (median(our_times), median(peer_times), median(ratios));
-    let (ratio, text, met) = match goal {
-        Goal::TimesAtMost(goal) => (times, format!("{times:.2}x the time, goal at most {goal}x"), times <= goal),
+        }
+    };
+    compare(name, (0..ROUNDS).map(turn), goal);
+}
+
+/// Prints the ratio of the times that ours and the peer took for the same work, in seconds, with its goal: of times or of
+/// speeds, as the goal has it.
+///
+/// The two have taken turns, so that whatever slows the machine slows both; each turn gives one ratio, and the median of
+/// them counts.
+pub fn compare(name: &str, turns: impl IntoIterator<Item = (f64, f64)>, goal: Goal) {
+    let (our_times, peer_times): (Vec<f64>, Vec<f64>) = turns.into_iter().unzip();
+    let times = median(our_times.iter().zip(&peer_times).map(|(ours, peer)| ours / peer).collect());
+    let (text, met) = match goal {
+        Goal::TimesAtMost(goal) => (format!("{times:.2}x the time, goal at most {goal}x"), times <= goal),
         Goal::SpeedAtLeast(goal) => {
             let speed = 1.0 / times;
-            (speed, format!("{speed:.2}x the speed, goal at least {goal}x"), speed >= goal)
+            (format!("{speed:.2}x the speed, goal at least {goal}x"), speed >= goal)
         }
     };
     let verdict = if met { "met" } else { "MISSED" };
-    say(&format!("ratio {name}: {text}: {verdict} ({} against {})", readable(our_time), readable(peer_time)));
-    ratio
+    let (ours, peer) = (readable(median(our_times)), readable(median(peer_times)));
+    say(&format!("ratio {name}: {text}: {verdict} ({ours} against {peer})"));
 }
 
 #[expect(clippy::print_stdout, reason = "the ratios are what the benches are for")]

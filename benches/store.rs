@@ -6,15 +6,9 @@
 //! processor and page writes, while a transaction costs one `fsync`. Where that takes 3 ms, the group is more than 20
 //! times ahead; where it takes 0.3 ms, as behind a write cache, both grouped writers are about 4 times ahead.
 //!
-//! Rounds are interleaved and medians compared. `cargo bench -p whisp-benches --bench store`; a number after `--` sets
-//! the messages of a round.
+//! `cargo bench -p whisp-benches --bench store`; a number after `--` sets the messages of a round.
 
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a bench prints, and stops if its ground is missing"
-)]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a bench stops if its ground is missing")]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -32,6 +26,7 @@ use whisp::store::{
 };
 use whisp::stores::SqliteStore;
 use whisp::testing::SeqIds;
+use whisp_benches::{Goal, compare};
 
 const PRODUCERS: usize = 64;
 const ROUNDS: usize = 9;
@@ -54,39 +49,27 @@ fn main() {
     let mut single = Statements::prepare(&autocommit);
     let source = Arc::new(Source::new());
 
-    let mut rates = [const { Vec::new() }; 3];
+    let (mut beside_bare, mut beside_single) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let began = Instant::now();
         let (store, messages_of) = (Arc::clone(&ours), Arc::clone(&source));
         runtime.block_on(produce(messages, move || ingest_ours(Arc::clone(&store), Arc::clone(&messages_of))));
-        rates[0].push(rate(messages, began));
+        let ours = seconds_each(messages, began);
         let began = Instant::now();
         let (queue, messages_of) = (bare.queue.clone(), Arc::clone(&source));
         runtime.block_on(produce(messages, move || ingest_bare(queue.clone(), Arc::clone(&messages_of))));
-        rates[1].push(rate(messages, began));
+        beside_bare.push((ours, seconds_each(messages, began)));
         let began = Instant::now();
         (0..MESSAGES_AUTOCOMMIT).for_each(|_| single.in_transaction(source.tenant, &source.message()));
-        rates[2].push(rate(MESSAGES_AUTOCOMMIT, began));
+        beside_single.push((ours, seconds_each(MESSAGES_AUTOCOMMIT, began)));
     }
-    let [ours, bare, autocommit] = rates.map(median);
-    println!("durable SQLite ingest, {PRODUCERS} producers, {messages} messages a round, median of {ROUNDS} rounds");
-    ratio("beside a bare writer with group commit", ours, bare, 0.8);
-    ratio("beside one transaction a message", ours, autocommit, 20.0);
+    let what = format!("durable ingest, {PRODUCERS} producers, {messages} messages a round");
+    compare(&format!("{what} / a bare writer with group commit"), beside_bare, Goal::SpeedAtLeast(0.8));
+    compare(&format!("{what} / one transaction a message"), beside_single, Goal::SpeedAtLeast(20.0));
 }
 
-/// Prints how much faster ours is, beside the goal.
-fn ratio(name: &str, ours: f64, peer: f64, goal: f64) {
-    let verdict = if ours / peer >= goal { "reached" } else { "MISSED" };
-    println!("{name}: {ours:.0}/s beside {peer:.0}/s, {:.2} x (goal: at least {goal} x, {verdict})", ours / peer);
-}
-
-fn rate(messages: usize, began: Instant) -> f64 {
-    f64::from(u32::try_from(messages).expect("not so many")) / began.elapsed().as_secs_f64()
-}
-
-fn median(mut rates: Vec<f64>) -> f64 {
-    rates.sort_by(f64::total_cmp);
-    rates[rates.len() / 2]
+fn seconds_each(messages: usize, began: Instant) -> f64 {
+    began.elapsed().as_secs_f64() / f64::from(u32::try_from(messages).expect("not so many"))
 }
 
 /// Runs the producers: each waits for its own message before it sends the next one.
