@@ -1,10 +1,14 @@
 //! Verifying and decoding webhooks, beside the bare hash and beside a JSON parser that builds nothing.
 //!
-//! What bounds the two ratios that are missed: aws-lc's own HMAC runs at 0.77 of the speed of one SHA-256, because it
-//! hashes one block more and copies its keyed states; two copied states, as ours, come to 0.84 before the header is read.
-//! Of the instructions of one decoded message more than four fifths are `serde_json` reading names and values into
-//! borrowed fields, 1.8 times as many as it takes to skip them; the rest makes, and later frees, the values that an item
-//! owns, some eight allocations. In a batch those are nearly half, and their memory no longer fits the nearest caches.
+//! What bounds the ratios that are missed: aws-lc's own HMAC runs at 0.77 of the speed of one SHA-256, because it hashes
+//! one block more and copies its keyed states; two copied states, as ours, come to 0.84 before the header is read.
+//!
+//! One WhatsApp message takes 15,700 instructions (callgrind), 2.1 times those of skipping it, and 3.0 times the time.
+//! `serde_json` that only reads the same body into borrowed fields takes 12,100 and 2.0 times the time (sonic-rs: 2.9).
+//! What is left makes, checks and frees the item: 6 allocations, and some seven counters of shared memory, about 13 ns
+//! each to count up and down where skipping takes 490 ns in all. An item of a batch takes 9,200 instructions, 2.5 times
+//! those of skipping it, and 3.3 times the time; reading alone takes 5,400 and 1.75 times the time. It has two allocations
+//! left, the event and its list of handles. All its texts are parts of one copy of the body, which costs another 0.05.
 #![expect(clippy::expect_used, reason = "a bench over a body that is not one measures nothing")]
 
 use std::fmt::Write as _;

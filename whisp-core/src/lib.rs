@@ -67,4 +67,4 @@ pub mod testing;
 pub mod vault;
 pub mod webhook;
 
-pub use sensitive::Sensitive;
+pub use sensitive::{Sensitive, Text};

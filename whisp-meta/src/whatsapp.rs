@@ -124,7 +124,7 @@ fn address(to: &Handle) -> Result<(&'static str, String), ChannelError> {
     let value = to.value.expose();
     match to.kind {
         HandleKind::Phone => Ok(("to", format!("+{}", value.strip_prefix('+').unwrap_or(value)))),
-        HandleKind::Bsuid | HandleKind::ParentBsuid => Ok(("recipient", value.clone())),
+        HandleKind::Bsuid | HandleKind::ParentBsuid => Ok(("recipient", value.to_string())),
         _ => Err(invalid("WhatsApp addresses a phone number or a BSUID")),
     }
 }

@@ -116,7 +116,7 @@ impl Channel for Wire {
             let id = format!("out.{}", log.len());
             log.push(Event::Sent {
                 worker: self.worker,
-                to: message.to.value.expose().clone(),
+                to: message.to.value.expose().to_string(),
                 engine: matches!(message.author, Author::Engine { .. }),
                 automatic: message.author.is_automatic(),
                 text: OutboundBody::content(body).readable().unwrap_or_default().to_owned(),

@@ -164,7 +164,7 @@ impl RetrievalEngine {
             Content::Postback { payload, .. } => payload.as_ref()?.expose(),
             _ => return None,
         };
-        self.index.knowledge.entries().iter().find(|entry| entry.id == *id)
+        self.index.knowledge.entries().iter().find(|entry| *id == entry.id)
     }
 
     /// `None` where there is no way to ask in that language.
@@ -176,7 +176,7 @@ impl RetrievalEngine {
             Some(Choice { id: entry.id.as_str().into(), title: questions.first()?.as_str().into(), description: None })
         };
         let choices: Vec<Choice> = hits.iter().map(choice).collect::<Option<_>>()?;
-        let citations = choices.iter().map(|choice| choice.id.expose().clone()).collect();
+        let citations = choices.iter().map(|choice| choice.id.expose().to_string()).collect();
         let ground = Ground { confidence: Some(confidence), citations, ..Ground::default() };
         Some(Decision::Ask { text: text.into(), choices, ground })
     }

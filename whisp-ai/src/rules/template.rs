@@ -53,7 +53,7 @@ impl Template {
     pub(super) fn render(&self, request: &ReplyRequest, zone: Tz, hours: Option<&BusinessHours>) -> String {
         let now = request.now.with_timezone(&zone);
         let value = |variable: Variable| match variable {
-            Variable::Business => Some(request.business.expose().clone()),
+            Variable::Business => Some(request.business.expose().to_string()),
             Variable::ContactName => request.contact_name.as_ref().map(|name| name.expose().trim().to_owned()),
             Variable::Date => Some(now.format("%Y-%m-%d").to_string()),
             Variable::Time => Some(now.format("%H:%M").to_string()),

@@ -27,7 +27,8 @@ pub(crate) struct ConnectionClear {
 #[derive(Serialize, Deserialize)]
 pub(super) struct ConnectionSecret {
     account: AccountId,
-    token: Sensitive,
+    /// A `String`: it becomes a secret, which is wiped, without a copy.
+    token: Sensitive<String>,
 }
 
 /// A connection as it is stored. Its token stays sealed.
@@ -128,7 +129,7 @@ impl Entities {
         })?;
         let secret = ConnectionSecret {
             account: connection.account.clone(),
-            token: Sensitive::from(connection.token.expose_secret()),
+            token: Sensitive::new(connection.token.expose_secret().to_owned()),
         };
         record.sealed = self.seal(&context(connection.tenant, holder, record.id, revision), &secret).await?;
         Ok(record)

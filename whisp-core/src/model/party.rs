@@ -114,19 +114,25 @@ impl AccountId {
 /// data: it is sealed, and found again through a keyed index.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct PlatformMessageId(Sensitive<Arc<str>>);
+pub struct PlatformMessageId(Sensitive);
 
 impl PlatformMessageId {
     /// Wraps the platform's id, as it came.
     #[must_use]
     pub fn new(id: &str) -> Self {
-        Self(Sensitive::new(id.into()))
+        Self(id.into())
     }
 
     /// Reads the id. Keep it out of logs.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose()
+    }
+}
+
+impl From<Sensitive> for PlatformMessageId {
+    fn from(id: Sensitive) -> Self {
+        Self(id)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
+use whisp_core::Text;
 use whisp_core::error::Retry;
 use whisp_core::model::{ChannelKind, Provenance};
 use whisp_core::webhook::{Delivery, Item, WebhookDecoder, WebhookError, WebhookErrorKind, WebhookRequest};
@@ -39,10 +40,11 @@ impl MetaDecoder {
     /// [`WebhookErrorKind::TooLarge`] and [`WebhookErrorKind::Malformed`], as `decode`.
     pub fn decode_verified(body: &[u8], received_at: DateTime<Utc>) -> Result<Delivery, WebhookError> {
         check_size(body)?;
-        let text = std::str::from_utf8(body).map_err(|_| malformed("it is not UTF-8"))?;
-        let items = match direct::items(text, received_at) {
+        // One copy, of which nearly all texts of the items are parts.
+        let body = Text::from(std::str::from_utf8(body).map_err(|_| malformed("it is not UTF-8"))?);
+        let items = match direct::items(&body, received_at) {
             Some(items) => items,
-            None => thorough(text, received_at)?,
+            None => thorough(&body, received_at)?,
         };
         Ok(Delivery { received_at, items })
     }
@@ -65,7 +67,7 @@ fn check_size(body: &[u8]) -> Result<(), WebhookError> {
 }
 
 /// Decodes any body, an element at a time, so that each stands alone.
-pub(super) fn thorough(text: &str, received_at: DateTime<Utc>) -> Result<Vec<Item>, WebhookError> {
+pub(super) fn thorough(text: &Text, received_at: DateTime<Utc>) -> Result<Vec<Item>, WebhookError> {
     let body: Fields<'_> = serde_json::from_str(text).map_err(|_| malformed("it is not a JSON object"))?;
     let object = body.text("object");
     let object = object.as_str().ok_or_else(|| malformed("it names no object"))?;
@@ -74,6 +76,7 @@ pub(super) fn thorough(text: &str, received_at: DateTime<Utc>) -> Result<Vec<Ite
     let mut items = Vec::with_capacity(entries.len());
     for raw in entries {
         let origin = Origin {
+            body: text,
             channel: channel.clone(),
             account: None,
             entry: "",

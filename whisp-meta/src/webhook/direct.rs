@@ -7,7 +7,7 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use whisp_core::model::{AccountId, ChannelKind, Provenance};
 use whisp_core::webhook::Item;
 
@@ -18,13 +18,13 @@ use super::whatsapp::message::{Message, Role};
 use super::whatsapp::people::{People, WireContact};
 use super::whatsapp::status::Status;
 use super::whatsapp::{Metadata, Scene, account_of};
-use super::wire::{Int, Key, Text};
+use super::wire::{Int, Key, Place, Text};
 
 /// The items of a body of the usual shape; `None` if it is not of that shape.
-pub(super) fn items(text: &str, received_at: DateTime<Utc>) -> Option<Vec<Item>> {
+pub(super) fn items(body: &whisp_core::Text, received_at: DateTime<Utc>) -> Option<Vec<Item>> {
     let mut items = Vec::new();
-    let mut parser = serde_json::Deserializer::from_str(text);
-    Body { received_at, items: &mut items }.deserialize(&mut parser).ok()?;
+    let mut parser = serde_json::Deserializer::from_str(body);
+    Body { body, received_at, items: &mut items }.deserialize(&mut parser).ok()?;
     parser.end().ok()?;
     Some(items)
 }
@@ -57,13 +57,14 @@ macro_rules! seed {
     };
 }
 
-struct Body<'i> {
+struct Body<'c, 'i> {
+    body: &'c whisp_core::Text,
     received_at: DateTime<Utc>,
     items: &'i mut Vec<Item>,
 }
 
 seed!(
-    Body<'_>,
+    Body<'_, '_>,
     deserialize_map,
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut known = None;
@@ -72,7 +73,7 @@ seed!(
             match (name.as_ref(), &known) {
                 ("object", None) => known = Some(channel(&map.next_value::<Key<'de>>()?.0)),
                 ("entry", Some(channel)) if !done => {
-                    let cx = Cx { channel, received_at: self.received_at };
+                    let cx = Cx { body: self.body, channel, received_at: self.received_at };
                     map.next_value_seed(Entries { cx, items: self.items })?;
                     done = true;
                 }
@@ -85,6 +86,7 @@ seed!(
 
 #[derive(Clone, Copy)]
 struct Cx<'c> {
+    body: &'c whisp_core::Text,
     channel: &'c ChannelKind,
     received_at: DateTime<Utc>,
 }
@@ -137,8 +139,9 @@ seed!(
     }
 );
 
-fn origin<'e>(cx: Cx<'_>, id: &'e Text<'_>, time: Int, account: Option<AccountId>) -> Origin<'e> {
+fn origin<'e>(cx: Cx<'e>, id: &'e Text<'_>, time: Int, account: Option<AccountId>) -> Origin<'e> {
     Origin {
+        body: cx.body,
         channel: cx.channel.clone(),
         account,
         entry: id.as_str().unwrap_or_default(),
@@ -159,7 +162,8 @@ seed!(
     deserialize_seq,
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         let before = self.items.len();
-        while let Some(event) = seq.next_element::<Messaging<'de>>()? {
+        let mut event = Messaging::default();
+        while seq.next_element_seed(Place(&mut event))?.is_some() {
             add(event.reading(&self.origin), &self.origin, self.items)?;
         }
         if self.items.len() > before { Ok(()) } else { unusual() }
@@ -233,7 +237,8 @@ seed!(
                     let Some(number) = metadata.phone_number_id.filled() else { return unusual() };
                     let origin = Origin { account: Some(AccountId::new(number)), ..self.origin.clone() };
                     let scene = Scene {
-                        people: People::new(contacts.as_deref().unwrap_or_default()),
+                        body: origin.body,
+                        people: People::new(contacts.as_deref().unwrap_or_default(), origin.body),
                         business: metadata.display_phone_number.filled(),
                         error: None,
                     };
@@ -285,21 +290,30 @@ seed!(
 );
 
 /// Hands over each element with its index, and whether it is the only one.
-fn each<'de, A: SeqAccess<'de>, T: Deserialize<'de>>(
+fn each<'de, A: SeqAccess<'de>, T: Default>(
     mut seq: A,
     mut take: impl FnMut(&T, usize, bool) -> Result<(), A::Error>,
-) -> Result<(), A::Error> {
+) -> Result<(), A::Error>
+where
+    for<'p> Place<'p, T>: DeserializeSeed<'de>,
+{
     // The first waits until it is known whether there is a second.
-    let Some(first) = seq.next_element::<T>()? else { return unusual() };
-    let mut next = seq.next_element::<T>()?;
-    take(&first, 0, next.is_none())?;
-    let mut index = 1;
-    while let Some(element) = next {
-        take(&element, index, false)?;
-        index += 1;
-        next = seq.next_element()?;
+    let (mut element, mut next) = (T::default(), T::default());
+    if seq.next_element_seed(Place(&mut element))?.is_none() {
+        return unusual();
     }
-    Ok(())
+    let mut more = seq.next_element_seed(Place(&mut next))?.is_some();
+    let alone = !more;
+    let mut index = 0;
+    loop {
+        take(&element, index, alone)?;
+        if !more {
+            return Ok(());
+        }
+        std::mem::swap(&mut element, &mut next);
+        index += 1;
+        more = seq.next_element_seed(Place(&mut next))?.is_some();
+    }
 }
 
 fn add<E: Error>(reading: Reading, origin: &Origin<'_>, items: &mut Vec<Item>) -> Result<(), E> {

@@ -5,15 +5,17 @@ use std::fmt::Write as _;
 use aws_lc_rs::digest;
 use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
-use whisp_core::Sensitive;
 use whisp_core::model::{AccountId, ChannelKind, Handle, HandleKind, Provenance};
 use whisp_core::webhook::{ContactRef, Event, Item};
+use whisp_core::{Sensitive, Text};
 
 use super::wire::compact;
 
 /// Where in a body an item was found.
 #[derive(Clone)]
 pub(super) struct Origin<'a> {
+    /// The whole body, of which the items' texts are parts.
+    pub(super) body: &'a Text,
     pub(super) channel: ChannelKind,
     pub(super) account: Option<AccountId>,
     /// The id of the entry, which is part of a digest.
@@ -44,7 +46,7 @@ pub(super) enum What {
 
 pub(super) enum Identity {
     /// The platform's own ids.
-    Key(String),
+    Key(Sensitive),
     /// It has none: the digest of the item.
     Digest,
 }
@@ -62,14 +64,14 @@ impl Reading {
 impl Origin<'_> {
     /// Makes the item, with the JSON that it was read from.
     pub(super) fn item(&self, reading: Reading, raw: &RawValue) -> Item {
-        let raw_text = || Sensitive::from(raw.get());
-        let digest = || Sensitive::new(self.digest(raw, None));
+        let raw_text = || Sensitive::new(self.body.part(raw.get()));
+        let digest = || Sensitive::from(self.digest(raw, None));
         let (event, dedup) = match reading.what {
-            What::Event(event, Identity::Key(key)) => (event, Sensitive::new(key)),
+            What::Event(event, Identity::Key(key)) => (event, key),
             What::Event(event, Identity::Digest) => (event, digest()),
             // Two notices may say the same at different times: the account was restricted, and then again.
             What::Notice(topic) => {
-                let dedup = Sensitive::new(self.digest(raw, reading.at.or(self.time)));
+                let dedup = Sensitive::from(self.digest(raw, reading.at.or(self.time)));
                 (Event::Notice { topic, raw: raw_text() }, dedup)
             }
             What::Unknown(kind, contact) => (Event::Unknown { kind, contact, raw: raw_text() }, digest()),
@@ -80,9 +82,7 @@ impl Origin<'_> {
     /// Makes the item without the JSON; `None` if it takes that.
     pub(super) fn item_without_raw(&self, reading: Reading) -> Option<Item> {
         match reading.what {
-            What::Event(event, Identity::Key(key)) => {
-                Some(self.finish(event, Sensitive::new(key), reading.at, reading.provenance))
-            }
+            What::Event(event, Identity::Key(key)) => Some(self.finish(event, key, reading.at, reading.provenance)),
             _ => None,
         }
     }
@@ -130,6 +130,11 @@ impl Origin<'_> {
     }
 }
 
+/// The identity of a message: its id, which is then kept once. All others begin with a line that names their kind.
+pub(super) fn message_key(id: &Sensitive) -> Identity {
+    if id.expose().contains('\n') { key("message", &[id.expose()]) } else { Identity::Key(id.clone()) }
+}
+
 /// The identity made of the platform's ids: the kind of item, then the ids, a line each.
 pub(super) fn key(kind: &str, ids: &[&str]) -> Identity {
     let bytes = kind.len() + ids.iter().map(|id| id.len() + 1).sum::<usize>();
@@ -139,7 +144,7 @@ pub(super) fn key(kind: &str, ids: &[&str]) -> Identity {
         key.push('\n');
         key.push_str(id);
     }
-    Identity::Key(key)
+    Identity::Key(key.into())
 }
 
 /// Adds a handle unless it is empty or there already.

@@ -34,6 +34,11 @@ impl Text<'_> {
         self.filled().map(Sensitive::from)
     }
 
+    /// The text as a part of the body that it was read from.
+    pub(super) fn part_of(&self, body: &whisp_core::Text) -> Option<Sensitive> {
+        self.filled().map(|text| body.part(text).into())
+    }
+
     pub(super) fn owned(&self) -> Option<String> {
         self.filled().map(str::to_owned)
     }
@@ -358,37 +363,48 @@ impl<'de> Visitor<'de> for FieldsVisitor {
     }
 }
 
+/// A place to read a value into. Wide values are read where they stay: on their way out of the parser they would be
+/// moved five times.
+pub(super) struct Place<'p, T>(pub(super) &'p mut T);
+
 /// Deserializes a struct of which some fields are read in place and the others are kept raw in `others`: most types of
 /// items have many fields of which few are there.
 macro_rules! deserialize_split {
     ($name:ident { $($key:literal => $field:ident),* $(,)? }) => {
         impl<'de: 'a, 'a> serde::Deserialize<'de> for $name<'a> {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct Visitor;
+                let mut value = $name::default();
+                serde::de::DeserializeSeed::deserialize($crate::webhook::wire::Place(&mut value), deserializer)?;
+                Ok(value)
+            }
+        }
 
-                impl<'de> serde::de::Visitor<'de> for Visitor {
-                    type Value = $name<'de>;
+        impl<'de> serde::de::DeserializeSeed<'de> for $crate::webhook::wire::Place<'_, $name<'de>> {
+            type Value = ();
 
-                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                        f.write_str("an object")
+            fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+                deserializer.deserialize_map(self)
+            }
+        }
+
+        impl<'de> serde::de::Visitor<'de> for $crate::webhook::wire::Place<'_, $name<'de>> {
+            type Value = ();
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+                let value = self.0;
+                *value = $name::default();
+                value.others = $crate::webhook::wire::split(map, |name, map| {
+                    match name {
+                        $($key => value.$field = map.next_value()?,)*
+                        _ => return Ok(false),
                     }
-
-                    fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                        let mut value = $name::default();
-                        $(let mut $field = Default::default();)*
-                        value.others = $crate::webhook::wire::split(map, |name, map| {
-                            match name {
-                                $($key => $field = map.next_value()?,)*
-                                _ => return Ok(false),
-                            }
-                            Ok(true)
-                        })?;
-                        $(value.$field = $field;)*
-                        Ok(value)
-                    }
-                }
-
-                deserializer.deserialize_map(Visitor)
+                    Ok(true)
+                })?;
+                Ok(())
             }
         }
     };
@@ -410,8 +426,31 @@ pub(super) fn split<'de, A: MapAccess<'de>>(
 }
 
 /// A field's name. (`Cow` itself would copy it.)
-#[derive(serde::Deserialize)]
-pub(super) struct Key<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+pub(super) struct Key<'a>(pub(super) Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+struct KeyVisitor;
+
+impl<'de> Visitor<'de> for KeyVisitor {
+    type Value = Key<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+        Ok(Key(Cow::Borrowed(name)))
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(Key(Cow::Owned(name.to_owned())))
+    }
+}
 
 #[cfg(test)]
 mod tests {

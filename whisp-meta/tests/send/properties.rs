@@ -16,7 +16,7 @@ const CASES: u32 = 100;
 fn text(around: usize) -> impl Strategy<Value = Sensitive> {
     let long = (around.saturating_sub(2)..around + 3, prop_oneof![Just("x"), Just("я"), Just("👩‍👧")])
         .prop_map(|(count, piece)| piece.repeat(count));
-    prop_oneof![any::<String>(), Just(String::new()), Just(" ".to_owned()), long].prop_map(Sensitive::new)
+    prop_oneof![any::<String>(), Just(String::new()), Just(" ".to_owned()), long].prop_map(Sensitive::from)
 }
 
 fn choice() -> impl Strategy<Value = Choice> {
@@ -48,10 +48,10 @@ fn body() -> impl Strategy<Value = OutboundBody> {
         (text(1_024), prop::collection::vec(choice(), 0..15))
             .prop_map(|(text, buttons)| OutboundBody::Buttons { text, buttons }),
         (text(4_096), text(20), prop::collection::vec(section(), 0..4)).prop_map(|(text, button, sections)| {
-            OutboundBody::List { text, button: button.into_inner(), sections }
+            OutboundBody::List { text, button: button.into_inner().into(), sections }
         }),
         prop::option::of(any::<String>())
-            .prop_map(move |emoji| OutboundBody::Reaction { target: target(), emoji: emoji.map(Sensitive::new) }),
+            .prop_map(move |emoji| OutboundBody::Reaction { target: target(), emoji: emoji.map(Sensitive::from) }),
         any::<bool>().prop_map(move |typing| OutboundBody::Seen { target: target(), typing }),
     ]
 }

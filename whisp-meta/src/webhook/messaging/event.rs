@@ -7,7 +7,7 @@ use whisp_core::webhook::{ContactRef, Event, MessageEvent, Receipt, ReceiptTarge
 
 use super::handle_kind;
 use super::message::Message;
-use crate::webhook::item::{Identity, Origin, Reading, What, key};
+use crate::webhook::item::{Identity, Origin, Reading, What, key, message_key};
 use crate::webhook::wire::{Fields, Int, Obj, Text, deserialize_split, elements, read};
 
 #[derive(Default)]
@@ -100,6 +100,8 @@ struct Advertisement<'a> {
 
 /// Who an event is about, and which side did it.
 pub(super) struct Sides<'a> {
+    /// The whole body, of which the items' texts are parts.
+    pub(super) body: &'a whisp_core::Text,
     /// The sender's id, which is part of the identity of what has no id of its own.
     sender: &'a str,
     pub(super) contact: Option<ContactRef>,
@@ -173,14 +175,15 @@ impl Messaging<'_> {
         matches!(self.name(), Some("message" | "reaction" | "message_edit" | "postback"))
     }
 
-    fn sides(&self, origin: &Origin<'_>, echo: bool) -> Sides<'_> {
+    fn sides<'s>(&'s self, origin: &Origin<'s>, echo: bool) -> Sides<'s> {
         let id = |party: &'_ Obj<Party<'_>>| -> Option<Handle> {
-            Some(Handle::new(handle_kind(&origin.channel), party.get()?.id.filled()?))
+            Some(Handle { kind: handle_kind(&origin.channel), value: party.get()?.id.part_of(origin.body)? })
         };
         let sender = self.sender.get().and_then(|party| party.id.filled());
         let outgoing = echo || (sender.is_some() && sender == Some(origin.entry));
         let contact = id(if outgoing { &self.recipient } else { &self.sender });
         Sides {
+            body: origin.body,
             sender: sender.unwrap_or_default(),
             contact: contact.map(|handle| ContactRef { handles: vec![handle], name: None }),
             outgoing,
@@ -219,12 +222,12 @@ fn reaction(reaction: &Reaction<'_>, sides: &mut Sides<'_>, timestamp: Int) -> O
 }
 
 fn postback(postback: &Postback<'_>, sides: &mut Sides<'_>) -> Option<What> {
-    let mid = postback.mid.filled();
+    let mid = postback.mid.part_of(sides.body);
     let content = Content::Postback { payload: postback.payload.sensitive(), title: postback.title.sensitive() };
-    let mut event = MessageEvent::new(mid.map(PlatformMessageId::new), sides.contact.take()?, content);
+    let mut event = MessageEvent::new(mid.clone().map(PlatformMessageId::from), sides.contact.take()?, content);
     event.outgoing = sides.outgoing;
     event.referral = postback.referral.get().map(Referral::from);
-    let identity = mid.map_or(Identity::Digest, |mid| key("message", &[mid]));
+    let identity = mid.as_ref().map_or(Identity::Digest, message_key);
     Some(What::Event(Event::Message(Box::new(event)), identity))
 }
 

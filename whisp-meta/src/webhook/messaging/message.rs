@@ -6,7 +6,7 @@ use whisp_core::webhook::{Event, MessageEvent, Referral};
 
 use super::attachment::{self, Attached};
 use super::event::{Sides, WireReferral};
-use crate::webhook::item::{What, key};
+use crate::webhook::item::{What, key, message_key};
 use crate::webhook::wire::{Fields, Flag, Obj, Text, deserialize_split};
 
 #[derive(Default)]
@@ -56,13 +56,13 @@ impl Message<'_> {
 
     /// `None` if it is malformed.
     pub(super) fn what(&self, sides: &mut Sides<'_>) -> Option<What> {
-        let mid = self.mid.filled()?;
-        let target = PlatformMessageId::new(mid);
+        let mid = self.mid.part_of(sides.body)?;
+        let target = PlatformMessageId::from(mid.clone());
         if self.flag("is_deleted") {
             let event = Event::Unsent { contact: sides.contact.take(), target };
-            return Some(What::Event(event, key("unsent", &[mid])));
+            return Some(What::Event(event, key("unsent", &[mid.expose()])));
         }
-        let content = match self.content() {
+        let content = match self.content(sides) {
             Attached::Content(content) => content,
             Attached::Malformed => return None,
             Attached::Unknown(kind) => return Some(What::Unknown(Some(kind), sides.contact.take())),
@@ -79,10 +79,10 @@ impl Message<'_> {
             event.app = self.others.text("app_id").owned().or_else(|| self.others.text("appId").owned());
             event.tag = self.others.text("metadata").owned();
         }
-        Some(What::Event(Event::Message(Box::new(event)), key("message", &[mid])))
+        Some(What::Event(Event::Message(Box::new(event)), message_key(&mid)))
     }
 
-    fn content(&self) -> Attached {
+    fn content(&self, sides: &Sides<'_>) -> Attached {
         if self.flag("is_unsupported") {
             return Attached::Content(Content::Unsupported { kind: None, code: None });
         }
@@ -93,7 +93,7 @@ impl Message<'_> {
         }
         match (self.others.some("attachments"), self.text.as_str()) {
             (Some(raw), _) => attachment::content(raw, &self.text),
-            (None, Some(text)) => Attached::Content(Content::text(text)),
+            (None, Some(text)) => Attached::Content(Content::Text { text: sides.body.part(text).into() }),
             // In Europe Messenger leaves some attachments out.
             (None, None) => Attached::Content(Content::Unsupported { kind: None, code: None }),
         }

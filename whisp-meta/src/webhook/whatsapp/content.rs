@@ -16,7 +16,10 @@ use crate::webhook::wire::{Flag, Obj, Real, Text, elements, read, readable};
 pub(super) fn content(kind: &str, message: &Message<'_>, scene: &Scene<'_>) -> Option<Content> {
     let part = |name| message.others.some(name);
     match kind {
-        "text" => message.text.get()?.body.as_str().map(Content::text),
+        "text" => {
+            let text = message.text.get()?.body.as_str()?;
+            Some(Content::Text { text: scene.body.part(text).into() })
+        }
         "image" => media(MediaKind::Image, part("image")?),
         "video" => media(MediaKind::Video, part("video")?),
         "audio" => media(MediaKind::Audio, part("audio")?),

@@ -2,13 +2,14 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use whisp_core::Sensitive;
 use whisp_core::model::{Content, HandleKind, PlatformMessageId};
 use whisp_core::webhook::{ContactRef, Event, MessageEvent, Referral};
 
 use super::Scene;
 use super::content::content;
 use super::people::Ids;
-use crate::webhook::item::{Identity, Reading, What, add_handle, key};
+use crate::webhook::item::{Identity, Reading, What, add_handle, key, message_key};
 use crate::webhook::wire::{Fields, Flag, Int, Obj, Text, deserialize_split, read};
 
 /// An element of `messages[]`, `message_echoes[]` or a thread of history.
@@ -110,8 +111,9 @@ impl<'a> Message<'a> {
     pub(in crate::webhook) fn reading(&self, scene: &Scene<'_>, role: Role<'_>, index: usize, alone: bool) -> Reading {
         let outgoing = self.is_outgoing(scene, role);
         let mut contact = self.contact(scene, role, outgoing, index, alone);
-        let what = match self.meaning(scene, &mut contact, outgoing) {
-            Some(Meaning::Event(event)) => What::Event(event, self.identity()),
+        let id = self.id.part_of(scene.body);
+        let what = match self.meaning(scene, id.as_ref(), &mut contact, outgoing) {
+            Some(Meaning::Event(event)) => What::Event(event, self.identity(id.as_ref())),
             Some(Meaning::Notice(topic)) => What::Notice(topic),
             None => What::Unknown(self.kind.owned(), contact),
         };
@@ -119,10 +121,16 @@ impl<'a> Message<'a> {
     }
 
     /// Takes the contact only if it succeeds.
-    fn meaning(&self, scene: &Scene<'_>, contact: &mut Option<ContactRef>, outgoing: bool) -> Option<Meaning> {
+    fn meaning(
+        &self,
+        scene: &Scene<'_>,
+        id: Option<&Sensitive>,
+        contact: &mut Option<ContactRef>,
+        outgoing: bool,
+    ) -> Option<Meaning> {
         let kind = self.kind.as_str()?;
         // `request_welcome` alone may come without an id.
-        if self.id.filled().is_none() && kind != "request_welcome" {
+        if id.is_none() && kind != "request_welcome" {
             return None;
         }
         let event = match kind {
@@ -135,15 +143,15 @@ impl<'a> Message<'a> {
             }
             kind => {
                 let content = content(kind, self, scene)?;
-                Event::Message(Box::new(self.event(contact.take()?, content, outgoing)))
+                Event::Message(Box::new(self.event(id, contact.take()?, content, outgoing)))
             }
         };
         Some(Meaning::Event(event))
     }
 
-    fn event(&self, contact: ContactRef, content: Content, outgoing: bool) -> MessageEvent {
+    fn event(&self, id: Option<&Sensitive>, contact: ContactRef, content: Content, outgoing: bool) -> MessageEvent {
         let context: Option<Context<'_>> = self.others.object("context");
-        let mut event = MessageEvent::new(self.id.filled().map(PlatformMessageId::new), contact, content);
+        let mut event = MessageEvent::new(id.cloned().map(PlatformMessageId::from), contact, content);
         event.outgoing = outgoing;
         event.group = self.others.text("group_id").sensitive();
         event.referral = self.others.object::<WireReferral<'_>>("referral").map(Referral::from);
@@ -231,11 +239,11 @@ impl<'a> Message<'a> {
         }
     }
 
-    fn identity(&self) -> Identity {
-        match (self.id.filled(), self.kind.as_str()) {
+    fn identity(&self, id: Option<&Sensitive>) -> Identity {
+        match (id, self.kind.as_str()) {
             // Its media follow under the same id: another item.
-            (Some(id), Some("media_placeholder")) => key("placeholder", &[id]),
-            (Some(id), _) => key("message", &[id]),
+            (Some(id), Some("media_placeholder")) => key("placeholder", &[id.expose()]),
+            (Some(id), _) => message_key(id),
             (None, _) => Identity::Digest,
         }
     }

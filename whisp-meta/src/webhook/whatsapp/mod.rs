@@ -31,6 +31,8 @@ pub(super) struct Metadata<'a> {
 
 /// What the items of one value share.
 pub(super) struct Scene<'a> {
+    /// The whole body, of which the items' texts are parts.
+    pub(super) body: &'a whisp_core::Text,
     pub(super) people: People<'a>,
     /// The business's own number, as displayed.
     pub(super) business: Option<&'a str>,
@@ -122,7 +124,8 @@ fn value(fields: &Fields<'_>, raw: &RawValue, metadata: Metadata<'_>, origin: &O
     let errors = fields.get("errors").and_then(elements).unwrap_or_default();
     let contacts: Vec<WireContact<'_>> = readable(fields.get("contacts"));
     let scene = Scene {
-        people: People::new(&contacts),
+        body: origin.body,
+        people: People::new(&contacts, origin.body),
         business: metadata.display_phone_number.filled(),
         error: errors.iter().find_map(|error| read::<WireError>(error)?.code.0),
     };

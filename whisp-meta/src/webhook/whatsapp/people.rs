@@ -4,10 +4,9 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use serde::Deserialize;
-use whisp_core::model::HandleKind;
+use whisp_core::model::{Handle, HandleKind};
 use whisp_core::webhook::ContactRef;
 
-use crate::webhook::item::add_handle;
 use crate::webhook::wire::{Obj, Text};
 
 /// From this many contacts on they are found through a table, so that a large batch does not take quadratic time.
@@ -50,13 +49,14 @@ impl Ids<'_> {
 
 /// The `contacts[]` of a value.
 pub(in crate::webhook) struct People<'a> {
+    body: &'a whisp_core::Text,
     contacts: &'a [WireContact<'a>],
     table: OnceCell<HashMap<String, usize>>,
 }
 
 impl<'a> People<'a> {
-    pub(in crate::webhook) const fn new(contacts: &'a [WireContact<'a>]) -> Self {
-        Self { contacts, table: OnceCell::new() }
+    pub(in crate::webhook) const fn new(contacts: &'a [WireContact<'a>], body: &'a whisp_core::Text) -> Self {
+        Self { body, contacts, table: OnceCell::new() }
     }
 
     /// How many there are: about as many as items.
@@ -69,24 +69,24 @@ impl<'a> People<'a> {
     pub(super) fn find(&self, ids: Ids<'_>, index: usize, alone: bool) -> Option<ContactRef> {
         let beside = self.beside(ids, index, alone);
         let told = [
-            ids.bsuid.or_else(|| beside?.user_id.filled()),
-            ids.parent.or_else(|| beside?.parent_user_id.filled()),
-            ids.phone.or_else(|| beside?.wa_id.filled()),
+            (HandleKind::Bsuid, ids.bsuid, beside.and_then(|contact| contact.user_id.filled())),
+            (HandleKind::ParentBsuid, ids.parent, beside.and_then(|contact| contact.parent_user_id.filled())),
+            // The number that wrote comes before the account's: in Brazil they differ by a digit, and the one that
+            // wrote is the one to answer.
+            (HandleKind::Phone, ids.phone, beside.and_then(|contact| contact.wa_id.filled())),
         ];
-        let mut handles = Vec::with_capacity(told.iter().flatten().count());
-        add_handle(&mut handles, HandleKind::Bsuid, ids.bsuid);
-        add_handle(&mut handles, HandleKind::Bsuid, beside.and_then(|contact| contact.user_id.filled()));
-        add_handle(&mut handles, HandleKind::ParentBsuid, ids.parent);
-        add_handle(&mut handles, HandleKind::ParentBsuid, beside.and_then(|contact| contact.parent_user_id.filled()));
-        // The number that wrote comes before the account's: in Brazil they differ by a digit, and the one that wrote
-        // is the one to answer.
-        add_handle(&mut handles, HandleKind::Phone, ids.phone);
-        add_handle(&mut handles, HandleKind::Phone, beside.and_then(|contact| contact.wa_id.filled()));
+        let mut handles = Vec::with_capacity(told.iter().filter(|(_, a, b)| a.or(*b).is_some()).count());
+        for (kind, by_item, by_contact) in told {
+            for value in [by_item, by_contact.filter(|_| by_contact != by_item)].into_iter().flatten() {
+                handles.push(Handle { kind, value: self.body.part(value).into() });
+            }
+        }
         if handles.is_empty() {
             return None;
         }
         let profile = beside.and_then(|contact| contact.profile.get());
-        let name = profile.and_then(|profile| profile.name.sensitive().or_else(|| profile.username.sensitive()));
+        let name =
+            profile.and_then(|profile| profile.name.part_of(self.body).or_else(|| profile.username.part_of(self.body)));
         Some(ContactRef { handles, name })
     }
 

@@ -1,6 +1,7 @@
 //! What became of a message that the business sent: an element of `statuses[]`.
 
 use serde::Deserialize;
+use whisp_core::Sensitive;
 use whisp_core::model::{DeliveryStep, FailureCode, PlatformMessageId};
 use whisp_core::webhook::{ContactRef, Event, Receipt, ReceiptTarget};
 
@@ -41,10 +42,10 @@ struct Pricing<'a> {
 impl Status<'_> {
     pub(in crate::webhook) fn reading(&self, scene: &Scene<'_>, index: usize, alone: bool) -> Reading {
         let contact = self.contact(scene, index, alone);
-        Reading::new(self.what(contact), self.timestamp.time())
+        Reading::new(self.what(scene, contact), self.timestamp.time())
     }
 
-    fn what(&self, contact: Option<ContactRef>) -> What {
+    fn what(&self, scene: &Scene<'_>, contact: Option<ContactRef>) -> What {
         let status = self.status.as_str();
         // The states of a payment and of a call come in the same list with words of their own.
         if let Some(kind @ ("payment" | "call")) = self.others.text("type").as_str() {
@@ -65,7 +66,7 @@ impl Status<'_> {
         };
         let errors: Vec<WireError> = readable(self.others.get("errors"));
         let receipt = Receipt {
-            target: ReceiptTarget::Messages(vec![PlatformMessageId::new(id)]),
+            target: ReceiptTarget::Messages(vec![PlatformMessageId::from(Sensitive::new(scene.body.part(id)))]),
             contact,
             step,
             failure: errors.iter().find_map(|error| error.code.0).map(FailureCode),
