@@ -287,6 +287,23 @@ fn no_id_of_a_message_passes_for_the_identity_of_something_else() {
 }
 
 #[test]
+fn a_change_of_the_bsuid_alone_gives_up_no_number() {
+    let ends = |kind: &str| {
+        let system = json!({"type": kind, "body": "x", "user_id": "KZ.2", "previous_user_id": "KZ.1"});
+        let message = json!({"id": "m1", "from": "3", "from_user_id": "KZ.1", "timestamp": "1750000000",
+                             "type": "system", "system": system});
+        let value = json!({"metadata": {"phone_number_id": "2"}, "messages": [message]});
+        let body = json!({"object": "whatsapp_business_account",
+                          "entry": [{"id": "1", "changes": [{"field": "messages", "value": value}]}]});
+        let items = decode(&body).unwrap();
+        let Event::IdentityChanged { old, .. } = &items[0].event else { panic!("{items:?}") };
+        old.iter().map(|handle| handle.value.expose().to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(ends("user_changed_user_id"), ["KZ.1"]);
+    assert_eq!(ends("user_changed_number"), ["KZ.1", "3"]);
+}
+
+#[test]
 fn other_objects_of_an_app_are_kept_as_unknown() {
     let body = json!({"object": "permissions", "entry": [{"id": "1", "changed_fields": ["x"]}]});
     let items = decode(&body).unwrap();

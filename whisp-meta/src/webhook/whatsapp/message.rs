@@ -178,12 +178,13 @@ impl<'a> Message<'a> {
     /// A change of the contact's ids, or of the key that their messages are encrypted with.
     fn system(&self) -> Option<Meaning> {
         let system: System<'_> = self.others.object("system")?;
-        match system.kind.as_str()? {
+        let number_changed = match system.kind.as_str()? {
             // The earliest form names the person `customer` and has no type in some recordings; it is not kept apart.
-            "user_changed_number" | "user_changed_user_id" | "customer_changed_number" => {}
+            "user_changed_number" | "customer_changed_number" => true,
+            "user_changed_user_id" => false,
             "customer_identity_changed" => return Some(Meaning::Notice("customer_identity_changed".to_owned())),
             _ => return None,
-        }
+        };
         let mut new = Vec::new();
         add_handle(&mut new, HandleKind::Bsuid, system.user_id.filled());
         add_handle(&mut new, HandleKind::ParentBsuid, system.parent_user_id.filled());
@@ -193,7 +194,8 @@ impl<'a> Message<'a> {
         add_handle(&mut old, HandleKind::Bsuid, self.from_user_id.filled());
         add_handle(&mut old, HandleKind::ParentBsuid, system.previous_parent_user_id.filled());
         add_handle(&mut old, HandleKind::ParentBsuid, self.others.text("from_parent_user_id").filled());
-        add_handle(&mut old, HandleKind::Phone, self.from.filled());
+        // Else the number that it comes from is one that stays.
+        add_handle(&mut old, HandleKind::Phone, self.from.filled().filter(|_| number_changed));
         old.retain(|handle| !new.contains(handle));
         (!old.is_empty() && !new.is_empty()).then_some(Meaning::Event(Event::IdentityChanged { old, new }))
     }
