@@ -201,9 +201,15 @@ async fn a_conversation_with_more_waiting_than_a_batch_holds_is_worked_through()
 
 #[tokio::test]
 async fn a_worker_with_fewer_leases_than_buckets_serves_them_all() {
+    for leases_max in [0, 1] {
+        serves_them_all(leases_max).await;
+    }
+}
+
+async fn serves_them_all(leases_max: usize) {
     let world = World::new().await;
     let mut config = Config::default();
-    config.leases_max = 1;
+    config.leases_max = leases_max;
     let worker = Assistant::builder()
         .store(Arc::clone(&world.store))
         .vault(Arc::clone(&world.vault) as _)

@@ -16,7 +16,7 @@ pub struct Config {
     pub reply_deadline: TimeDelta,
     /// How long a lease of a bucket lasts. Longer than an engine may think.
     pub lease: TimeDelta,
-    /// How many buckets one worker leases at most.
+    /// How many buckets one worker leases at most. 0 is taken as 1: a process that is to work on none does not step.
     pub leases_max: usize,
     /// After how much silence, once answered, an inquiry counts as resolved.
     pub inquiry_idle: TimeDelta,

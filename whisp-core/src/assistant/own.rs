@@ -176,6 +176,7 @@ impl Inner {
     /// Renews the leases that are held and takes free buckets that have work; returns what is held.
     pub(crate) async fn hold(&self, now: DateTime<Utc>) -> Result<Vec<Lease>, AssistantError> {
         let until = now + self.config.lease;
+        let leases_max = self.config.leases_max.max(1);
         let (ending, spare, ask) = {
             let mut lanes = self.lanes();
             let half = self.config.lease / 2;
@@ -187,7 +188,7 @@ impl Inner {
                 lanes.wanted = false;
             }
             // With all leases taken, those of buckets in which nothing waits go back, for others to be served.
-            let full = ask && lanes.leases.len() >= self.config.leases_max;
+            let full = ask && lanes.leases.len() >= leases_max;
             let idle = |key: &&(TenantId, Bucket)| full && lanes.idle.contains(*key);
             let spare: Vec<Lease> =
                 lanes.leases.keys().filter(idle).filter_map(|key| lanes.leases.get(key)).copied().collect();
@@ -208,7 +209,7 @@ impl Inner {
                 }
             }
         }
-        let limit = self.config.leases_max.saturating_sub(self.lanes().leases.len());
+        let limit = leases_max.saturating_sub(self.lanes().leases.len());
         if ask && limit > 0 {
             let request = OwnRequest { worker: self.worker, limit, now, until };
             let new = self.entities.store.own(&request).await?;
