@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use whisp::assistant::{Assistant, Budget, Config};
+use whisp::assistant::{Assistant, AssistantError, Budget, Config, NewTenant};
 use whisp::channel::{ChannelError, ChannelErrorKind, OutboundBody};
 use whisp::error::Retry;
-use whisp::id::{MemberId, RecordId, SubjectId, WorkId};
+use whisp::id::{MemberId, RecordId, SubjectId, TenantId, WorkId};
 use whisp::model::{Content, DeliveryStep, HandOffReason, Handle, HandleKind, Handling, Provenance, Tenant};
 use whisp::store::{
     BATCH_MAX, Bucket, Clear, Commit, Kind, ListOrder, ListQuery, Record, WorkItem, WorkKey, WriteBatch, WriteOp,
@@ -311,4 +311,18 @@ async fn a_stop_that_is_edited_into_an_earlier_message_is_a_stop() {
     world.settle().await;
     assert_eq!(world.channel.sent().len(), 1, "the answer from before");
     assert_eq!(handling(&world).await, Some(HandOffReason::OptedOut));
+}
+
+#[tokio::test]
+async fn a_tenant_has_a_time_zone_that_there_is() {
+    let world = World::new().await;
+    let tenant = |n, zone| NewTenant::new(TenantId::from_uuid(uuid::Uuid::from_u128(n)), "Coffee", zone);
+    for zone in ["", "Almaty", "asia/almaty", "UTC+5", "+05:00", "Asia/Almaty "] {
+        let refused = world.assistant.create_tenant(tenant(3, zone)).await;
+        let Err(AssistantError::Invalid(advice)) = refused else { panic!("{zone:?}: {refused:?}") };
+        assert!(advice.contains("Asia/Almaty"), "{advice}");
+    }
+    for (n, zone) in [(3, "Asia/Almaty"), (4, "UTC"), (5, "America/Argentina/Buenos_Aires"), (6, "Etc/GMT-5")] {
+        assert_eq!(world.assistant.create_tenant(tenant(n, zone)).await.unwrap().zone, zone);
+    }
 }

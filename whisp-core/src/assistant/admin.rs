@@ -19,7 +19,7 @@ pub struct NewTenant {
     pub id: TenantId,
     /// Its name.
     pub name: Sensitive,
-    /// Its IANA time zone, for example `Asia/Almaty`. Engines that need it check it; the core knows no zones.
+    /// Its IANA time zone, for example `Asia/Almaty`.
     pub zone: String,
     /// Into how many buckets its conversations hash: how many workers can share it.
     pub buckets: u16,
@@ -52,7 +52,8 @@ impl Assistant {
     /// Takes a business on. Automation is off until [`set_automation`](Self::set_automation).
     ///
     /// # Errors
-    /// [`AssistantError::Invalid`] if the id is taken or the number of buckets is out of range; by the store and the vault.
+    /// [`AssistantError::Invalid`] if the id is taken, the number of buckets is out of range, or the zone is not the name
+    /// of one; by the store and the vault.
     ///
     /// # Cancellation
     /// The tenant is there or not; repeat the call.
@@ -62,6 +63,9 @@ impl Assistant {
         }
         if new.id == TenantId::DIRECTORY {
             return Err(AssistantError::Invalid("the nil id is the directory's"));
+        }
+        if new.zone.parse::<chrono_tz::Tz>().is_err() {
+            return Err(AssistantError::Invalid("the zone is not an IANA time zone: name it as in Asia/Almaty, or UTC"));
         }
         let inner = &self.inner;
         let account_holder = SubjectId::from_uuid(inner.ids.random());
