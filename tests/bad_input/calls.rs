@@ -44,8 +44,8 @@ async fn an_account_of_another_tenant_is_not_connected_and_stays_where_it_is() {
     assert!(matches!(connected, AssistantError::NotFound("tenant")), "{connected:?}");
     world.assistant.create_tenant(NewTenant::new(other, "Flowers", "Asia/Almaty")).await.unwrap();
     let error = world.assistant.connect(other, account()).await.unwrap_err();
-    assert!(matches!(error, AssistantError::Invalid(_)), "{error:?}");
-    assert!(said(&error).contains("another tenant has connected"), "{error}");
+    assert!(matches!(error, AssistantError::Taken("account")), "{error:?}");
+    assert!(said(&error).contains("another tenant has this account"), "{error}");
     assert_eq!(world.assistant.connections(other).await.unwrap(), [], "nothing is half-written");
     assert_eq!(world.assistant.connections(world.tenant).await.unwrap().len(), 1);
     world.says("m1", TEXT).await;

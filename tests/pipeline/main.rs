@@ -4,6 +4,7 @@
 mod answers;
 mod cancel;
 mod chaos;
+mod connecting;
 mod delivery;
 mod egress;
 mod hardening;

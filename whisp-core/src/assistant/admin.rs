@@ -1,16 +1,17 @@
 //! Tenants and their connected accounts.
 
-use std::sync::PoisonError;
-
 use secrecy::SecretString;
 
 use crate::assistant::{Assistant, AssistantError};
 use crate::entity::{ConnectionRow, Entities, RouteTarget};
-use crate::id::{ConnectionId, SubjectId, TenantId};
+use crate::id::{ConnectionId, RecordId, SubjectId, TenantId};
 use crate::model::{AccountId, AutomationMode, ChannelKind, Connection, ConnectionState, Tenant};
 use crate::privacy::ServiceProvision;
 use crate::sensitive::Sensitive;
 use crate::store::{Commit, Kind, ListOrder, ListQuery, PAGE_MAX, Record, WriteBatch, WriteOp};
+
+/// How often a change is tried again when somebody else changed the same meanwhile.
+const TRIES_MAX: usize = 8;
 
 /// A business to be served.
 #[derive(Debug, Clone)]
@@ -65,7 +66,9 @@ impl Assistant {
             return Err(AssistantError::Invalid("the nil id is the directory's"));
         }
         if new.zone.parse::<chrono_tz::Tz>().is_err() {
-            return Err(AssistantError::Invalid("the zone is not an IANA time zone: name it as in Asia/Almaty, or UTC"));
+            return Err(AssistantError::Invalid(
+                "the zone is not an IANA time zone: name it as in Asia/Almaty, or UTC",
+            ));
         }
         let inner = &self.inner;
         let account_holder = SubjectId::from_uuid(inner.ids.random());
@@ -112,41 +115,85 @@ impl Assistant {
 
     /// Connects an account, or connects it again with another token: the connection keeps its id and conversations.
     ///
+    /// An account is one tenant's: it is claimed in a commit that only one of those who come at once can do, and the
+    /// connection goes live after that.
+    ///
     /// # Errors
-    /// [`AssistantError::Invalid`] if another tenant has connected the account; [`NotFound`](AssistantError::NotFound)
-    /// if there is no such tenant; by the store and the vault.
+    /// [`AssistantError::Taken`] if another tenant has connected the account; [`NotFound`](AssistantError::NotFound) if
+    /// there is no such tenant; [`Conflict`](AssistantError::Conflict) when others change the connection all the time; by
+    /// the store and the vault.
     ///
     /// # Cancellation
-    /// Repeat the call: connecting twice is connecting once.
+    /// Repeat the call: connecting twice is connecting once. Until then a connection that was live stays as it was; a new
+    /// one is listed as disconnected, and [`disconnect`](Self::disconnect) gives the account up.
     pub async fn connect(&self, tenant: TenantId, new: NewConnection) -> Result<ConnectionId, AssistantError> {
         let entities = &self.inner.entities;
         let holder = entities.tenant(tenant).await?.tenant.account_holder;
         let key = entities.route_key(&new.channel, &new.account).await?;
-        let target = RouteTarget { tenant, connection: ConnectionId::from_uuid(key.as_uuid()) };
-        let route = entities.route(key).await?;
-        if route.as_ref().is_some_and(|(_, there)| there.tenant != tenant) {
-            return Err(AssistantError::Invalid(
-                "another tenant has connected this account: disconnect it there first",
-            ));
-        }
-        let before = entities.record(tenant, Kind::CONNECTION, key).await?.map(ConnectionRow::read).transpose()?;
-        let connection = Connection {
-            id: target.connection,
+        let id = ConnectionId::from_uuid(key.as_uuid());
+        let mut connection = Connection {
+            id,
             tenant,
             channel: new.channel,
             account: new.account,
-            token: new.token,
+            token: SecretString::from(""),
             scopes: new.scopes,
             mode: new.mode,
-            state: ConnectionState::Live,
+            state: ConnectionState::Disconnected,
             connected_at: self.now(),
         };
-        let record = entities.put_connection(&connection, holder, before).await?;
-        self.put(tenant, record, "connection").await?;
-        if route.is_none() {
-            self.put(TenantId::DIRECTORY, Entities::new_route(key, target)?, "account").await?;
+        for _ in 0..TRIES_MAX {
+            // In this order: whoever disconnects meanwhile changes the connection, and the last commit is refused.
+            let before = entities.record(tenant, Kind::CONNECTION, key).await?.map(ConnectionRow::read).transpose()?;
+            let row = match before {
+                Some(row) => row,
+                None => {
+                    let record = entities.put_connection(&connection, holder, None).await?;
+                    if !self.try_put(tenant, record.clone()).await? {
+                        continue;
+                    }
+                    ConnectionRow::read(record)?
+                }
+            };
+            match self.claim(key, RouteTarget { tenant, connection: id }).await? {
+                Claim::Ours => {}
+                Claim::Contended => continue,
+                Claim::Theirs => {
+                    if row.record.version == 1 && row.clear.state == ConnectionState::Disconnected {
+                        // It never was live.
+                        let gone = WriteOp::Delete(Kind::CONNECTION, key, 1);
+                        // Refused: another call of this tenant has cleared it away, or goes on from it.
+                        match entities.store.commit(WriteBatch::new(tenant).op(gone)).await? {
+                            Commit::Done | Commit::Refused(_) => {}
+                        }
+                    }
+                    return Err(AssistantError::Taken("account"));
+                }
+            }
+            connection.token = new.token.clone();
+            connection.state = ConnectionState::Live;
+            let live = entities.put_connection(&connection, holder, Some(row)).await?;
+            connection.token = SecretString::from("");
+            connection.state = ConnectionState::Disconnected;
+            if self.try_put(tenant, live).await? {
+                return Ok(id);
+            }
         }
-        Ok(target.connection)
+        Err(AssistantError::Conflict("connection"))
+    }
+
+    /// Makes an account a tenant's unless it is another one's. Where it is the tenant's already the claim is renewed, so
+    /// that a `disconnect` that read the old one does not end it.
+    async fn claim(&self, key: RecordId, target: RouteTarget) -> Result<Claim, AssistantError> {
+        let entities = &self.inner.entities;
+        let mut route = Entities::new_route(key, target)?;
+        if let Some((record, there)) = entities.route(key).await? {
+            if there.tenant != target.tenant {
+                return Ok(Claim::Theirs);
+            }
+            route.version = record.version + 1;
+        }
+        Ok(if self.try_put(TenantId::DIRECTORY, route).await? { Claim::Ours } else { Claim::Contended })
     }
 
     /// Sets how far the assistant may go on a connection.
@@ -179,22 +226,30 @@ impl Assistant {
         let entities = &self.inner.entities;
         let tenant_row = entities.tenant(tenant).await?;
         let holder = tenant_row.tenant.account_holder;
-        let row = entities.connection_row(tenant, connection).await?;
-        let permit = self.inner.gate.permit::<ServiceProvision>(&tenant_row.tenant, holder, self.now()).await?;
-        let mut live = entities.connection(&permit, tenant, &row).await?;
-        live.state = ConnectionState::Disconnected;
-        live.token = SecretString::from("");
-        let key = row.record.id;
-        self.put(tenant, entities.put_connection(&live, holder, Some(row)).await?, "connection").await?;
-        if let Some((route, _)) = entities.route(key).await? {
-            let batch = WriteBatch::new(TenantId::DIRECTORY).op(WriteOp::Delete(Kind::ROUTE, key, route.version));
-            match entities.store.commit(batch).await? {
-                Commit::Done => {}
-                Commit::Refused(_) => return Err(AssistantError::Conflict("account")),
+        let key = RecordId::from(connection);
+        for _ in 0..TRIES_MAX {
+            // The claim is read first: a `connect` that comes after the connection has changed renews it, and it stays.
+            let route = entities.route(key).await?.filter(|(_, target)| target.tenant == tenant);
+            let row = entities.connection_row(tenant, connection).await?;
+            let permit = self.inner.gate.permit::<ServiceProvision>(&tenant_row.tenant, holder, self.now()).await?;
+            let mut dead = entities.connection(&permit, tenant, &row).await?;
+            dead.state = ConnectionState::Disconnected;
+            dead.token = SecretString::from("");
+            if !self.try_put(tenant, entities.put_connection(&dead, holder, Some(row)).await?).await? {
+                continue;
             }
+            if let Some((route, _)) = route {
+                let batch = WriteBatch::new(TenantId::DIRECTORY).op(WriteOp::Delete(Kind::ROUTE, key, route.version));
+                match entities.store.commit(batch).await? {
+                    Commit::Done => {}
+                    // Somebody connects the account again this moment, and goes on from here.
+                    Commit::Refused(_) => return Err(AssistantError::Conflict("account")),
+                }
+            }
+            self.inner.forget_route(connection);
+            return Ok(());
         }
-        self.inner.routes.lock().unwrap_or_else(PoisonError::into_inner).pop(&key);
-        Ok(())
+        Err(AssistantError::Conflict("connection"))
     }
 
     /// Lists a tenant's connections: id, channel, mode and state.
@@ -232,9 +287,20 @@ impl Assistant {
     }
 
     async fn put(&self, tenant: TenantId, record: Record, what: &'static str) -> Result<(), AssistantError> {
-        match self.inner.entities.store.commit(WriteBatch::new(tenant).op(WriteOp::Put(record))).await? {
-            Commit::Done => Ok(()),
-            Commit::Refused(_) => Err(AssistantError::Conflict(what)),
-        }
+        if self.try_put(tenant, record).await? { Ok(()) } else { Err(AssistantError::Conflict(what)) }
     }
+
+    /// Writes a record; returns whether nobody else was faster.
+    async fn try_put(&self, tenant: TenantId, record: Record) -> Result<bool, AssistantError> {
+        let batch = WriteBatch::new(tenant).op(WriteOp::Put(record));
+        Ok(self.inner.entities.store.commit(batch).await? == Commit::Done)
+    }
+}
+
+/// Whose an account turned out to be.
+enum Claim {
+    Ours,
+    Theirs,
+    /// Somebody claimed it or gave it up this moment.
+    Contended,
 }

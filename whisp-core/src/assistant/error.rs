@@ -37,6 +37,9 @@ pub enum AssistantError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Another tenant has it, and must give it up first.
+    #[error("another tenant has this {0}: disconnect it there first")]
+    Taken(&'static str),
     /// The vault failed.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -55,7 +58,7 @@ impl AssistantError {
                 ..
             }) => Retry::After(None),
             Self::Vault(error) if matches!(error.kind(), VaultErrorKind::Denied) => Retry::After(None),
-            Self::Denied(_) | Self::Invalid(_) | Self::NotFound(_) => Retry::Never,
+            Self::Denied(_) | Self::Invalid(_) | Self::NotFound(_) | Self::Taken(_) => Retry::Never,
             Self::Reply(error) => error.retry(),
             Self::Route(error) => error.retry(),
             Self::Store(error) => error.retry(),

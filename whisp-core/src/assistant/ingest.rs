@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 
-use crate::assistant::stage::Stage;
+use crate::assistant::stage::{Origin, Stage};
 use crate::assistant::{Assistant, AssistantError, Inner};
+use crate::entity::ConnectionRow;
 use crate::id::{ConnectionId, RecordId, SubjectId, TenantId};
-use crate::model::{AccountId, ChannelKind};
-use crate::store::{Bucket, Commit, Refusal};
+use crate::model::{AccountId, ChannelKind, ConnectionState};
+use crate::store::{Bucket, Commit, Kind, Refusal, Version};
 use crate::vault::VaultErrorKind;
 use crate::webhook::{Delivery, Item};
 
@@ -38,6 +39,8 @@ pub(crate) struct Account {
     pub(crate) holder: SubjectId,
     pub(crate) connection: ConnectionId,
     pub(crate) buckets: u16,
+    /// The version of the connection from which this was read: nothing is written for it in another one.
+    pub(crate) version: Version,
 }
 
 /// An item and where it goes.
@@ -57,26 +60,32 @@ impl Assistant {
     /// Each commit is whole or not there. Deliver the same webhook again.
     pub async fn ingest(&self, delivery: &Delivery) -> Result<Ingested, AssistantError> {
         let mut report = Ingested::default();
-        let mut tenants: BTreeMap<TenantId, Vec<Incoming<'_>>> = BTreeMap::new();
-        for item in &delivery.items {
-            let account = match &item.account {
-                Some(account) => self.inner.account(&item.channel, account).await?,
-                None => None,
-            };
-            match account {
-                Some(account) => tenants.entry(account.tenant).or_default().push((account, item)),
-                None => report.unrouted += 1,
+        let mut left: Vec<&Item> = delivery.items.iter().collect();
+        for _ in 0..TRIES_MAX {
+            let mut tenants: BTreeMap<TenantId, Vec<Incoming<'_>>> = BTreeMap::new();
+            for item in left.drain(..) {
+                let account = match &item.account {
+                    Some(account) => self.inner.account(&item.channel, account).await?,
+                    None => None,
+                };
+                match account {
+                    Some(account) => tenants.entry(account.tenant).or_default().push((account, item)),
+                    None => report.unrouted += 1,
+                }
+            }
+            for (tenant, items) in tenants {
+                for chunk in items.chunks(CHUNK_MAX) {
+                    left.extend(self.inner.ingest_chunk(tenant, chunk.to_vec(), delivery, &mut report).await?);
+                }
+            }
+            if left.is_empty() {
+                if report.stored > 0 {
+                    self.inner.wake();
+                }
+                return Ok(report);
             }
         }
-        for (tenant, items) in tenants {
-            for chunk in items.chunks(CHUNK_MAX) {
-                self.inner.ingest_chunk(tenant, chunk.to_vec(), delivery, &mut report).await?;
-            }
-        }
-        if report.stored > 0 {
-            self.inner.wake();
-        }
-        Ok(report)
+        Err(AssistantError::Conflict("connection"))
     }
 }
 
@@ -90,24 +99,32 @@ impl Inner {
         let Some((_, target)) = self.entities.route(key).await? else {
             return Ok(None);
         };
+        // A route alone is an account that is being connected, or disconnected: it is nobody's yet, or no longer.
+        let connection = self.entities.record(target.tenant, Kind::CONNECTION, key).await?;
+        let connection = connection.map(ConnectionRow::read).transpose()?;
+        let Some(row) = connection.filter(|row| row.clear.state != ConnectionState::Disconnected) else {
+            return Ok(None);
+        };
         let tenant = self.entities.tenant(target.tenant).await?.tenant;
         let account = Account {
             tenant: target.tenant,
             holder: tenant.account_holder,
             connection: target.connection,
             buckets: tenant.buckets,
+            version: row.record.version,
         };
         self.routes.lock().unwrap_or_else(PoisonError::into_inner).put(key, account);
         Ok(Some(account))
     }
 
-    async fn ingest_chunk(
+    /// Takes items of a tenant in; returns those that may no longer be the tenant's, because a connection changed.
+    async fn ingest_chunk<'a>(
         &self,
         tenant: TenantId,
-        mut items: Vec<Incoming<'_>>,
+        mut items: Vec<Incoming<'a>>,
         delivery: &Delivery,
         report: &mut Ingested,
-    ) -> Result<(), AssistantError> {
+    ) -> Result<Vec<&'a Item>, AssistantError> {
         let mut gone = BTreeSet::new();
         'tries: for _ in 0..TRIES_MAX {
             let mut stage = Stage::new(self, tenant, delivery, &gone);
@@ -128,7 +145,7 @@ impl Inner {
             if staged.batch.ops.is_empty() {
                 report.duplicates += staged.duplicates;
                 report.ignored += staged.ignored;
-                return Ok(());
+                return Ok(Vec::new());
             }
             match self.entities.store.commit(staged.batch).await? {
                 Commit::Done => {
@@ -139,26 +156,43 @@ impl Inner {
                         self.gate.void(tenant, subject);
                     }
                     self.notice(tenant, &staged.buckets);
-                    return Ok(());
+                    return Ok(Vec::new());
                 }
                 Commit::Refused(refusals) => {
-                    let seen: BTreeSet<usize> = refusals
-                        .iter()
-                        .filter_map(|refusal| match refusal {
-                            Refusal::Expect(index) => staged.origins.get(*index).copied().flatten(),
-                            Refusal::Op(_) => None,
-                        })
-                        .collect();
+                    let failed = |refusal: &Refusal| match refusal {
+                        Refusal::Expect(index) => staged.origins.get(*index).copied(),
+                        Refusal::Op(_) => None,
+                    };
+                    let mut seen = BTreeSet::new();
+                    let mut moved = false;
+                    for origin in refusals.iter().filter_map(failed) {
+                        match origin {
+                            Origin::Item(index) => drop(seen.insert(index)),
+                            Origin::Connection(id) => {
+                                moved = true;
+                                self.forget_route(id);
+                            }
+                            Origin::Read => {}
+                        }
+                    }
                     report.duplicates += seen.len();
                     let mut index = 0;
                     items.retain(|_| {
                         index += 1;
                         !seen.contains(&(index - 1))
                     });
+                    if moved {
+                        return Ok(items.into_iter().map(|(_, item)| item).collect());
+                    }
                 }
             }
         }
         Err(AssistantError::Conflict("conversation"))
+    }
+
+    /// Forgets whose account a connection is to: the id of the connection is the key of the route.
+    pub(crate) fn forget_route(&self, connection: ConnectionId) {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner).pop(&connection.into());
     }
 
     /// Remembers that buckets have new work.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::assistant::AssistantError;
 use crate::assistant::ingest::Account;
-use crate::assistant::stage::Stage;
+use crate::assistant::stage::{Origin, Stage};
 use crate::entity::{Alias, ContactRow, ConversationRow, Entities};
 use crate::id::{ContactId, ConversationId, RecordId, SubjectId};
 use crate::model::{ChannelKind, Contact, Conversation, Handle, Handling, PlatformMessageId};
@@ -67,7 +67,7 @@ impl Stage<'_> {
                 self.met = Some(alias.contact);
                 // An alias never changes: it is there as it was, or its contact was erased meanwhile.
                 self.staged.batch.expects.push(Expect::Version(Kind::ALIAS, key, 1));
-                self.staged.origins.push(None);
+                self.staged.origins.push(Origin::Read);
                 return Ok(Some(alias));
             }
         }

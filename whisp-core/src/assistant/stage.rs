@@ -10,11 +10,11 @@ use crate::assistant::task::{Task, bucket_of};
 use crate::assistant::{AssistantError, Inner};
 use crate::detect::Signal;
 use crate::entity::{Alias, Entities, MessageDraft, RawDraft, Said, after};
-use crate::id::{ContactId, ConversationId, FactId, MessageId, RecordId, SubjectId, TenantId, WorkId};
+use crate::id::{ConnectionId, ContactId, ConversationId, FactId, MessageId, RecordId, SubjectId, TenantId, WorkId};
 use crate::kpi::{Actor, Fact, FactKind};
 use crate::model::{Author, Content, Provenance};
 use crate::privacy::{AffirmativeAct, ConsentEvent, ConsentState, Purpose};
-use crate::store::{BlindIndex, Bucket, DedupKey, Expect, RECORD_MAX, Record, WriteBatch, WriteOp};
+use crate::store::{BlindIndex, Bucket, DedupKey, Expect, Kind, RECORD_MAX, Record, WriteBatch, WriteOp};
 use crate::vault::IndexField;
 use crate::webhook::{ContactRef, Delivery, Event, Item, MessageEvent, Receipt, ReceiptTarget};
 
@@ -27,6 +27,8 @@ pub(crate) struct Stage<'a> {
     pub(super) now: DateTime<Utc>,
     received_at: DateTime<Utc>,
     pub(super) aliases: BTreeMap<RecordId, Alias>,
+    /// The connections that the items came by.
+    connections: BTreeSet<ConnectionId>,
     seen: BTreeSet<DedupKey>,
     pub(super) people: BTreeMap<ContactId, Person>,
     /// Contacts that were erased, and of whom not every record is deleted yet: their handles lead nowhere.
@@ -41,8 +43,8 @@ pub(crate) struct Stage<'a> {
 /// A batch, and what it does.
 pub(crate) struct Staged {
     pub(crate) batch: WriteBatch,
-    /// For each expectation the index of the item that is a duplicate where it fails.
-    pub(crate) origins: Vec<Option<usize>>,
+    /// For each expectation what it means where it fails.
+    pub(crate) origins: Vec<Origin>,
     /// People whose standing changes with the commit.
     pub(crate) voids: Vec<SubjectId>,
     /// Buckets that get work.
@@ -52,6 +54,17 @@ pub(crate) struct Staged {
     pub(crate) ignored: usize,
 }
 
+/// What it means where an expectation fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// This item is a duplicate.
+    Item(usize),
+    /// The connection changed: its account may be another tenant's by now.
+    Connection(ConnectionId),
+    /// Somebody changed what was read.
+    Read,
+}
+
 impl<'a> Stage<'a> {
     pub(crate) fn new(inner: &'a Inner, tenant: TenantId, delivery: &Delivery, gone: &'a BTreeSet<ContactId>) -> Self {
         Self {
@@ -59,6 +72,7 @@ impl<'a> Stage<'a> {
             now: inner.clock.now(),
             received_at: delivery.received_at,
             aliases: BTreeMap::new(),
+            connections: BTreeSet::new(),
             seen: BTreeSet::new(),
             people: BTreeMap::new(),
             gone,
@@ -98,9 +112,14 @@ impl<'a> Stage<'a> {
             return Ok(());
         }
         self.staged.stored += 1;
+        if self.connections.insert(account.connection) {
+            let unchanged = Expect::Version(Kind::CONNECTION, account.connection.into(), account.version);
+            self.staged.batch.expects.push(unchanged);
+            self.staged.origins.push(Origin::Connection(account.connection));
+        }
         for key in keys {
             self.staged.batch.expects.push(Expect::Unseen { key, at: self.now });
-            self.staged.origins.push(Some(index));
+            self.staged.origins.push(Origin::Item(index));
             self.op(WriteOp::Remember { key, until: self.now + DEDUP_LIFE });
         }
         Ok(())
