@@ -2,7 +2,7 @@
 //! that loses answers and a clock that jumps. One seed decides all of it.
 
 mod check;
-mod wire;
+pub(crate) mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};

@@ -8,6 +8,7 @@ mod connecting;
 mod delivery;
 mod egress;
 mod hardening;
+mod identity;
 mod promises;
 mod takeover;
 mod world;

@@ -126,9 +126,10 @@ pub enum Event {
         /// Where from.
         referral: Referral,
     },
-    /// A contact's ids changed: a new number, a new BSUID.
+    /// A contact's ids changed: a new number, a new BSUID. From the item's time on the old ones are nobody's, or somebody
+    /// else's; what was written under them before still finds the contact.
     IdentityChanged {
-        /// The ids that no longer hold.
+        /// The ids that no longer hold. An id that is among the new ones too has stayed.
         old: Vec<Handle>,
         /// The ids that hold now.
         new: Vec<Handle>,

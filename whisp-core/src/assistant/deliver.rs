@@ -281,20 +281,27 @@ impl LaneRun<'_> {
         Ok(Verdict::Fail)
     }
 
-    /// Returns the handle that the contact wrote from last.
+    /// Returns the handle that the contact wrote from last, unless the contact has given it up since: it may be somebody
+    /// else's. `None` where the contact has none left.
     async fn handle(&self, grant: &Grant) -> Result<Option<Handle>, AssistantError> {
         let tenant = self.lease.tenant;
         let entities = &self.inner.entities;
+        let Some(row) = entities.contact_row(tenant, self.lane.conversation.contact).await? else { return Ok(None) };
+        let own = entities.contact(grant, tenant, &row).await?.handles;
+        if own.len() <= 1 {
+            return Ok(own.into_iter().next());
+        }
         let (rows, _) = entities.last_messages(tenant, self.lane.conversation.id, None, HANDLE_LOOK_BACK).await?;
         for row in
             rows.iter().filter(|row| row.clear.author == Author::Contact && row.clear.kind != ContentKind::Unsent)
         {
-            if let (Message { handle: Some(handle), .. }, _) = entities.message(grant, tenant, row).await? {
+            if let (Message { handle: Some(handle), .. }, _) = entities.message(grant, tenant, row).await?
+                && own.contains(&handle)
+            {
                 return Ok(Some(handle));
             }
         }
-        let Some(row) = entities.contact_row(tenant, self.lane.conversation.contact).await? else { return Ok(None) };
-        Ok(entities.contact(grant, tenant, &row).await?.handles.into_iter().next())
+        Ok(own.into_iter().next())
     }
 
     /// Stages the intent: from here on a crash leaves the message in doubt, not unsent. The conversation is part of it,

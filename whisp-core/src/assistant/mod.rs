@@ -11,6 +11,7 @@ mod deliver;
 mod desk;
 mod erase;
 mod error;
+mod identity;
 mod ingest;
 mod lane;
 mod measure;

@@ -3,13 +3,14 @@
 use chrono::{DateTime, Utc};
 
 use crate::assistant::AssistantError;
+use crate::assistant::identity::Found;
 use crate::assistant::ingest::Account;
-use crate::assistant::stage::{Origin, Stage};
-use crate::entity::{Alias, ContactRow, ConversationRow, Entities};
+use crate::assistant::stage::Stage;
+use crate::entity::{Alias, ContactRow, ConversationRow};
 use crate::id::{ContactId, ConversationId, RecordId, SubjectId};
 use crate::model::{ChannelKind, Contact, Conversation, Handle, Handling, PlatformMessageId};
 use crate::privacy::ServiceProvision;
-use crate::store::{Expect, Kind, WriteOp};
+use crate::store::{BlindIndex, Expect, Kind, WriteOp};
 use crate::webhook::ContactRef;
 
 /// A contact that the batch writes: once, whatever the items tell about it.
@@ -21,22 +22,28 @@ pub(super) struct Person {
 }
 
 impl Stage<'_> {
-    /// Finds the conversation of a message that something happened to.
+    /// Finds the conversation of a message that something happened to: the one in which it stands, or else, where it is
+    /// not here yet, the contact's. Who has the contact's number by now does not matter to a message that is here.
     pub(super) async fn conversation_of(
         &mut self,
         account: &Account,
         contact: Option<&ContactRef>,
-        target: &PlatformMessageId,
+        target: RecordId,
+        at: DateTime<Utc>,
     ) -> Result<Option<Alias>, AssistantError> {
-        if let Some(alias) = self.known(account, contact).await? {
-            return Ok(Some(alias));
-        }
         let tenant = self.staged.batch.tenant;
-        let index = self.inner.entities.platform_index(tenant, account.connection, target).await?;
-        Ok(self.inner.entities.messages_by(tenant, index).await?.first().and_then(|row| {
-            let contact = ContactId(*row.record.subjects.first()?);
-            Some(Alias { contact, conversation: row.conversation()? })
-        }))
+        let found = self.inner.entities.messages_by(tenant, BlindIndex(target.into_bytes())).await?;
+        if let Some(row) = found.first()
+            && let (Some(subject), Some(conversation)) = (row.record.subjects.first(), row.conversation())
+            && !self.gone.contains(&ContactId(*subject))
+        {
+            let contact = ContactId(*subject);
+            self.met = Some(contact);
+            // Nothing of theirs is written if they are erased meanwhile.
+            self.expect(Expect::Version(Kind::MESSAGE, row.record.id, row.record.version));
+            return Ok(Some(Alias { contact, conversation }));
+        }
+        self.known(account, contact, at).await
     }
 
     pub(super) async fn platform_index(
@@ -48,41 +55,45 @@ impl Stage<'_> {
         Ok(RecordId::from_bytes(self.inner.entities.platform_index(tenant, account.connection, id).await?.0))
     }
 
-    /// Finds a contact that is known, by any of the handles.
+    /// Finds a contact that is known, by any of the handles, as something from `at` tells them.
     pub(super) async fn known(
         &mut self,
         account: &Account,
         contact: Option<&ContactRef>,
+        at: DateTime<Utc>,
     ) -> Result<Option<Alias>, AssistantError> {
-        let tenant = self.staged.batch.tenant;
-        for handle in contact.into_iter().flat_map(|contact| &contact.handles) {
-            let key = self.inner.entities.alias_key(tenant, account.connection, handle).await?;
-            if let Some(alias) = self.aliases.get(&key) {
-                self.met = Some(alias.contact);
-                return Ok(Some(*alias));
-            }
-            let found = self.inner.entities.alias(tenant, key).await?;
-            if let Some(alias) = found.filter(|alias| !self.gone.contains(&alias.contact)) {
-                self.aliases.insert(key, alias);
-                self.met = Some(alias.contact);
-                // An alias never changes: it is there as it was, or its contact was erased meanwhile.
-                self.staged.batch.expects.push(Expect::Version(Kind::ALIAS, key, 1));
-                self.staged.origins.push(Origin::Read);
-                return Ok(Some(alias));
+        let Some(contact) = contact else { return Ok(None) };
+        Ok(self.find(account, &contact.handles, at).await?.map(|found| found.alias))
+    }
+
+    pub(super) async fn find(
+        &mut self,
+        account: &Account,
+        handles: &[Handle],
+        at: DateTime<Utc>,
+    ) -> Result<Option<Found>, AssistantError> {
+        for place in 0..handles.len() {
+            if let Some(found) = self.found_by(account, handles, place, at).await? {
+                self.met = Some(found.alias.contact);
+                return Ok(Some(found));
             }
         }
         Ok(None)
     }
 
-    /// Finds or creates contact and conversation; handles that are new to us lead there too from now on.
+    /// Finds or creates contact and conversation; handles that are new to us lead there too from now on. `at` is when it
+    /// was told, by the platform's clock.
     pub(super) async fn resolve(
         &mut self,
         account: &Account,
         contact: &ContactRef,
         at: DateTime<Utc>,
     ) -> Result<Alias, AssistantError> {
-        if let Some(alias) = self.known(account, Some(contact)).await? {
-            self.add_handles(account, alias, contact).await?;
+        if let Some(Found { alias, late }) = self.find(account, &contact.handles, at).await? {
+            if !late {
+                self.add_handles(account, alias, contact, at).await?;
+                self.met = Some(alias.contact);
+            }
             return Ok(alias);
         }
         let tenant = self.staged.batch.tenant;
@@ -90,7 +101,13 @@ impl Stage<'_> {
         self.inner.entities.vault.provision(tenant, &[subject]).await?;
         let id = ConversationId::from_uuid(self.inner.ids.time_ordered(self.now));
         let alias = Alias { contact: ContactId(subject), conversation: id };
-        let person = Contact { id: alias.contact, handles: contact.handles.clone(), name: contact.name.clone() };
+        let mut handles = Vec::with_capacity(contact.handles.len());
+        for handle in &contact.handles {
+            if self.take(account, handle, alias, at, false).await? {
+                handles.push(handle.clone());
+            }
+        }
+        let person = Contact { id: alias.contact, handles, name: contact.name.clone() };
         self.put_contact(person, None).await?;
         let conversation = Conversation {
             id,
@@ -101,14 +118,12 @@ impl Stage<'_> {
             inquiry: None,
             outbox: Vec::new(),
             contact_wrote_at: None,
-            active_at: at,
+            active_at: at.min(self.now),
             created_at: self.now,
         };
         let record = ConversationRow::new(tenant, conversation).stage()?;
         self.op(WriteOp::Put(record));
-        for handle in &contact.handles {
-            self.add_alias(account, handle, alias).await?;
-        }
+        self.begun.insert(id, at);
         Ok(alias)
     }
 
@@ -118,43 +133,61 @@ impl Stage<'_> {
     }
 
     /// Makes handles that are new to us lead to a contact, and adds them to it.
-    pub(super) async fn add_handles(
+    async fn add_handles(
         &mut self,
         account: &Account,
         alias: Alias,
         contact: &ContactRef,
+        at: DateTime<Utc>,
     ) -> Result<(), AssistantError> {
         let mut fresh = Vec::new();
         for handle in &contact.handles {
-            if self.add_alias(account, handle, alias).await? {
+            if self.take(account, handle, alias, at, false).await? {
                 fresh.push(handle.clone());
             }
         }
         if fresh.is_empty() {
             return Ok(());
         }
+        self.edit(alias.contact, |person| {
+            person.handles.extend(fresh);
+            person.name = contact.name.clone().or(person.name.take());
+        })
+        .await
+    }
+
+    /// Opens a contact, as the batch leaves it; `None` if it is gone.
+    pub(super) async fn person(
+        &mut self,
+        id: ContactId,
+    ) -> Result<Option<(Contact, Option<ContactRow>)>, AssistantError> {
+        if let Some(person) = self.people.get(&id) {
+            return Ok(Some((person.contact.clone(), person.before.clone())));
+        }
         let tenant = self.staged.batch.tenant;
-        let (mut person, before) = match self.people.get(&alias.contact) {
-            Some(person) => (person.contact.clone(), person.before.clone()),
-            None => {
-                let entities = &self.inner.entities;
-                let Some(row) = entities.contact_row(tenant, alias.contact).await? else { return Ok(()) };
-                let settings = entities.tenant(tenant).await?.tenant;
-                let permit = self.inner.gate.permit::<ServiceProvision>(&settings, alias.contact.0, self.now).await?;
-                (entities.contact(permit.grant(), tenant, &row).await?, Some(row))
-            }
-        };
-        person.handles.extend(fresh);
-        person.name = contact.name.clone().or(person.name);
-        self.put_contact(person, before).await
+        let entities = &self.inner.entities;
+        let Some(row) = entities.contact_row(tenant, id).await? else { return Ok(None) };
+        self.met = Some(id);
+        let settings = entities.tenant(tenant).await?.tenant;
+        let permit = self.inner.gate.permit::<ServiceProvision>(&settings, id.0, self.now).await?;
+        Ok(Some((entities.contact(permit.grant(), tenant, &row).await?, Some(row))))
+    }
+
+    /// Changes a contact.
+    pub(super) async fn edit(
+        &mut self,
+        id: ContactId,
+        change: impl FnOnce(&mut Contact) + Send,
+    ) -> Result<(), AssistantError> {
+        let Some((before, row)) = self.person(id).await? else { return Ok(()) };
+        let mut contact = before.clone();
+        change(&mut contact);
+        if contact == before { Ok(()) } else { self.put_contact(contact, row).await }
     }
 
     /// Stages a contact, in the place of what this batch already writes about it.
-    pub(super) async fn put_contact(
-        &mut self,
-        contact: Contact,
-        before: Option<ContactRow>,
-    ) -> Result<(), AssistantError> {
+    async fn put_contact(&mut self, contact: Contact, before: Option<ContactRow>) -> Result<(), AssistantError> {
+        self.met = Some(contact.id);
         let record = self.inner.entities.put_contact(self.staged.batch.tenant, &contact, before.as_ref()).await?;
         let ops = &mut self.staged.batch.ops;
         let op = self.people.get(&contact.id).map_or(ops.len(), |person| person.op);
@@ -164,27 +197,5 @@ impl Stage<'_> {
         }
         self.people.insert(contact.id, Person { contact, before, op });
         Ok(())
-    }
-
-    /// Stages an alias unless the handle leads somewhere already; returns whether it did.
-    pub(super) async fn add_alias(
-        &mut self,
-        account: &Account,
-        handle: &Handle,
-        alias: Alias,
-    ) -> Result<bool, AssistantError> {
-        let tenant = self.staged.batch.tenant;
-        let key = self.inner.entities.alias_key(tenant, account.connection, handle).await?;
-        if self.aliases.contains_key(&key) {
-            return Ok(false);
-        }
-        match self.inner.entities.alias(tenant, key).await? {
-            Some(there) if !self.gone.contains(&there.contact) => return Ok(false),
-            Some(_) => self.op(WriteOp::Delete(Kind::ALIAS, key, 1)),
-            None => {}
-        }
-        self.aliases.insert(key, alias);
-        self.op(WriteOp::Put(Entities::new_alias(key, alias)?));
-        Ok(true)
     }
 }

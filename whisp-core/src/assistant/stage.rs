@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::assistant::identity::Held;
 use crate::assistant::ingest::{Account, Incoming};
 use crate::assistant::people::Person;
 use crate::assistant::task::{Task, bucket_of};
@@ -16,21 +17,28 @@ use crate::model::{Author, Content, Provenance};
 use crate::privacy::{AffirmativeAct, ConsentEvent, ConsentState, Purpose};
 use crate::store::{BlindIndex, Bucket, DedupKey, Expect, Kind, RECORD_MAX, Record, WriteBatch, WriteOp};
 use crate::vault::IndexField;
-use crate::webhook::{ContactRef, Delivery, Event, Item, MessageEvent, Receipt, ReceiptTarget};
+use crate::webhook::{Delivery, Event, Item, MessageEvent, Receipt, ReceiptTarget};
 
-/// How long an item is remembered. Meta delivers again for up to 7 days (WhatsApp, webhooks overview, 29 April 2026).
-const DEDUP_LIFE: TimeDelta = TimeDelta::days(9);
+/// How long an item may come late or again, and is remembered. Meta delivers again for up to 7 days (WhatsApp, webhooks
+/// overview, 29 April 2026).
+pub(crate) const LATE_MAX: TimeDelta = TimeDelta::days(9);
+
+/// By how much the platform's clock and ours may differ.
+const CLOCK_SKEW: TimeDelta = TimeDelta::seconds(10);
 
 /// Items on their way into one batch.
 pub(crate) struct Stage<'a> {
     pub(super) inner: &'a Inner,
     pub(super) now: DateTime<Utc>,
     received_at: DateTime<Utc>,
-    pub(super) aliases: BTreeMap<RecordId, Alias>,
+    /// Whose the handles are that the items tell.
+    pub(super) handles: BTreeMap<RecordId, Held>,
     /// The connections that the items came by.
     connections: BTreeSet<ConnectionId>,
     seen: BTreeSet<DedupKey>,
     pub(super) people: BTreeMap<ContactId, Person>,
+    /// Conversations that this batch begins, and when by the platform's clock.
+    pub(super) begun: BTreeMap<ConversationId, DateTime<Utc>>,
     /// Contacts that were erased, and of whom not every record is deleted yet: their handles lead nowhere.
     pub(super) gone: &'a BTreeSet<ContactId>,
     /// The contact that was found last.
@@ -71,10 +79,11 @@ impl<'a> Stage<'a> {
             inner,
             now: inner.clock.now(),
             received_at: delivery.received_at,
-            aliases: BTreeMap::new(),
+            handles: BTreeMap::new(),
             connections: BTreeSet::new(),
             seen: BTreeSet::new(),
             people: BTreeMap::new(),
+            begun: BTreeMap::new(),
             gone,
             met: None,
             consents: BTreeMap::new(),
@@ -120,7 +129,7 @@ impl<'a> Stage<'a> {
         for key in keys {
             self.staged.batch.expects.push(Expect::Unseen { key, at: self.now });
             self.staged.origins.push(Origin::Item(index));
-            self.op(WriteOp::Remember { key, until: self.now + DEDUP_LIFE });
+            self.op(WriteOp::Remember { key, until: self.now + LATE_MAX });
         }
         Ok(())
     }
@@ -131,6 +140,11 @@ impl<'a> Stage<'a> {
         item.at.min(self.now)
     }
 
+    /// Returns when it happened by the platform's clock, for what is put in order by that.
+    fn told_at(&self, item: &Item) -> DateTime<Utc> {
+        item.at.min(self.now + CLOCK_SKEW)
+    }
+
     /// Stages what happened; returns whether there was anything to write.
     async fn event(&mut self, account: &Account, item: &Item) -> Result<bool, AssistantError> {
         match &item.event {
@@ -138,14 +152,15 @@ impl<'a> Stage<'a> {
                 self.message(account, item, message).await
             }
             Event::Edited { contact, target, content } => {
-                let Some(alias) = self.conversation_of(account, contact.as_ref(), target).await? else {
+                let at = self.told_at(item);
+                let target = self.platform_index(account, target).await?;
+                let Some(alias) = self.conversation_of(account, contact.as_ref(), target, at).await? else {
                     return Ok(false);
                 };
                 let raw = match content {
                     Some(content) => self.raw(account, Some(alias), "edit", content, item.at).await?,
                     None => None,
                 };
-                let target = self.platform_index(account, target).await?;
                 if let Some(content) = content {
                     self.edited(alias, target, content).await?;
                 }
@@ -153,32 +168,30 @@ impl<'a> Stage<'a> {
                 Ok(true)
             }
             Event::Unsent { contact, target } => {
-                let Some(alias) = self.conversation_of(account, contact.as_ref(), target).await? else {
+                let target = self.platform_index(account, target).await?;
+                let at = self.told_at(item);
+                let Some(alias) = self.conversation_of(account, contact.as_ref(), target, at).await? else {
                     return Ok(false);
                 };
-                let target = self.platform_index(account, target).await?;
                 self.work(account, alias.conversation, self.now, &Task::Unsend { target })?;
                 Ok(true)
             }
             Event::Receipt(receipt) => self.receipt(account, item, receipt).await,
             Event::Thread { contact, ours } => {
-                let Some(alias) = self.known(account, contact.as_ref()).await? else { return Ok(false) };
+                let at = self.told_at(item);
+                let Some(alias) = self.known(account, contact.as_ref(), at).await? else { return Ok(false) };
                 self.work(account, alias.conversation, self.now, &Task::Thread { ours: *ours })?;
                 Ok(true)
             }
-            Event::IdentityChanged { old, new } => {
-                let both = ContactRef { handles: old.iter().chain(new).cloned().collect(), name: None };
-                let Some(alias) = self.known(account, Some(&both)).await? else { return Ok(false) };
-                self.add_handles(account, alias, &both).await?;
-                Ok(true)
-            }
+            Event::IdentityChanged { old, new } => self.changed(account, old, new, self.told_at(item)).await,
             Event::Preference { contact, wanted, .. } => {
-                let Some(alias) = self.known(account, Some(contact)).await? else { return Ok(false) };
+                let at = self.told_at(item);
+                let Some(alias) = self.known(account, Some(contact), at).await? else { return Ok(false) };
                 self.consent(alias.contact.0, Purpose::DirectMarketing, *wanted, AffirmativeAct::Platform).await?;
                 Ok(true)
             }
             Event::Unknown { kind, contact, raw } => {
-                let alias = self.known(account, contact.as_ref()).await?;
+                let alias = self.known(account, contact.as_ref(), self.told_at(item)).await?;
                 let topic = kind.as_deref().unwrap_or("unknown");
                 Ok(self.raw(account, alias, topic, raw, item.at).await?.is_some())
             }
@@ -200,7 +213,7 @@ impl<'a> Stage<'a> {
             Some(tag) => Some(entities.tag_index(tenant, tag).await?),
             None => None,
         };
-        let alias = self.resolve(account, &event.contact, self.at(item)).await?;
+        let alias = self.resolve(account, &event.contact, self.told_at(item)).await?;
         let echo = item.provenance == Provenance::Echo;
         if echo {
             // The echo of a message that we sent and know: no second copy, only the news that it went out.
@@ -326,19 +339,18 @@ impl<'a> Stage<'a> {
             Some(tag) => Some(entities.tag_index(tenant, tag).await?),
             None => None,
         };
-        let conversation = match self.known(account, receipt.contact.as_ref()).await? {
-            Some(alias) => Some(alias.conversation),
-            None => {
-                let mut found = None;
-                for index in targets.iter().copied().chain(tag) {
-                    found = entities.messages_by(tenant, index).await?.first().and_then(|row| row.conversation());
-                    if found.is_some() {
-                        break;
-                    }
-                }
-                found
+        // Where the message stands is where the receipt belongs, whoever has the contact's number by now.
+        let mut conversation = None;
+        for index in targets.iter().copied().chain(tag) {
+            conversation = entities.messages_by(tenant, index).await?.first().and_then(|row| row.conversation());
+            if conversation.is_some() {
+                break;
             }
-        };
+        }
+        if conversation.is_none() {
+            let known = self.known(account, receipt.contact.as_ref(), self.told_at(item)).await?;
+            conversation = known.map(|alias| alias.conversation);
+        }
         let Some(conversation) = conversation else { return Ok(false) };
         let task = Task::Receipt {
             targets: targets.into_iter().map(|index| RecordId::from_bytes(index.0)).collect(),
@@ -378,7 +390,7 @@ impl<'a> Stage<'a> {
         Ok(Some(id))
     }
 
-    async fn consent(
+    pub(super) async fn consent(
         &mut self,
         subject: SubjectId,
         purpose: Purpose,
@@ -414,6 +426,12 @@ impl<'a> Stage<'a> {
 
     pub(super) fn op(&mut self, op: WriteOp) {
         self.staged.batch.ops.push(op);
+    }
+
+    /// Adds an expectation about what was read.
+    pub(super) fn expect(&mut self, expect: Expect) {
+        self.staged.batch.expects.push(expect);
+        self.staged.origins.push(Origin::Read);
     }
 
     /// A redelivery repeats the platform's time. Where the platform told none the item carries the time of receipt,

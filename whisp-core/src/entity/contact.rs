@@ -1,5 +1,6 @@
 //! Contacts, found by the keyed index of a handle on a connection.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::assistant::AssistantError;
@@ -8,7 +9,7 @@ use crate::id::{ConnectionId, ContactId, ConversationId, RecordId, TenantId};
 use crate::model::{Contact, Handle};
 use crate::privacy::{DataCategory, Grant};
 use crate::sensitive::Sensitive;
-use crate::store::{Kind, Record, StoreError};
+use crate::store::{Kind, Record, StoreError, Version};
 use crate::vault::{IndexField, SealContext, VaultError};
 
 /// What a handle leads to.
@@ -16,6 +17,29 @@ use crate::vault::{IndexField, SealContext, VaultError};
 pub(crate) struct Alias {
     pub(crate) contact: ContactId,
     pub(crate) conversation: ConversationId,
+}
+
+/// Whose a handle is. It never changes: who gives the handle up loses it, and whoever gets it has a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Holder {
+    #[serde(flatten)]
+    pub(crate) alias: Alias,
+    /// Up to when it was not theirs: somebody else had it, or they had another one. `None` where we know of neither.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) since: Option<DateTime<Utc>>,
+}
+
+/// Whose a handle was, so that what was written under it before it was given up and comes late still finds its person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Former {
+    /// `None` where we did not know whose.
+    #[serde(flatten)]
+    pub(crate) alias: Option<Alias>,
+    /// As a holder's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) since: Option<DateTime<Utc>>,
+    /// When it was given up, by the platform's clock.
+    pub(crate) until: DateTime<Utc>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -64,14 +88,40 @@ impl Entities {
         Ok(self.vault.index(tenant, IndexField::Handle, &value).await?.record_id())
     }
 
-    pub(crate) async fn alias(&self, tenant: TenantId, key: RecordId) -> Result<Option<Alias>, StoreError> {
+    pub(crate) async fn holder(&self, tenant: TenantId, key: RecordId) -> Result<Option<Holder>, StoreError> {
         self.record(tenant, Kind::ALIAS, key).await?.as_ref().map(from_clear).transpose()
     }
 
-    pub(crate) fn new_alias(key: RecordId, alias: Alias) -> Result<Record, StoreError> {
+    pub(crate) fn new_holder(key: RecordId, holder: &Holder) -> Result<Record, StoreError> {
         let mut record = Record::new(Kind::ALIAS, key);
-        record.subjects = vec![alias.contact.0];
-        record.clear = to_clear(&alias)?;
+        record.subjects = vec![holder.alias.contact.0];
+        record.clear = to_clear(holder)?;
+        Ok(record)
+    }
+
+    pub(crate) async fn former(
+        &self,
+        tenant: TenantId,
+        key: RecordId,
+    ) -> Result<Option<(Former, Version)>, StoreError> {
+        match self.record(tenant, Kind::FORMER_ALIAS, key).await? {
+            Some(record) => Ok(Some((from_clear(&record)?, record.version))),
+            None => Ok(None),
+        }
+    }
+
+    /// Stages whose a handle was, in the given version.
+    pub(crate) fn put_former(
+        key: RecordId,
+        former: &Former,
+        version: Version,
+        expires_at: DateTime<Utc>,
+    ) -> Result<Record, StoreError> {
+        let mut record = Record::new(Kind::FORMER_ALIAS, key);
+        record.version = version;
+        record.subjects = former.alias.iter().map(|alias| alias.contact.0).collect();
+        record.expires_at = Some(expires_at);
+        record.clear = to_clear(former)?;
         Ok(record)
     }
 

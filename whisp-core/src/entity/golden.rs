@@ -9,7 +9,7 @@ use super::contact::{ContactClear, ContactSecret};
 use super::message::{MessageClear, MessageSecret};
 use super::plain::ConsentClear;
 use super::raw::{RawClear, SuggestionClear};
-use super::{Alias, DeadLetter, RouteTarget};
+use super::{DeadLetter, Former, Holder, RouteTarget};
 use crate::assistant::ErasureReceipt;
 use crate::channel::OutboundBody;
 use crate::model::{Content, Conversation, Inquiry, Tenant};
@@ -47,10 +47,16 @@ fn a_connection_and_the_route_to_it_are_kept_like_this() {
 }
 
 #[test]
-fn a_contact_and_the_alias_that_leads_to_it_are_kept_like_this() {
+fn a_contact_and_the_aliases_that_lead_to_it_are_kept_like_this() {
     is_kept::<ContactClear>(&[r#"{"revision":4}"#]);
-    is_kept::<Alias>(&[
+    is_kept::<Holder>(&[
         r#"{"contact":"00000000-0000-0000-0000-000000000001","conversation":"00000000-0000-0000-0000-000000000002"}"#,
+        r#"{"contact":"00000000-0000-0000-0000-000000000001","conversation":"00000000-0000-0000-0000-000000000002","since":"2026-11-22T09:00:00Z"}"#,
+    ]);
+    is_kept::<Former>(&[
+        r#"{"contact":"00000000-0000-0000-0000-000000000001","conversation":"00000000-0000-0000-0000-000000000002","until":"2026-11-22T09:00:00Z"}"#,
+        r#"{"contact":"00000000-0000-0000-0000-000000000001","conversation":"00000000-0000-0000-0000-000000000002","since":"2026-11-21T09:00:00Z","until":"2026-11-22T09:00:00Z"}"#,
+        r#"{"until":"2026-11-22T09:00:00Z"}"#,
     ]);
 }
 

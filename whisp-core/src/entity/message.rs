@@ -190,6 +190,18 @@ impl Entities {
         found.into_iter().map(MessageRow::read).collect()
     }
 
+    /// Returns the oldest message of a conversation by the platform's clock.
+    pub(crate) async fn first_message(
+        &self,
+        tenant: TenantId,
+        conversation: ConversationId,
+    ) -> Result<Option<MessageRow>, StoreError> {
+        let order = ListOrder::Ascending;
+        let parent = conversation.into();
+        let query = ListQuery { tenant, kind: Kind::MESSAGE, parent, order, after: None, limit: 1 };
+        self.store.list(&query).await?.records.into_iter().next().map(MessageRow::read).transpose()
+    }
+
     /// Lists the last messages of a conversation, newest first.
     pub(crate) async fn last_messages(
         &self,

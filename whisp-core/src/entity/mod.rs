@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) use connection::{ConnectionRow, RouteTarget};
-pub(crate) use contact::{Alias, ContactRow};
+pub(crate) use contact::{Alias, ContactRow, Former, Holder};
 pub(crate) use message::{Change, MessageDraft, MessageRow, Said};
 pub(crate) use plain::{ConversationRow, DeadLetter, InquiryRow, after};
 pub(crate) use raw::{RawDraft, SuggestionRow};

@@ -58,6 +58,8 @@ kinds! {
     CONVERSATION = "conversation": listed owned;
     /// What could not be done and waits for somebody to look, under its tenant.
     DEAD_LETTER = "dead_letter": listed owned expires;
+    /// From a handle that a person gave up (the id is that of the alias) to the person, for what comes late.
+    FORMER_ALIAS = "former_alias": owned expires;
     /// An inquiry, under its conversation.
     INQUIRY = "inquiry": listed owned;
     /// A member of the team, under the tenant.
