@@ -6,6 +6,7 @@ mod cancel;
 mod chaos;
 mod connecting;
 mod delivery;
+mod edits;
 mod egress;
 mod hardening;
 mod identity;

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::assistant::AssistantError;
 use crate::assistant::lane::LaneRun;
+use crate::assistant::stage::LATE_MAX;
 use crate::assistant::task::Task;
 use crate::entity::{Change, MessageRow};
 use crate::id::{InquiryId, MessageId, RecordId};
@@ -17,8 +18,17 @@ use crate::store::{BlindIndex, Kind, WorkItem, WriteOp};
 /// How long something about a message waits for the message to appear.
 const PARK_FOR: TimeDelta = TimeDelta::hours(24);
 
+/// How long an unsend waits for it: as long as the message may come late, because then it must go.
+const PARK_UNSEND_FOR: TimeDelta = LATE_MAX;
+
 /// How long it waits between two looks, the first time; doubled each time after.
 const PARK_FIRST: TimeDelta = TimeDelta::seconds(2);
+
+/// How often the wait is doubled at most.
+const PARK_DOUBLINGS: u32 = 16;
+
+/// The same for an unsend: to a little more than an hour, so that what must go is not seen for longer.
+const PARK_UNSEND_DOUBLINGS: u32 = 11;
 
 /// How long an echo waits for a send of ours that is under way.
 const ECHO_GRACE: TimeDelta = TimeDelta::seconds(20);
@@ -46,13 +56,19 @@ impl LaneRun<'_> {
                 if rows.is_empty() && up_to.is_none() {
                     return self.park(task, item);
                 }
-                for row in rows {
+                for mut row in rows {
+                    // What was found by our tag goes by the platform's id from now on: nothing else tells the tag.
+                    if let ([id], Some(_)) = (targets.as_slice(), tag)
+                        && row.learn(BlindIndex(id.into_bytes()))
+                    {
+                        self.messages.insert(row.id(), row.clone());
+                    }
                     self.receive(row, &news)?;
                 }
                 Ok(())
             }
             Task::Echo { message, mid, tag } => self.echo(*message, *mid, *tag, item, task).await,
-            Task::Edit { target, raw } => self.edit(*target, *raw, task, item).await,
+            Task::Edit { target, raw, at } => self.edit(*target, *raw, *at, task, item).await,
             Task::Unsend { target } => {
                 let rows = self.find(*target).await?;
                 if rows.is_empty() {
@@ -181,12 +197,14 @@ impl LaneRun<'_> {
         }
         if let Some(mut ours) = ours {
             // Receipts to come name it by the id that the echo told us.
-            let known: Vec<BlindIndex> = ours.record.lookups.clone();
-            ours.record.lookups.extend(row.record.lookups.iter().filter(|index| !known.contains(index)));
+            for index in &row.record.lookups {
+                ours.learn(*index);
+            }
             // What else this step did to the copy goes with it: a batch can't change what it deletes.
             self.messages.remove(&copy);
             self.deleted.insert(copy);
             self.ops.push(WriteOp::Delete(Kind::MESSAGE, row.record.id, row.record.version));
+            self.messages.insert(ours.id(), ours.clone());
             return self.receive(ours, &News { step: DeliveryStep::Sent, at: row.clear.at, failure: None });
         }
         if self.now < row.clear.received_at + ECHO_GRACE && self.sending().await? {
@@ -236,6 +254,7 @@ impl LaneRun<'_> {
         &mut self,
         target: RecordId,
         raw: Option<RecordId>,
+        at: Option<DateTime<Utc>>,
         task: &Task,
         item: &WorkItem,
     ) -> Result<(), AssistantError> {
@@ -252,9 +271,11 @@ impl LaneRun<'_> {
         let permit = self.inner.gate.permit::<ServiceProvision>(&self.tenant.tenant, subject, self.now).await?;
         let content: Content = entities.raw(permit.grant(), tenant, &record).await?;
         for mut row in rows {
-            if row.clear.kind == ContentKind::Unsent {
+            // Edits come in any order: an earlier one never undoes a later one, and none what was taken back.
+            if row.clear.kind == ContentKind::Unsent || at < row.clear.edited_at {
                 continue;
             }
+            row.clear.edited_at = at;
             entities.reseal(permit.grant(), tenant, &mut row, Change::Content(content.clone())).await?;
             self.messages.insert(row.id(), row);
         }
@@ -301,11 +322,16 @@ impl LaneRun<'_> {
         self.conversation_mut().handling = Handling::Engine;
     }
 
-    /// The message that this is about is not here yet: look again, less and less often, for a day.
+    /// The message that this is about is not here yet: look again, less and less often, until it can't come any more.
     fn park(&mut self, task: &Task, item: &WorkItem) -> Result<(), AssistantError> {
-        let wait = PARK_FIRST * (1 << item.attempts.min(16));
-        let waited = wait - PARK_FIRST;
-        if waited >= PARK_FOR {
+        let (park_for, doublings_max) = match task {
+            Task::Unsend { .. } => (PARK_UNSEND_FOR, PARK_UNSEND_DOUBLINGS),
+            _ => (PARK_FOR, PARK_DOUBLINGS),
+        };
+        let doublings = item.attempts.min(doublings_max);
+        let wait = PARK_FIRST * (1 << doublings);
+        let waited = wait - PARK_FIRST + wait * i32::try_from(item.attempts - doublings).unwrap_or(i32::MAX);
+        if waited >= park_for {
             return Ok(());
         }
         self.enqueue(task, self.now + wait, item.attempts + 1)

@@ -13,7 +13,7 @@ use crate::detect::Signal;
 use crate::entity::{Alias, Entities, MessageDraft, RawDraft, Said, after};
 use crate::id::{ConnectionId, ContactId, ConversationId, FactId, MessageId, RecordId, SubjectId, TenantId, WorkId};
 use crate::kpi::{Actor, Fact, FactKind};
-use crate::model::{Author, Content, Provenance};
+use crate::model::{Author, Content, ContentKind, Provenance};
 use crate::privacy::{AffirmativeAct, ConsentEvent, ConsentState, Purpose};
 use crate::store::{BlindIndex, Bucket, DedupKey, Expect, Kind, RECORD_MAX, Record, WriteBatch, WriteOp};
 use crate::vault::IndexField;
@@ -116,6 +116,10 @@ impl<'a> Stage<'a> {
             return Ok(());
         }
         self.seen.extend(keys.iter().copied());
+        if self.is_kept(account, item).await? {
+            self.staged.duplicates += 1;
+            return Ok(());
+        }
         if !self.event(account, item).await? {
             self.staged.ignored += 1;
             return Ok(());
@@ -145,6 +149,18 @@ impl<'a> Stage<'a> {
         item.at.min(self.now + CLOCK_SKEW)
     }
 
+    /// Returns whether a message of imported history is here already: an account that is connected again tells its
+    /// history again, long after the items were forgotten. What was taken back is known by what is left of it.
+    async fn is_kept(&self, account: &Account, item: &Item) -> Result<bool, AssistantError> {
+        let Event::Message(message) = &item.event else { return Ok(false) };
+        let Some(id) = message.id.as_ref().filter(|_| item.provenance == Provenance::History) else { return Ok(false) };
+        let tenant = self.staged.batch.tenant;
+        let index = self.inner.entities.platform_index(tenant, account.connection, id).await?;
+        let there = self.inner.entities.messages_by(tenant, index).await?;
+        // Media follow under the id of their placeholder.
+        Ok(there.iter().any(|row| row.clear.kind != ContentKind::Placeholder))
+    }
+
     /// Stages what happened; returns whether there was anything to write.
     async fn event(&mut self, account: &Account, item: &Item) -> Result<bool, AssistantError> {
         match &item.event {
@@ -162,9 +178,9 @@ impl<'a> Stage<'a> {
                     None => None,
                 };
                 if let Some(content) = content {
-                    self.edited(alias, target, content).await?;
+                    self.edited(alias, target, item, content).await?;
                 }
-                self.work(account, alias.conversation, self.now, &Task::Edit { target, raw })?;
+                self.work(account, alias.conversation, self.now, &Task::Edit { target, raw, at: Some(at) })?;
                 Ok(true)
             }
             Event::Unsent { contact, target } => {
@@ -306,21 +322,26 @@ impl<'a> Stage<'a> {
         self.work(account, alias.conversation, due, &Task::Turn { message })
     }
 
-    /// A stop is a stop too where the contact edits it into an earlier message.
-    async fn edited(&mut self, alias: Alias, target: RecordId, content: &Content) -> Result<(), AssistantError> {
+    /// A stop is a stop too where the contact edits it into an earlier message, even into one that is not here yet.
+    async fn edited(
+        &mut self,
+        alias: Alias,
+        target: RecordId,
+        item: &Item,
+        content: &Content,
+    ) -> Result<(), AssistantError> {
         let signal = content.readable().and_then(|text| self.inner.detector.detect(text));
         if signal != Some(Signal::Stop) {
             return Ok(());
         }
         let index = BlindIndex(target.into_bytes());
         let found = self.inner.entities.messages_by(self.staged.batch.tenant, index).await?;
-        match found.iter().find(|row| row.clear.author == Author::Contact) {
-            Some(row) => {
-                let act = AffirmativeAct::InChat { message: row.id() };
-                self.consent(alias.contact.0, Purpose::AutomatedReplies, false, act).await
-            }
-            None => Ok(()),
-        }
+        let act = match found.iter().find(|row| row.clear.author == Author::Contact) {
+            Some(row) => AffirmativeAct::InChat { message: row.id() },
+            None if found.is_empty() && item.provenance == Provenance::Live => AffirmativeAct::InEdit,
+            None => return Ok(()),
+        };
+        self.consent(alias.contact.0, Purpose::AutomatedReplies, false, act).await
     }
 
     async fn receipt(&mut self, account: &Account, item: &Item, receipt: &Receipt) -> Result<bool, AssistantError> {

@@ -18,8 +18,13 @@ pub(crate) enum Task {
     Turn { message: MessageId },
     /// The platform repeated what the business sent: ours, or a member's on the phone.
     Echo { message: MessageId, mid: Option<RecordId>, tag: Option<RecordId> },
-    /// A message was edited; its new content is kept raw.
-    Edit { target: RecordId, raw: Option<RecordId> },
+    /// A message was edited, when by the platform's clock; its new content is kept raw.
+    Edit {
+        target: RecordId,
+        raw: Option<RecordId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<DateTime<Utc>>,
+    },
     /// A message was taken back.
     Unsend { target: RecordId },
     /// What became of messages that we sent.
@@ -91,6 +96,7 @@ mod tests {
             r#"{"task":"echo","message":"ID","mid":null,"tag":"ID"}"#,
             r#"{"task":"edit","target":"ID","raw":"ID"}"#,
             r#"{"task":"edit","target":"ID","raw":null}"#,
+            r#"{"task":"edit","target":"ID","raw":"ID","at":"2026-11-22T09:00:00Z"}"#,
             r#"{"task":"unsend","target":"ID"}"#,
             r#"{"task":"receipt","targets":["ID"],"up_to":null,"tag":"ID","step":"failed","at":"2026-11-22T09:00:00Z","failure":131047}"#,
             r#"{"task":"receipt","targets":[],"up_to":"2026-11-22T08:59:59.000001Z","tag":null,"step":"read","at":"2026-11-22T09:00:00Z","failure":null}"#,

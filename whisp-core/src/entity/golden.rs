@@ -27,6 +27,7 @@ fn is_kept<T: Serialize + DeserializeOwned>(literals: &[&str]) {
 fn a_message_is_kept_like_this() {
     is_kept::<MessageClear>(&[
         r#"{"author":"contact","provenance":"live","kind":"text","at":"2026-11-22T09:00:00Z","received_at":"2026-11-22T09:00:01.000500Z","revision":0}"#,
+        r#"{"author":"contact","provenance":"live","kind":"text","at":"2026-11-22T09:00:00Z","received_at":"2026-11-22T09:00:01Z","revision":1,"edited_at":"2026-11-22T09:05:00Z"}"#,
         r#"{"author":"member","member":"00000000-0000-0000-0000-000000000001","provenance":"sent","kind":"interactive","at":"2026-11-22T09:00:00Z","received_at":"2026-11-22T09:00:00Z","inquiry":"00000000-0000-0000-0000-000000000002","revision":1,"delivery":{"step":"failed","at":"2026-11-22T09:00:00Z","attempts":2,"failure":131026},"tag":"0123456789abcdef0123456789abcdef"}"#,
         r#"{"author":"member","member":null,"provenance":"echo","kind":"story_mention","at":"2026-11-22T09:00:00Z","received_at":"2026-11-22T09:00:00Z","revision":0}"#,
         r#"{"author":"engine","engine":"openai:gpt-5-mini","provenance":"sent","kind":"text","at":"2026-11-22T09:00:00Z","received_at":"2026-11-22T09:00:00Z","revision":0,"delivery":{"step":"in_doubt","at":"2026-11-22T09:00:00Z","attempts":1,"failure":null},"tag":"t"}"#,
@@ -81,6 +82,7 @@ fn a_consent_is_kept_like_this() {
     is_kept::<ConsentClear>(&[
         r#"{"purpose":"automated_replies","state":"withdrawn","act":"in_chat","message":"00000000-0000-0000-0000-000000000001","at":"2026-11-22T09:00:00Z"}"#,
         r#"{"purpose":"direct_marketing","state":"withdrawn","act":"platform","at":"2026-11-22T09:00:00Z"}"#,
+        r#"{"purpose":"automated_replies","state":"withdrawn","act":"in_edit","at":"2026-11-22T09:00:00Z"}"#,
         r#"{"purpose":"automated_replies","state":"given","act":"host","at":"2026-11-22T09:00:00Z"}"#,
     ]);
 }

@@ -23,6 +23,9 @@ pub(crate) struct MessageClear {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) inquiry: Option<InquiryId>,
     pub(crate) revision: u32,
+    /// When the author edited it last, by the platform's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) edited_at: Option<DateTime<Utc>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) delivery: Option<Delivery>,
     /// Our opaque tag on a message that goes out.
@@ -97,6 +100,15 @@ impl MessageRow {
         Ok(self.record)
     }
 
+    /// Notes an index by which the message is found from now on; returns whether it is a new one.
+    pub(crate) fn learn(&mut self, index: BlindIndex) -> bool {
+        let new = !self.record.lookups.contains(&index);
+        if new {
+            self.record.lookups.push(index);
+        }
+        new
+    }
+
     /// Takes the message back: its content is gone, its place and its ids' indexes stay, so that a late copy is still
     /// noticed.
     pub(crate) fn unsend(&mut self) {
@@ -161,6 +173,7 @@ impl Entities {
             received_at: draft.received_at,
             inquiry: draft.inquiry,
             revision: 0,
+            edited_at: None,
             delivery: draft.delivery.clone(),
             tag: draft.tag.clone(),
         })?;
@@ -260,8 +273,8 @@ impl Entities {
         Ok((message, body))
     }
 
-    /// Changes a message's content or platform id: seals it anew, one revision on. The row is staged by whoever holds
-    /// it.
+    /// Changes a message's content or platform id: seals it anew, one revision on. Of a message that was taken back only
+    /// the index of the id changes. The row is staged by whoever holds it.
     pub(crate) async fn reseal(
         &self,
         grant: &Grant,
@@ -269,6 +282,13 @@ impl Entities {
         row: &mut MessageRow,
         change: Change,
     ) -> Result<(), AssistantError> {
+        if let Change::PlatformId(connection, id) = &change {
+            row.learn(self.platform_index(tenant, *connection, id).await?);
+        }
+        if row.clear.kind == ContentKind::Unsent {
+            // Nothing is left to be changed: it is found by its id all the same.
+            return Ok(());
+        }
         let contact = ContactId(grant.subject());
         let before = context(tenant, contact, row.record.id, row.clear.revision);
         let mut secret: MessageSecret = self.open(grant, &before, &row.record.sealed).await?;
@@ -277,10 +297,7 @@ impl Entities {
                 row.clear.kind = content.kind();
                 secret.said = Said::In(content);
             }
-            Change::PlatformId(connection, id) => {
-                row.record.lookups.push(self.platform_index(tenant, connection, &id).await?);
-                secret.platform_id = Some(id);
-            }
+            Change::PlatformId(_, id) => secret.platform_id = Some(id),
         }
         row.record.sealed = self.seal(&SealContext { revision: row.clear.revision + 1, ..before }, &secret).await?;
         row.clear.revision += 1;

@@ -29,6 +29,8 @@ pub enum AffirmativeAct {
         /// The message.
         message: MessageId,
     },
+    /// Edited it into a message that had not come yet.
+    InEdit,
     /// Chose it in the platform's own settings.
     Platform,
     /// Said it to the host product, which vouches for it.
