@@ -140,6 +140,11 @@ impl Work for RedbStore {
         let rows = self.read(|rows| rows.scan(query.range(), ListOrder::Ascending, page_size(query.limit)))?;
         rows.iter().map(|(_, item)| WorkItem::from_bytes(item)).collect()
     }
+
+    /// No other process writes here.
+    async fn wait(&self) {
+        std::future::pending().await
+    }
 }
 
 #[async_trait]

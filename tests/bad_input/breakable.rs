@@ -93,6 +93,10 @@ impl Work for Breakable {
     async fn pending(&self, query: &PendingQuery) -> Result<Vec<WorkItem>, StoreError> {
         self.inner.pending(query).await
     }
+
+    async fn wait(&self) {
+        self.inner.wait().await;
+    }
 }
 
 #[async_trait]

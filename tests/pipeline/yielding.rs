@@ -72,6 +72,9 @@ impl Work for Yielding {
     async fn pending(&self, query: &PendingQuery) -> Result<Vec<WorkItem>, StoreError> {
         pausing!(self.0.pending(query))
     }
+    async fn wait(&self) {
+        self.0.wait().await;
+    }
 }
 
 #[async_trait]

@@ -30,8 +30,12 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(feature = "postgres")]
+mod kinds;
 pub mod keys;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 pub mod vault;
@@ -40,6 +44,8 @@ pub mod vault;
 pub use keys::SqliteKeyTable;
 pub use keys::{LocalKeyProvider, MemoryKeyTable};
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresOptions, PostgresStore};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use vault::EnvelopeVault;

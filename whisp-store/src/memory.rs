@@ -168,6 +168,11 @@ impl Work for MemoryStore {
             .map(|(_, item)| item.clone())
             .collect())
     }
+
+    /// No other process writes here.
+    async fn wait(&self) {
+        std::future::pending().await
+    }
 }
 
 #[async_trait]

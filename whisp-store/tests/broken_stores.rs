@@ -12,7 +12,7 @@ use std::convert::Infallible;
 
 use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound, Utc};
-use whisp_core::id::{RecordId, TenantId};
+use whisp_core::id::{RecordId, TenantId, WorkerId};
 use whisp_core::store::{
     Commit, Expect, ExpiredQuery, FactPage, FactQuery, Facts, FindQuery, Kind, Lease, ListQuery, OwnRequest, Page,
     PendingQuery, Record, Records, Refusal, RenewRequest, StoreError, SubjectPage, SubjectQuery, Work, WorkItem,
@@ -42,6 +42,7 @@ enum Fault {
     SkipsOnPaging,
     SkipsPendingWork,
     SplitsWhatIsDropped,
+    TakesWhatItWaitsFor,
 }
 
 /// A memory store with a fault.
@@ -200,6 +201,15 @@ impl Work for Broken {
         }
         Ok(items)
     }
+
+    async fn wait(&self) {
+        if self.fault == Fault::TakesWhatItWaitsFor {
+            let (now, until) = (DateTime::<Utc>::MAX_UTC, DateTime::<Utc>::MAX_UTC);
+            let worker = WorkerId::from_bytes([0; 16]);
+            drop(self.inner.own(&OwnRequest { worker, limit: 1, now, until }).await);
+        }
+        self.inner.wait().await;
+    }
 }
 
 #[async_trait]
@@ -235,6 +245,7 @@ async fn the_suite_finds_every_broken_store() {
         (Fault::RepeatsOnPaging, Records(9)),
         (Fault::SkipsOnPaging, Records(9)),
         (Fault::SkipsPendingWork, Work(6)),
+        (Fault::TakesWhatItWaitsFor, Work(9)),
     ];
     for (fault, contract) in faults {
         let failed: BTreeSet<_> = failures(fault).await.into_iter().flat_map(|case| case.proves).collect();

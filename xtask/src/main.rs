@@ -1,6 +1,7 @@
 //! The commands of a developer: `cargo xtask test`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
 
+mod postgres;
 mod run;
 mod test;
 

@@ -43,6 +43,12 @@ impl Lanes {
         self.idle.remove(&(tenant, bucket));
     }
 
+    /// Another process has added work: perhaps to a bucket that nobody owns.
+    #[cfg(feature = "runtime")]
+    pub(crate) const fn want(&mut self) {
+        self.wanted = true;
+    }
+
     const fn next_turn(&mut self) -> usize {
         self.turn = self.turn.wrapping_add(1);
         self.turn

@@ -102,6 +102,7 @@ impl Runner {
                 // The sender is dropped with the handle: then it is over too.
                 changed = stopped.changed() => if changed.is_err() { break },
                 () = self.assistant.inner.wake.notified() => {}
+                () = self.assistant.inner.entities.store.wait() => self.assistant.inner.lanes().want(),
                 () = tokio::time::sleep(wait) => {}
             }
         }

@@ -129,9 +129,12 @@ pub trait Records: fmt::Debug + Send + Sync + 'static {
 /// 7. [`WriteOp::Complete`] is possible only for work that is there: a second completion is refused.
 ///    [`WriteOp::Enqueue`] is possible only where no work has the same key.
 /// 8. The name of a worker proves nothing: only the fence does. A worker id that is used again gets new fences.
+/// 9. [`wait`](Work::wait) ends soon after another process added work, where the store can tell. It is a hint: it may end
+///    without a reason, late or never, so who waits looks again by the clock as well.
 ///
 /// # Cancellation
-/// Dropping `own` may leave leases that end by themselves. Dropping the others has no effect or the whole.
+/// Dropping `own` may leave leases that end by themselves. Dropping `wait` loses at most the hint. Dropping the others has
+/// no effect or the whole.
 #[async_trait]
 pub trait Work: fmt::Debug + Send + Sync + 'static {
     /// Leases buckets.
@@ -157,6 +160,9 @@ pub trait Work: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// By [`StoreErrorKind`].
     async fn pending(&self, query: &PendingQuery) -> Result<Vec<WorkItem>, StoreError>;
+
+    /// Waits until another process has added work. A store that no other process writes to never returns.
+    async fn wait(&self);
 }
 
 /// Reads facts, for KPIs. They are written by [`WriteOp::Append`].

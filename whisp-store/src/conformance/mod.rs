@@ -70,7 +70,7 @@ pub enum Contract {
 }
 
 /// How many numbered sentences each contract has.
-pub const CONTRACTS: [Contract; 3] = [Contract::Facts(2), Contract::Records(15), Contract::Work(8)];
+pub const CONTRACTS: [Contract; 3] = [Contract::Facts(2), Contract::Records(15), Contract::Work(9)];
 
 /// A case of the suite.
 #[derive(Clone, Copy)]
@@ -181,6 +181,7 @@ macro_rules! __conformance_cases {
             work_is_completed_once: Work(7);
             work_is_enqueued_where_its_key_is_free: Work(7);
             the_name_of_a_worker_proves_nothing: Work(8);
+            waiting_takes_nothing_and_may_be_dropped: Work(9);
             facts_are_in_the_order_of_time: Facts(1);
             facts_come_back_as_they_were_appended: Facts(1);
             a_fact_is_counted_once: Facts(2);

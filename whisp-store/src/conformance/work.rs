@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use whisp_core::store::{
     Bucket, Clear, Expect, Fence, Lease, PendingQuery, Refusal, RenewRequest, Store, WorkItem, WorkKey, WriteOp,
 };
+use whisp_core::testing::cancel_after;
 
 use super::kit::Kit;
 
@@ -226,6 +227,19 @@ pub async fn the_name_of_a_worker_proves_nothing(store: &dyn Store) {
     assert!(kit.holds(Kit::owner(&after, before.until)).await);
     store.release(&[before]).await.expect("the store works");
     assert!(kit.holds(Kit::owner(&after, before.until)).await, "releasing the old lease left the new one");
+}
+
+/// Whoever waited and went away has neither taken the work nor kept it from others.
+pub async fn waiting_takes_nothing_and_may_be_dropped(store: &dyn Store) {
+    let kit = Kit::new(store);
+    let item = kit.work(1, kit.now);
+    kit.ops([WriteOp::Enqueue(item.clone())]).await;
+    for _ in 0..4 {
+        // Polled once, because it may never wake. Whether it ended by itself does not matter: it is a hint.
+        let _ended = cancel_after(1, store.wait()).await;
+    }
+    assert_eq!(one(kit.own(kit.worker(), 1, kit.now).await).bucket, Bucket(1));
+    assert_eq!(kit.pending(1).await, [item]);
 }
 
 async fn renew(store: &dyn Store, leases: Vec<Lease>, now: DateTime<Utc>, until: DateTime<Utc>) -> Vec<Lease> {

@@ -252,6 +252,11 @@ impl Work for SqliteStore {
         let query = query.clone();
         self.read("pending", move |conn| reader::pending(conn, &query)).await
     }
+
+    /// No other process writes here.
+    async fn wait(&self) {
+        std::future::pending().await
+    }
 }
 
 #[async_trait]

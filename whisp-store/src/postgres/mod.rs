@@ -1,0 +1,247 @@
+//! Everything in a PostgreSQL database, for several processes on several machines.
+
+mod call;
+mod change;
+mod connect;
+mod error;
+mod group;
+mod notify;
+mod options;
+mod reader;
+mod row;
+mod schema;
+mod sql;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use deadpool_postgres::Pool;
+use futures_util::future::try_join_all;
+use tokio::sync::Notify;
+use whisp_core::error::Retry;
+use whisp_core::id::{RecordId, TenantId};
+use whisp_core::store::{
+    Clear, Commit, ExpiredQuery, FactPage, FactQuery, Facts, FindQuery, Kind, Lease, ListQuery, OwnRequest, Page,
+    PendingQuery, Record, Records, RenewRequest, StoreError, StoreErrorKind, SubjectPage, SubjectQuery, Work, WorkItem,
+    WorkKey, WriteBatch, WriteOp,
+};
+
+use self::connect::Address;
+use self::error::Failure;
+use self::group::{Outcome, Task};
+use self::notify::Notices;
+pub use self::options::PostgresOptions;
+use self::reader::Reader;
+use self::row::micros;
+use self::schema::Schema;
+use self::sql::Sql;
+use self::writer::Writer;
+use crate::kinds;
+
+/// Keeps everything in a PostgreSQL database, which any number of processes share.
+///
+/// What waits to be written for a tenant goes into one transaction, so many writers at once cost little more than one;
+/// of all processes one writes for a tenant at a time. Reads run beside it on other connections.
+///
+/// # Tenants
+/// The tenant stands first in every key, unique constraint and statement, and no transaction is about two of them. So
+/// the tables work unchanged where they are hash-partitioned by tenant ([`PostgresOptions::partitions`]; the whole
+/// conformance suite runs on such tables), and that is what an engine of the PostgreSQL family needs to spread them over
+/// machines: with Citus, `SELECT create_distributed_table('whisp.record_message', 'tenant')` for each table but
+/// `version` and `kind`, before the first record. That was *not* tried here, for want of such a server. The one
+/// statement that names no tenant is the search for free buckets with work; it reads ids and times of two tables.
+///
+/// Row-level security is a second wall: a transaction names its tenant, and rows of another one are neither seen nor
+/// written, whatever a statement says. The server applies it to every user but superusers and those with `BYPASSRLS`,
+/// the owner of the tables included: connect as neither.
+///
+/// # Work
+/// Processes tell each other of new work by `LISTEN` and `NOTIFY`, and look by the clock all the same.
+///
+/// # Behind a pooler
+/// A pooler must keep a connection to one server process for a whole session (PgBouncer's `pool_mode = session`).
+///
+/// # Durability
+/// An acknowledged batch is as durable as the server makes a commit: leave `synchronous_commit` and `fsync` on.
+///
+/// # Examples
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+/// use whisp_store::PostgresStore;
+///
+/// let store = Arc::new(PostgresStore::open(std::env::var("DATABASE_URL")?).await?);
+/// # drop(store);
+/// # Ok(())
+/// # }
+/// ```
+pub struct PostgresStore {
+    kinds: Vec<Kind>,
+    pool: Pool,
+    reader: Reader,
+    writer: Arc<Writer>,
+    notices: Notices,
+}
+
+impl PostgresStore {
+    /// Connects with the default [`PostgresOptions`].
+    ///
+    /// # Errors
+    /// Those of [`PostgresOptions::open`].
+    ///
+    /// # Cancellation
+    /// As there.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn open(url: impl Into<secrecy::SecretString>) -> Result<Self, StoreError> {
+        PostgresOptions::new(url).open().await
+    }
+
+    fn start(address: Address, pool: Pool, schema: &Schema, kinds: Vec<Kind>) -> Self {
+        let sql = Arc::new(Sql::new(schema.name(), &kinds));
+        let news = Arc::new(Notify::new());
+        Self {
+            reader: Reader::new(pool.clone(), Arc::clone(&sql), kinds.clone()),
+            writer: Arc::new(Writer::new(pool.clone(), sql, Arc::clone(&news))),
+            notices: Notices::start(address, schema.channel(), news),
+            pool,
+            kinds,
+        }
+    }
+
+    /// Has a task done; returns the leases that it came to.
+    async fn lend(&self, tenant: TenantId, task: Task) -> Result<Vec<Lease>, Failure> {
+        match self.writer.run(tenant, task).await? {
+            Outcome::Leases(leases) => Ok(leases),
+            Outcome::Commit(_) => Err(Failure::stopped()),
+        }
+    }
+
+    /// Has the same done for each tenant of the leases, all at once.
+    async fn lend_each(&self, leases: &[Lease], task: impl Fn(Vec<Lease>) -> Task) -> Result<Vec<Lease>, Failure> {
+        let mut tenants: BTreeMap<TenantId, Vec<Lease>> = BTreeMap::new();
+        for lease in leases {
+            tenants.entry(lease.tenant).or_default().push(*lease);
+        }
+        let each = tenants.into_iter().map(|(tenant, leases)| self.lend(tenant, task(leases)));
+        Ok(try_join_all(each).await?.concat())
+    }
+
+    async fn take(&self, request: &OwnRequest) -> Result<Vec<Lease>, Failure> {
+        if request.limit == 0 {
+            return Ok(Vec::new());
+        }
+        let waiting = self.reader.waiting(micros(request.now), request.limit).await?;
+        let mut tenants: BTreeMap<TenantId, Vec<WorkKey>> = BTreeMap::new();
+        for (tenant, key) in &waiting {
+            tenants.entry(*tenant).or_default().push(*key);
+        }
+        let each = tenants.into_iter().map(|(tenant, keys)| self.lend(tenant, Task::Take(*request, keys)));
+        let taken = try_join_all(each).await?.concat();
+        let place = |lease: &Lease| {
+            waiting.iter().position(|(tenant, key)| (*tenant, key.bucket) == (lease.tenant, lease.bucket))
+        };
+        let mut taken: Vec<_> = taken.into_iter().map(|lease| (place(&lease), lease)).collect();
+        taken.sort_by_key(|(place, _)| *place);
+        Ok(taken.into_iter().map(|(_, lease)| lease).collect())
+    }
+
+    /// The server takes no text with a zero in it. JSON, which these are, has none.
+    fn check_text(batch: &WriteBatch) -> Result<(), StoreError> {
+        let texts = batch.ops.iter().filter_map(|op| match op {
+            WriteOp::Put(record) => Some(&record.clear),
+            WriteOp::Enqueue(item) => Some(&item.payload),
+            _ => None,
+        });
+        for Clear(text) in texts {
+            if text.contains('\0') {
+                return Err(StoreError::new("commit", StoreErrorKind::Invalid, Retry::Never)
+                    .with_advice("what is clear is JSON, which has no zero character in it"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore").field("kinds", &self.kinds).field("pool", &self.pool.status()).finish_non_exhaustive()
+    }
+}
+
+/// Names the operation that failed.
+fn named<T>(operation: &'static str, outcome: Result<T, Failure>) -> Result<T, StoreError> {
+    outcome.map_err(|failure| failure.into_error(operation))
+}
+
+#[async_trait]
+impl Records for PostgresStore {
+    async fn commit(&self, batch: WriteBatch) -> Result<Commit, StoreError> {
+        kinds::check_batch(&self.kinds, &batch)?;
+        Self::check_text(&batch)?;
+        match named("commit", self.writer.run(batch.tenant, Task::Commit(batch)).await)? {
+            Outcome::Commit(commit) => Ok(commit),
+            Outcome::Leases(_) => named("commit", Err(Failure::stopped())),
+        }
+    }
+
+    async fn get(&self, tenant: TenantId, kind: Kind, id: RecordId) -> Result<Option<Record>, StoreError> {
+        kinds::check(&self.kinds, "get", kind)?;
+        named("get", self.reader.get(tenant, kind, id).await)
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
+        kinds::check(&self.kinds, "list", query.kind)?;
+        named("list", self.reader.list(query).await)
+    }
+
+    async fn find(&self, query: &FindQuery) -> Result<Vec<Record>, StoreError> {
+        kinds::check(&self.kinds, "find", query.kind)?;
+        named("find", self.reader.find(query).await)
+    }
+
+    async fn of_subject(&self, query: &SubjectQuery) -> Result<SubjectPage, StoreError> {
+        named("of_subject", self.reader.of_subject(query).await)
+    }
+
+    async fn expired(&self, query: &ExpiredQuery) -> Result<Vec<Record>, StoreError> {
+        named("expired", self.reader.expired(query).await)
+    }
+}
+
+#[async_trait]
+impl Work for PostgresStore {
+    async fn own(&self, request: &OwnRequest) -> Result<Vec<Lease>, StoreError> {
+        named("own", self.take(request).await)
+    }
+
+    async fn renew(&self, request: &RenewRequest) -> Result<Vec<Lease>, StoreError> {
+        let renewed = self
+            .lend_each(&request.leases, |leases| Task::Renew(RenewRequest { leases, ..request.clone() }))
+            .await;
+        named("renew", renewed)
+    }
+
+    async fn release(&self, leases: &[Lease]) -> Result<(), StoreError> {
+        named("release", self.lend_each(leases, Task::Release).await.map(drop))
+    }
+
+    async fn pending(&self, query: &PendingQuery) -> Result<Vec<WorkItem>, StoreError> {
+        named("pending", self.reader.pending(query).await)
+    }
+
+    async fn wait(&self) {
+        self.notices.heard().await;
+    }
+}
+
+#[async_trait]
+impl Facts for PostgresStore {
+    async fn scan(&self, query: &FactQuery) -> Result<FactPage, StoreError> {
+        named("scan", self.reader.scan(query).await)
+    }
+}

@@ -1,0 +1,231 @@
+//! The tables: how an empty schema gets them, and how an older one becomes a newer one.
+
+use deadpool_postgres::Client;
+use whisp_core::error::Retry;
+use whisp_core::store::{Kind, StoreErrorKind};
+
+use super::error::Failure;
+use super::row::get;
+use crate::kinds::{self, paths_bits};
+
+/// What turns each schema version into the next. The number of them is the schema version.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+
+/// The tables that [`MIGRATIONS`] make, all of them with the tenant first.
+const TABLES: &[&str] = &["tenant", "subject", "seen", "work", "lease", "fact"];
+
+/// Those of [`TABLES`] that who looks for work reads for every tenant: ids and times, no content.
+const SCANNED: &[&str] = &["work", "lease"];
+
+/// The table of a kind.
+const KIND_TABLE: &str = include_str!("migrations/kind.sql");
+
+/// The longest name of a schema, in bytes: with what stands before and after it, a name of PostgreSQL has 63 at most.
+const SCHEMA_NAME_MAX: usize = 40;
+
+/// Where the tables are, and how.
+#[derive(Debug, Clone)]
+pub(super) struct Schema {
+    name: String,
+    /// Into how many partitions by tenant each table is cut when it is made; none if 0.
+    partitions: u16,
+}
+
+impl Schema {
+    pub(super) fn new(name: &str, partitions: u16) -> Result<Self, Failure> {
+        let is_plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        let begins = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
+        if !is_plain || !begins || name.len() > SCHEMA_NAME_MAX {
+            let advice = "name a schema with 1 to 40 lower-case letters, digits and underscores, a letter first";
+            return Err(Failure::new(StoreErrorKind::Invalid, Retry::Never, advice));
+        }
+        Ok(Self { name: name.to_owned(), partitions })
+    }
+
+    /// The name, which needs no quotes.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name of the channel on which processes that share the schema tell each other of work.
+    pub(super) fn channel(&self) -> String {
+        format!("whisp_work_{}", self.name)
+    }
+
+    /// Brings the tables to this version and makes room for the kinds. Where there is nothing to do, it needs no right
+    /// but to read.
+    pub(super) async fn open(&self, client: &Client, kinds: &[Kind]) -> Result<(), Failure> {
+        if let Some(kind) = kinds.iter().find(|kind| !kinds::is_plain(**kind)) {
+            return Err(invalid(if kind.name().is_empty() { "a kind has no name" } else { kinds::NAME_ADVICE }));
+        }
+        if !self.is_ready(client, kinds).await? {
+            client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+            let migrated = self.migrate(client, kinds).await;
+            let end = if migrated.is_ok() { "COMMIT" } else { "ROLLBACK" };
+            let ended = client.batch_execute(end).await;
+            migrated?;
+            ended?;
+        }
+        self.know_every_kind(client, kinds).await
+    }
+
+    /// Whether the schema is of this version and has a table for each kind.
+    async fn is_ready(&self, client: &Client, kinds: &[Kind]) -> Result<bool, Failure> {
+        let there = format!("SELECT 1 FROM pg_tables WHERE schemaname = '{}' AND tablename = 'kind'", self.name);
+        if client.query_opt(&there, &[]).await?.is_none() || self.version(client).await? != MIGRATIONS.len() {
+            return Ok(false);
+        }
+        let known = self.kinds(client).await?;
+        Ok(kinds.iter().all(|kind| known.iter().any(|(name, paths)| name == kind.name() && *paths == paths_bits(*kind))))
+    }
+
+    async fn version(&self, client: &Client) -> Result<usize, Failure> {
+        let row = client.query_one(&format!("SELECT version FROM {}.version", self.name), &[]).await?;
+        let version = usize::try_from(get::<i32>(&row, 0)?).map_err(|_| Failure::corrupt())?;
+        if version > MIGRATIONS.len() {
+            let advice = "open the database with the version of whisp that wrote it";
+            return Err(Failure::new(StoreErrorKind::Newer, Retry::Never, advice));
+        }
+        Ok(version)
+    }
+
+    async fn kinds(&self, client: &Client) -> Result<Vec<(String, u8)>, Failure> {
+        let rows = client.query(&format!("SELECT name, paths FROM {}.kind", self.name), &[]).await?;
+        let kind = |row| Ok((get(row, 0)?, u8::try_from(get::<i16>(row, 1)?).map_err(|_| Failure::corrupt())?));
+        rows.iter().map(kind).collect()
+    }
+
+    /// Runs inside a transaction. Of several processes one migrates and the others wait.
+    async fn migrate(&self, client: &Client, kinds: &[Kind]) -> Result<(), Failure> {
+        let name = &self.name;
+        client.batch_execute(&format!("SELECT pg_advisory_xact_lock(hashtextextended('whisp {name}', 0))")).await?;
+        client
+            .batch_execute(&format!(
+                "CREATE SCHEMA IF NOT EXISTS {name}; \
+                 CREATE TABLE IF NOT EXISTS {name}.version (version integer NOT NULL); \
+                 INSERT INTO {name}.version SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM {name}.version); \
+                 CREATE TABLE IF NOT EXISTS {name}.kind (name text PRIMARY KEY, paths smallint NOT NULL)"
+            ))
+            .await?;
+        let from = self.version(client).await?;
+        for migration in MIGRATIONS.iter().skip(from) {
+            client.batch_execute(&self.fill(migration, None)).await?;
+        }
+        if from == 0 {
+            for table in TABLES {
+                self.wall(client, table).await?;
+            }
+        }
+        if from != MIGRATIONS.len() {
+            client.batch_execute(&format!("UPDATE {name}.version SET version = {}", MIGRATIONS.len())).await?;
+        }
+        let known = self.kinds(client).await?;
+        for kind in kinds {
+            let paths = known.iter().find(|(name, _)| name == kind.name()).map(|(_, paths)| *paths);
+            self.make_room(client, *kind, paths).await?;
+        }
+        Ok(())
+    }
+
+    /// Creates the tables and the indexes of a kind if they are not there.
+    async fn make_room(&self, client: &Client, kind: Kind, stored: Option<u8>) -> Result<(), Failure> {
+        let name = &self.name;
+        match stored {
+            Some(paths) if paths == paths_bits(kind) => return Ok(()),
+            Some(_) if self.holds_records(client, kind.name()).await? => return Err(invalid(kinds::PATHS_ADVICE)),
+            Some(_) => {
+                let drop = format!(
+                    "DROP TABLE {name}.record_{kind}; DROP TABLE IF EXISTS {name}.lookup_{kind}; \
+                     DELETE FROM {name}.kind WHERE name = '{kind}'"
+                );
+                client.batch_execute(&drop).await?;
+            }
+            None => {}
+        }
+        client.batch_execute(&self.fill(KIND_TABLE, Some(kind))).await?;
+        self.wall(client, &format!("record_{kind}")).await?;
+        let paths = kind.paths();
+        let mut sql = format!("INSERT INTO {name}.kind VALUES ('{kind}', {})", paths_bits(kind));
+        if paths.listed {
+            sql += &format!(
+                "; CREATE INDEX list_{kind} ON {name}.record_{kind} (tenant, parent, position, id) WHERE parent IS NOT NULL"
+            );
+        }
+        if paths.expires {
+            sql += &format!(
+                "; CREATE INDEX expiry_{kind} ON {name}.record_{kind} (tenant, expires_at) WHERE expires_at IS NOT NULL"
+            );
+        }
+        if paths.found {
+            sql += &self.fill(
+                "; CREATE TABLE {schema}.lookup_{kind} (tenant uuid NOT NULL, lookup uuid NOT NULL, id uuid NOT NULL, \
+                 PRIMARY KEY (tenant, lookup, id)){by_tenant}",
+                Some(kind),
+            );
+        }
+        client.batch_execute(&sql).await?;
+        if paths.found {
+            self.wall(client, &format!("lookup_{kind}")).await?;
+        }
+        Ok(())
+    }
+
+    fn fill(&self, sql: &str, kind: Option<Kind>) -> String {
+        let by_tenant = if self.partitions == 0 { "" } else { " PARTITION BY HASH (tenant)" };
+        let sql = sql.replace("{schema}", &self.name).replace("{by_tenant}", by_tenant);
+        kind.map_or_else(|| sql.clone(), |kind| sql.replace("{kind}", kind.name()))
+    }
+
+    /// Cuts a table into its partitions, and puts a wall between the tenants: rows of another tenant than the one that
+    /// the transaction names are neither seen nor written, whatever the statement says. The partitions by themselves
+    /// show and take nothing.
+    async fn wall(&self, client: &Client, table: &str) -> Result<(), Failure> {
+        let name = &self.name;
+        let mut sql = String::new();
+        for part in 0..self.partitions {
+            sql += &format!(
+                "CREATE TABLE {name}.{table}_{part} PARTITION OF {name}.{table} \
+                 FOR VALUES WITH (MODULUS {}, REMAINDER {part}); \
+                 ALTER TABLE {name}.{table}_{part} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; ",
+                self.partitions
+            );
+        }
+        // The setting is read once a statement, not once a row, because it is a query of its own.
+        sql += &format!(
+            "ALTER TABLE {name}.{table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; \
+             CREATE POLICY one_tenant ON {name}.{table} \
+             USING (tenant = (SELECT nullif(current_setting('whisp.tenant', true), '')::uuid))"
+        );
+        if SCANNED.contains(&table) {
+            sql += &format!(
+                "; CREATE POLICY every_tenant ON {name}.{table} FOR SELECT \
+                 USING ((SELECT current_setting('whisp.every_tenant', true)) = 'on')"
+            );
+        }
+        Ok(client.batch_execute(&sql).await?)
+    }
+
+    /// A kind whose records are there but that was not given would stay out of erasure, export and retention.
+    async fn know_every_kind(&self, client: &Client, kinds: &[Kind]) -> Result<(), Failure> {
+        for (name, _) in self.kinds(client).await? {
+            if !kinds.iter().any(|kind| kind.name() == name) && self.holds_records(client, &name).await? {
+                return Err(invalid(kinds::MISSING_ADVICE));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a kind's table has rows of any tenant. The wall hides them, so what it takes on the disk is looked at: a
+    /// table whose last row was deleted counts until the server has vacuumed it.
+    async fn holds_records(&self, client: &Client, kind: &str) -> Result<bool, Failure> {
+        let sql = format!(
+            "SELECT coalesce(sum(pg_relation_size(relid)), 0) > 0 FROM pg_partition_tree('{}.record_{kind}')",
+            self.name
+        );
+        get(&client.query_one(&sql, &[]).await?, 0)
+    }
+}
+
+const fn invalid(advice: &'static str) -> Failure {
+    Failure::new(StoreErrorKind::Invalid, Retry::Never, advice)
+}

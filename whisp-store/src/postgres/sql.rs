@@ -1,0 +1,252 @@
+//! Every statement that the store makes while it works, in one place. Each is about one tenant, named first: a database
+//! that spreads the tables by tenant sends it to one place. The one exception is [`Sql::waiting`].
+
+use std::collections::BTreeMap;
+
+use whisp_core::store::{Kind, ListOrder};
+
+/// The columns that `row::record` reads, in its order.
+const COLUMNS: &str = "r.id, r.version, r.parent, r.position, r.expires_at, r.lookups, r.subjects, r.clear, r.sealed";
+
+/// The statements of a schema.
+#[derive(Debug)]
+pub(super) struct Sql {
+    kinds: BTreeMap<&'static str, KindSql>,
+    /// Holds the tenant's row until the end of the transaction.
+    pub(super) hold: String,
+    pub(super) add_tenant: String,
+    pub(super) seen: String,
+    pub(super) remember: String,
+    pub(super) forget: String,
+    pub(super) waits: String,
+    pub(super) enqueue: String,
+    pub(super) complete: String,
+    pub(super) leases: String,
+    pub(super) lend: String,
+    /// Finds buckets with work that nobody holds, of every tenant: who looks for work can't name one. It reads ids and
+    /// times, and nothing is written by it.
+    pub(super) waiting: String,
+    pub(super) append: String,
+    pub(super) scan: String,
+    pub(super) pending: String,
+    pub(super) add_subjects: String,
+    pub(super) remove_subjects: String,
+    pub(super) of_subject: String,
+    pub(super) expired: String,
+}
+
+/// The statements about one kind.
+#[derive(Debug)]
+pub(super) struct KindSql {
+    /// Version and paths of the records that a batch touches.
+    pub(super) stored: String,
+    pub(super) insert: String,
+    pub(super) update: String,
+    pub(super) delete: String,
+    pub(super) get: String,
+    list: [String; 4],
+    /// For a kind that is found by lookups.
+    pub(super) lookup: Option<LookupSql>,
+}
+
+/// The statements about a kind's lookups.
+#[derive(Debug)]
+pub(super) struct LookupSql {
+    pub(super) add: String,
+    pub(super) remove: String,
+    pub(super) find: String,
+}
+
+impl Sql {
+    /// Writes the statements for the kinds in a schema, which is a quoted name.
+    pub(super) fn new(schema: &str, kinds: &[Kind]) -> Self {
+        let s = schema;
+        Self {
+            kinds: kinds.iter().map(|kind| (kind.name(), KindSql::new(s, *kind))).collect(),
+            hold: format!("SELECT 1 FROM {s}.tenant WHERE tenant = $1 FOR NO KEY UPDATE"),
+            add_tenant: format!("INSERT INTO {s}.tenant (tenant) VALUES ($1) ON CONFLICT DO NOTHING"),
+            seen: format!(
+                "SELECT s.second, s.digest, s.until FROM unnest($2::bigint[], $3::bytea[]) AS k (second, digest) \
+                 JOIN {s}.seen AS s ON s.tenant = $1 AND s.second = k.second AND s.digest = k.digest"
+            ),
+            remember: format!(
+                "INSERT INTO {s}.seen (tenant, second, digest, until) \
+                 SELECT $1, u.* FROM unnest($2::bigint[], $3::bytea[], $4::bigint[]) AS u \
+                 ON CONFLICT (tenant, second, digest) DO UPDATE SET until = greatest(seen.until, excluded.until)"
+            ),
+            forget: format!(
+                "DELETE FROM {s}.seen WHERE tenant = $1 AND (second, digest) IN \
+                 (SELECT second, digest FROM {s}.seen WHERE tenant = $1 AND until < $2 ORDER BY until LIMIT $3)"
+            ),
+            waits: format!(
+                "SELECT w.bucket, w.due, w.id \
+                 FROM unnest($2::integer[], $3::bigint[], $4::uuid[]) AS k (bucket, due, id) \
+                 JOIN {s}.work AS w ON w.tenant = $1 AND w.bucket = k.bucket AND w.due = k.due AND w.id = k.id"
+            ),
+            enqueue: format!(
+                "INSERT INTO {s}.work (tenant, bucket, due, id, lane, attempts, payload) SELECT $1, u.* \
+                 FROM unnest($2::integer[], $3::bigint[], $4::uuid[], $5::uuid[], $6::bigint[], $7::text[]) AS u"
+            ),
+            complete: format!(
+                "DELETE FROM {s}.work AS w USING unnest($2::integer[], $3::bigint[], $4::uuid[]) AS u (bucket, due, id) \
+                 WHERE w.tenant = $1 AND w.bucket = u.bucket AND w.due = u.due AND w.id = u.id"
+            ),
+            leases: format!("SELECT bucket, fence, until FROM {s}.lease WHERE tenant = $1 AND bucket = ANY ($2)"),
+            lend: format!(
+                "INSERT INTO {s}.lease (tenant, bucket, fence, until) \
+                 SELECT $1, u.* FROM unnest($2::integer[], $3::bigint[], $4::bigint[]) AS u \
+                 ON CONFLICT (tenant, bucket) DO UPDATE SET fence = excluded.fence, until = excluded.until"
+            ),
+            waiting: format!(
+                "SELECT l.tenant, l.bucket, w.due, w.id FROM {s}.lease AS l CROSS JOIN LATERAL \
+                 (SELECT due, id FROM {s}.work WHERE tenant = l.tenant AND bucket = l.bucket ORDER BY due, id LIMIT 1) AS w \
+                 WHERE l.until <= $1 ORDER BY w.due LIMIT $2"
+            ),
+            append: format!(
+                "INSERT INTO {s}.fact (tenant, at, id, body) \
+                 SELECT $1, u.* FROM unnest($2::bigint[], $3::uuid[], $4::bytea[]) AS u ON CONFLICT DO NOTHING"
+            ),
+            scan: format!(
+                "SELECT at, id, body FROM {s}.fact WHERE tenant = $1 AND at < $2 AND (at, id) > ($3, $4) \
+                 ORDER BY at, id LIMIT $5"
+            ),
+            pending: format!(
+                "SELECT due, id, lane, attempts, payload FROM {s}.work \
+                 WHERE tenant = $1 AND bucket = $2 AND due <= $3 AND (due, id) > ($4, $5) ORDER BY due, id LIMIT $6"
+            ),
+            add_subjects: format!(
+                "INSERT INTO {s}.subject (tenant, subject, kind, id) \
+                 SELECT $1, u.* FROM unnest($2::uuid[], $3::text[], $4::uuid[]) AS u ON CONFLICT DO NOTHING"
+            ),
+            remove_subjects: format!(
+                "DELETE FROM {s}.subject AS s \
+                 USING unnest($2::uuid[], $3::text[], $4::uuid[]) AS u (subject, kind, id) \
+                 WHERE s.tenant = $1 AND s.subject = u.subject AND s.kind = u.kind AND s.id = u.id"
+            ),
+            of_subject: of_subject(s, kinds),
+            expired: expired(s, kinds),
+        }
+    }
+
+    /// The statements about a kind; `None` if the store was not opened with it.
+    pub(super) fn kind(&self, kind: Kind) -> Option<&KindSql> {
+        self.kinds.get(kind.name())
+    }
+}
+
+impl KindSql {
+    fn new(s: &str, kind: Kind) -> Self {
+        let records = format!("{s}.record_{kind}");
+        Self {
+            stored: format!("SELECT id, version, lookups, subjects FROM {records} WHERE tenant = $1 AND id = ANY ($2)"),
+            insert: format!(
+                "INSERT INTO {records} \
+                 (tenant, id, version, parent, position, expires_at, lookups, subjects, clear, sealed) \
+                 SELECT $1, u.* FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::bigint[], $6::bigint[], \
+                 $7::bytea[], $8::bytea[], $9::text[], $10::bytea[]) AS u"
+            ),
+            update: format!(
+                "UPDATE {records} AS r SET version = u.version, parent = u.parent, position = u.position, \
+                 expires_at = u.expires_at, lookups = u.lookups, subjects = u.subjects, clear = u.clear, \
+                 sealed = u.sealed \
+                 FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::bigint[], $6::bigint[], $7::bytea[], \
+                 $8::bytea[], $9::text[], $10::bytea[]) \
+                 AS u (id, version, parent, position, expires_at, lookups, subjects, clear, sealed) \
+                 WHERE r.tenant = $1 AND r.id = u.id"
+            ),
+            delete: format!("DELETE FROM {records} WHERE tenant = $1 AND id = ANY ($2)"),
+            get: format!("SELECT {COLUMNS} FROM {records} AS r WHERE r.tenant = $1 AND r.id = $2"),
+            list: [(">", "ASC", false), (">", "ASC", true), ("<", "DESC", false), ("<", "DESC", true)].map(
+                |(compare, order, continued)| {
+                    let after =
+                        if continued { format!("AND (r.position, r.id) {compare} ($4, $5)") } else { String::new() };
+                    format!(
+                        "SELECT {COLUMNS} FROM {records} AS r WHERE r.tenant = $1 AND r.parent = $2 {after} \
+                         ORDER BY r.position {order}, r.id {order} LIMIT $3"
+                    )
+                },
+            ),
+            lookup: kind.paths().found.then(|| LookupSql {
+                add: format!(
+                    "INSERT INTO {s}.lookup_{kind} (tenant, lookup, id) \
+                     SELECT $1, u.* FROM unnest($2::uuid[], $3::uuid[]) AS u ON CONFLICT DO NOTHING"
+                ),
+                remove: format!(
+                    "DELETE FROM {s}.lookup_{kind} AS l USING unnest($2::uuid[], $3::uuid[]) AS u (lookup, id) \
+                     WHERE l.tenant = $1 AND l.lookup = u.lookup AND l.id = u.id"
+                ),
+                find: format!(
+                    "SELECT {COLUMNS} FROM {s}.lookup_{kind} AS l \
+                     JOIN {records} AS r ON r.tenant = l.tenant AND r.id = l.id \
+                     WHERE l.tenant = $1 AND l.lookup = $2 ORDER BY l.id LIMIT $3"
+                ),
+            }),
+        }
+    }
+
+    /// Lists, from the beginning or after a cursor.
+    pub(super) fn list(&self, order: ListOrder, continued: bool) -> &str {
+        let [first, next, last, before] = &self.list;
+        match (order, continued) {
+            (ListOrder::Ascending, false) => first,
+            (ListOrder::Ascending, true) => next,
+            (ListOrder::Descending, false) => last,
+            (ListOrder::Descending, true) => before,
+        }
+    }
+}
+
+/// A page of what leads to a person's records, and each record out of the table of its kind.
+fn of_subject(s: &str, kinds: &[Kind]) -> String {
+    let each = kinds.iter().map(|kind| {
+        format!(
+            "SELECT {COLUMNS} FROM {s}.record_{kind} AS r \
+             WHERE p.kind = '{kind}' AND r.tenant = $1 AND r.id = p.id"
+        )
+    });
+    format!(
+        "SELECT p.kind, r.* FROM (SELECT kind, id FROM {s}.subject \
+         WHERE tenant = $1 AND subject = $2 AND (kind, id) > ($3, $4) ORDER BY kind, id LIMIT $5) AS p \
+         LEFT JOIN LATERAL ({}) AS r ON true ORDER BY p.kind, p.id",
+        each.collect::<Vec<_>>().join(" UNION ALL ")
+    )
+}
+
+/// The oldest of each kind that expires, and of those the oldest.
+fn expired(s: &str, kinds: &[Kind]) -> String {
+    let each = kinds.iter().filter(|kind| kind.paths().expires).map(|kind| {
+        format!(
+            "(SELECT '{kind}' AS kind, {COLUMNS} FROM {s}.record_{kind} AS r \
+             WHERE r.tenant = $1 AND r.expires_at <= $2 ORDER BY r.expires_at LIMIT $3)"
+        )
+    });
+    format!("{} ORDER BY expires_at LIMIT $3", each.collect::<Vec<_>>().join(" UNION ALL "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes the statements out of how they print, so that one that is added can't be left out here.
+    fn statements(sql: &Sql) -> Vec<String> {
+        let printed = format!("{sql:?}");
+        let is_statement =
+            |text: &&str| ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "(SELECT "].iter().any(|verb| text.starts_with(verb));
+        printed.split('"').filter(is_statement).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn no_statement_lacks_the_tenant() {
+        let sql = Sql::new("whisp", Kind::ALL);
+        let all = statements(&sql);
+        assert_eq!(all.len(), 19 - 1 + Kind::ALL.len() * 9 + 3);
+        for statement in all.iter().filter(|statement| **statement != sql.waiting) {
+            let reads = statement.matches("FROM whisp.").count() + statement.matches("JOIN whisp.").count();
+            let changes = statement.matches("UPDATE whisp.").count();
+            let bound = statement.matches("tenant = $1").count() + statement.matches("tenant = l.tenant").count();
+            let inserted = statement.matches("INTO whisp.").count();
+            let first = statement.matches("SELECT $1, u.*").count() + statement.matches("VALUES ($1)").count();
+            assert_eq!((reads + changes, inserted), (bound, first), "{statement}");
+        }
+    }
+}
