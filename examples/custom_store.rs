@@ -143,7 +143,7 @@ impl Work for RedbStore {
 
     /// No other process writes here.
     async fn wait(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -30,9 +30,9 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod keys;
 #[cfg(feature = "postgres")]
 mod kinds;
-pub mod keys;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;

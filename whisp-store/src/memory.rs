@@ -171,7 +171,7 @@ impl Work for MemoryStore {
 
     /// No other process writes here.
     async fn wait(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use crate::run::{Failed, last_step, step};
 
 /// The variable that names the server for the tests.
-pub(crate) const URL: &str = "WHISP_TEST_POSTGRES_URL";
+const URL: &str = "WHISP_TEST_POSTGRES_URL";
 
 /// The user as whom a server runs that root starts: it refuses to run as root.
 const SERVER_USER: &str = "postgres";
@@ -18,7 +18,7 @@ const TEST_USER: &str = "whisp";
 /// A server, for as long as this is held.
 pub(crate) struct Server {
     url: String,
-    cluster: Option<Cluster>,
+    _cluster: Option<Cluster>,
 }
 
 /// A throw-away server.
@@ -29,9 +29,10 @@ struct Cluster {
 
 impl Server {
     /// Finds or starts one; `None` if there is none and none can be installed.
+    #[expect(clippy::disallowed_methods, reason = "a command of the developer's, not of the library")]
     pub(crate) fn start() -> Result<Option<Self>, Failed> {
         if let Ok(url) = std::env::var(URL) {
-            return Ok(Some(Self { url, cluster: None }));
+            return Ok(Some(Self { url, _cluster: None }));
         }
         if bin().is_none() && is_root() && Path::new("/usr/bin/apt-get").exists() {
             step("package lists", Command::new("apt-get").args(["update", "-qq"]))?;
@@ -42,16 +43,12 @@ impl Server {
         let cluster = Cluster::start(bin)?;
         let folder = cluster.folder.display();
         let url = format!("host={folder} user={TEST_USER} dbname={TEST_USER} sslmode=disable");
-        Ok(Some(Self { url, cluster: Some(cluster) }))
+        Ok(Some(Self { url, _cluster: Some(cluster) }))
     }
 
     /// Lets a command use the server.
     pub(crate) fn lend<'c>(&self, command: &'c mut Command) -> &'c mut Command {
         command.env(URL, &self.url)
-    }
-
-    pub(crate) const fn is_throw_away(&self) -> bool {
-        self.cluster.is_some()
     }
 }
 
@@ -117,7 +114,8 @@ fn quiet(name: &str, command: &mut Command) -> Result<(), Failed> {
 
 /// The folder of the newest PostgreSQL that is installed.
 fn bin() -> Option<PathBuf> {
-    let on_path = std::env::var_os("PATH").into_iter().flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
+    let on_path =
+        std::env::var_os("PATH").into_iter().flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut debian: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
     debian.sort_by_key(|bin| bin.parent().and_then(Path::file_name)?.to_str()?.parse::<u32>().ok());

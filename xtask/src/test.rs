@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that must hold before a change is taken in.
 
+use crate::postgres::Server;
 use crate::run::{Failed, cargo, has_cargo, last_step, left_out, step};
 
 /// The crates that are published. Each must also build alone and without a feature.
@@ -68,9 +69,15 @@ fn dependencies() -> Result<(), Failed> {
 }
 
 fn tests() -> Result<(), Failed> {
-    if has_cargo("nextest") {
-        last_step("tests", &mut cargo(&["nextest", "run", "--workspace", "--all-features"]))
+    let mut tests = if has_cargo("nextest") {
+        cargo(&["nextest", "run", "--workspace", "--all-features"])
     } else {
-        last_step("tests", &mut cargo(&["test", "--workspace", "--all-features", "--all-targets"]))
+        cargo(&["test", "--workspace", "--all-features", "--all-targets"])
+    };
+    let server = Server::start()?;
+    match &server {
+        Some(server) => drop(server.lend(&mut tests)),
+        None => left_out("PostgreSQL", "none is installed: the tests on it are left out"),
     }
+    last_step("tests", &mut tests)
 }

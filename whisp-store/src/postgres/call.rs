@@ -114,7 +114,8 @@ pub(super) async fn query(client: &Client, begin: &str, call: Call<'_>) -> Resul
 /// Writes in the open transaction and commits it.
 pub(super) async fn execute_and_commit(client: &Client, calls: &[Call<'_>]) -> Result<(), Failure> {
     let statements = prepare(client, calls).await?;
-    let writes: Vec<_> = calls.iter().zip(&statements).map(|(call, statement)| call.execute(client, statement)).collect();
+    let writes: Vec<_> =
+        calls.iter().zip(&statements).map(|(call, statement)| call.execute(client, statement)).collect();
     let (written, committed) = in_order2(all_in_order(writes), run(client, "COMMIT")).await;
     // After a statement that failed, the server takes COMMIT for ROLLBACK.
     for write in written {

@@ -8,7 +8,7 @@ use whisp_core::store::{Kind, Record};
 
 use super::call::Call;
 use super::error::Failure;
-use super::group::{After, Group, RecordBefore};
+use super::group::{After, Group};
 use super::row::{join, micros};
 use super::sql::{KindSql, Sql};
 
@@ -44,8 +44,9 @@ pub(super) fn calls<'a>(
             _ => None,
         };
         let old = slot.before.as_ref();
-        changes.lookups.replace(*kind, *id, old, |old| &old.lookups, record, |record| lookups(record));
-        subjects.replace(*kind, *id, old, |old| &old.subjects, record, |record| self::subjects(record));
+        let (old_lookups, old_subjects) = old.map_or((&[][..], &[][..]), |old| (&old.lookups, &old.subjects));
+        changes.lookups.replace(*kind, *id, old_lookups, record.into_iter().flat_map(lookups));
+        subjects.replace(*kind, *id, old_subjects, record.into_iter().flat_map(self::subjects));
     }
     let mut added = Vec::new();
     for (kind, changes) in by_kind {
@@ -93,7 +94,7 @@ impl<'a> Changes<'a> {
 }
 
 /// Cuts what is to be written into as many parts as its bytes need.
-fn parts<'r, T>(mut rest: &'r [T], bytes: impl Fn(&T) -> usize) -> impl Iterator<Item = &'r [T]> {
+fn parts<T>(mut rest: &[T], bytes: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
         let mut sum = 0;
         let fitting = rest.iter().take_while(|row| {
@@ -169,18 +170,10 @@ impl Rows {
 }
 
 impl Paths {
-    /// Notes the difference between the paths that led to a record and those that will.
-    fn replace<'r, I: Iterator<Item = [u8; 16]>>(
-        &mut self,
-        kind: Kind,
-        id: RecordId,
-        before: Option<&RecordBefore>,
-        old: impl Fn(&RecordBefore) -> &Vec<[u8; 16]>,
-        record: Option<&'r Record>,
-        new: impl Fn(&'r Record) -> I,
-    ) {
-        let before: BTreeSet<[u8; 16]> = before.into_iter().flat_map(|before| old(before).iter().copied()).collect();
-        let after: BTreeSet<[u8; 16]> = record.into_iter().flat_map(new).collect();
+    /// Notes the difference between what led to a record and what will.
+    fn replace(&mut self, kind: Kind, id: RecordId, before: &[[u8; 16]], after: impl Iterator<Item = [u8; 16]>) {
+        let before: BTreeSet<[u8; 16]> = before.iter().copied().collect();
+        let after: BTreeSet<[u8; 16]> = after.collect();
         self.removed.extend(kind, id, before.difference(&after).copied());
         self.added.extend(kind, id, after.difference(&before).copied());
     }

@@ -32,10 +32,11 @@ pub(super) struct Address {
 impl Address {
     /// Reads a URL, or a string of `key=value` pairs. `roots` are trusted beside the certificates of the system.
     pub(super) fn new(url: &str, roots: &RootCertStore) -> Result<Self, Failure> {
-        let mut config: Config = url.parse().map_err(|_| {
+        let parsed: Option<Config> = url.parse().ok();
+        let Some(mut config) = parsed.filter(|config| !config.get_hosts().is_empty()) else {
             let advice = "the URL is none: write it like postgres://user:password@host:5432/database";
-            Failure::new(StoreErrorKind::Invalid, Retry::Never, advice)
-        })?;
+            return Err(Failure::new(StoreErrorKind::Invalid, Retry::Never, advice));
+        };
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_WAIT);
         }

@@ -31,7 +31,9 @@ impl Failure {
     /// Bytes that could not be decoded: damaged, or of a newer version.
     pub(super) const fn undecoded(kind: Kind) -> Self {
         match kind {
-            Kind::Newer => Self::new(Kind::Newer, Retry::Never, "open the store with the version of whisp that wrote it"),
+            Kind::Newer => {
+                Self::new(Kind::Newer, Retry::Never, "open the store with the version of whisp that wrote it")
+            }
             _ => Self::corrupt(),
         }
     }
@@ -94,11 +96,9 @@ impl From<SqlState> for Failure {
             SqlState::OUT_OF_MEMORY | SqlState::INSUFFICIENT_RESOURCES => {
                 (Kind::Unavailable, AGAIN, "the server is out of memory")
             }
-            SqlState::TOO_MANY_CONNECTIONS => (
-                Kind::Unavailable,
-                AGAIN,
-                "give the store fewer connections, or raise the server's max_connections",
-            ),
+            SqlState::TOO_MANY_CONNECTIONS => {
+                (Kind::Unavailable, AGAIN, "give the store fewer connections, or raise the server's max_connections")
+            }
             SqlState::QUERY_CANCELED | SqlState::LOCK_NOT_AVAILABLE => {
                 (Kind::Unavailable, AGAIN, "it took longer than the store's timeout: the server is overloaded")
             }

@@ -11,6 +11,8 @@ mod reader;
 mod row;
 mod schema;
 mod sql;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -169,7 +171,10 @@ impl PostgresStore {
 
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresStore").field("kinds", &self.kinds).field("pool", &self.pool.status()).finish_non_exhaustive()
+        f.debug_struct("PostgresStore")
+            .field("kinds", &self.kinds)
+            .field("pool", &self.pool.status())
+            .finish_non_exhaustive()
     }
 }
 
@@ -220,9 +225,8 @@ impl Work for PostgresStore {
     }
 
     async fn renew(&self, request: &RenewRequest) -> Result<Vec<Lease>, StoreError> {
-        let renewed = self
-            .lend_each(&request.leases, |leases| Task::Renew(RenewRequest { leases, ..request.clone() }))
-            .await;
+        let renewed =
+            self.lend_each(&request.leases, |leases| Task::Renew(RenewRequest { leases, ..request.clone() })).await;
         named("renew", renewed)
     }
 

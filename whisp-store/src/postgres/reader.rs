@@ -116,11 +116,8 @@ impl Reader {
         let rows = self.query(call::BEGIN_EVERY_TENANT, call).await?;
         rows.iter()
             .map(|row| {
-                let key = WorkKey {
-                    bucket: bucket(row, 1)?,
-                    due: time(get(row, 2)?)?,
-                    id: WorkId::from_uuid(get(row, 3)?),
-                };
+                let key =
+                    WorkKey { bucket: bucket(row, 1)?, due: time(get(row, 2)?)?, id: WorkId::from_uuid(get(row, 3)?) };
                 Ok((TenantId::from_uuid(get(row, 0)?), key))
             })
             .collect()

@@ -76,7 +76,9 @@ impl Schema {
             return Ok(false);
         }
         let known = self.kinds(client).await?;
-        Ok(kinds.iter().all(|kind| known.iter().any(|(name, paths)| name == kind.name() && *paths == paths_bits(*kind))))
+        Ok(kinds
+            .iter()
+            .all(|kind| known.iter().any(|(name, paths)| name == kind.name() && *paths == paths_bits(*kind))))
     }
 
     async fn version(&self, client: &Client) -> Result<usize, Failure> {
@@ -219,7 +221,8 @@ impl Schema {
     /// table whose last row was deleted counts until the server has vacuumed it.
     async fn holds_records(&self, client: &Client, kind: &str) -> Result<bool, Failure> {
         let sql = format!(
-            "SELECT coalesce(sum(pg_relation_size(relid)), 0) > 0 FROM pg_partition_tree('{}.record_{kind}')",
+            "SELECT pg_relation_size('{0}.record_{kind}') + coalesce(sum(pg_relation_size(relid)), 0) > 0 \
+             FROM pg_partition_tree('{0}.record_{kind}')",
             self.name
         );
         get(&client.query_one(&sql, &[]).await?, 0)

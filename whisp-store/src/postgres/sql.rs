@@ -222,31 +222,3 @@ fn expired(s: &str, kinds: &[Kind]) -> String {
     });
     format!("{} ORDER BY expires_at LIMIT $3", each.collect::<Vec<_>>().join(" UNION ALL "))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Takes the statements out of how they print, so that one that is added can't be left out here.
-    fn statements(sql: &Sql) -> Vec<String> {
-        let printed = format!("{sql:?}");
-        let is_statement =
-            |text: &&str| ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "(SELECT "].iter().any(|verb| text.starts_with(verb));
-        printed.split('"').filter(is_statement).map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn no_statement_lacks_the_tenant() {
-        let sql = Sql::new("whisp", Kind::ALL);
-        let all = statements(&sql);
-        assert_eq!(all.len(), 19 - 1 + Kind::ALL.len() * 9 + 3);
-        for statement in all.iter().filter(|statement| **statement != sql.waiting) {
-            let reads = statement.matches("FROM whisp.").count() + statement.matches("JOIN whisp.").count();
-            let changes = statement.matches("UPDATE whisp.").count();
-            let bound = statement.matches("tenant = $1").count() + statement.matches("tenant = l.tenant").count();
-            let inserted = statement.matches("INTO whisp.").count();
-            let first = statement.matches("SELECT $1, u.*").count() + statement.matches("VALUES ($1)").count();
-            assert_eq!((reads + changes, inserted), (bound, first), "{statement}");
-        }
-    }
-}

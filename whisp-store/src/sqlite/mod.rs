@@ -255,7 +255,7 @@ impl Work for SqliteStore {
 
     /// No other process writes here.
     async fn wait(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
