@@ -40,6 +40,8 @@ mod postgres;
 mod sqlite;
 pub mod vault;
 
+#[cfg(feature = "postgres")]
+pub use keys::PostgresKeyTable;
 #[cfg(feature = "sqlite")]
 pub use keys::SqliteKeyTable;
 pub use keys::{LocalKeyProvider, MemoryKeyTable};

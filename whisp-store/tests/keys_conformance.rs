@@ -1,6 +1,9 @@
 //! Every key provider and key table of this crate keeps its contract.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by a panic")]
 
+#[path = "support/postgres.rs"]
+mod support;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -53,6 +56,22 @@ mod memory {
 mod sqlite {
     use super::*;
     whisp_store::key_table_conformance! { test: tokio::test, open: Folder::new() }
+}
+
+mod postgres {
+    use super::*;
+
+    #[async_trait]
+    impl Open<dyn KeyTable> for support::TempSchema {
+        async fn open(&self) -> Arc<dyn KeyTable> {
+            Arc::new(self.keys().await)
+        }
+    }
+
+    whisp_store::key_table_conformance! {
+        test: tokio::test,
+        open: match support::TempSchema::new() { Some(schema) => schema, None => return },
+    }
 }
 
 mod local {

@@ -15,6 +15,8 @@ pub mod conformance;
 mod key_file;
 mod local;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod wrap;
@@ -25,6 +27,8 @@ use whisp_core::vault::{VaultError, VaultErrorKind};
 pub(crate) use canonical::Canonical;
 pub use local::LocalKeyProvider;
 pub use memory::MemoryKeyTable;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresKeyTable;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteKeyTable;
 pub(crate) use wrap::{Wrapper, random, random_key};

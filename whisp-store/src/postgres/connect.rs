@@ -24,14 +24,14 @@ const SETTINGS: &str = "\
 
 /// How the server is reached.
 #[derive(Clone)]
-pub(super) struct Address {
+pub(crate) struct Address {
     pub(super) config: Config,
     tls: MakeRustlsConnect,
 }
 
 impl Address {
     /// Reads a URL, or a string of `key=value` pairs. `roots` are trusted beside the certificates of the system.
-    pub(super) fn new(url: &str, roots: &RootCertStore) -> Result<Self, Failure> {
+    pub(crate) fn new(url: &str, roots: &RootCertStore) -> Result<Self, Failure> {
         let parsed: Option<Config> = url.parse().ok();
         let Some(mut config) = parsed.filter(|config| !config.get_hosts().is_empty()) else {
             let advice = "the URL is none: write it like postgres://user:password@host:5432/database";
@@ -60,7 +60,7 @@ impl Address {
     }
 
     /// Makes a pool; connections are opened when they are needed.
-    pub(super) fn pool(&self, size: usize, statement_timeout: Duration) -> Result<Pool, Failure> {
+    pub(crate) fn pool(&self, size: usize, statement_timeout: Duration) -> Result<Pool, Failure> {
         // Nothing is left in a connection that would have to be cleared: see `call.rs`.
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(self.config.clone(), self.tls(), recycling);

@@ -11,7 +11,7 @@ use whisp_core::store::{StoreError, StoreErrorKind as Kind};
 ///
 /// The server's own text is left out: it may quote a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Failure {
+pub(crate) struct Failure {
     kind: Kind,
     retry: Retry,
     advice: &'static str,
@@ -24,7 +24,7 @@ impl Failure {
     }
 
     /// What the database holds is not what this store writes.
-    pub(super) const fn corrupt() -> Self {
+    pub(crate) const fn corrupt() -> Self {
         Self::new(Kind::Corrupt, Retry::Never, "the tables are not as this store writes them: restore a backup")
     }
 
@@ -58,12 +58,20 @@ impl Failure {
         matches!(self.kind, Kind::Unavailable)
     }
 
-    pub(super) fn into_error(self, operation: &'static str) -> StoreError {
-        let advice = match &self.state {
+    pub(crate) const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What to do about it, with the server's code.
+    pub(crate) fn advice(&self) -> Cow<'static, str> {
+        match &self.state {
             Some(state) => Cow::Owned(format!("{} (SQLSTATE {})", self.advice, state.code())),
             None => Cow::Borrowed(self.advice),
-        };
-        StoreError::new(operation, self.kind, self.retry).with_advice(advice)
+        }
+    }
+
+    pub(super) fn into_error(self, operation: &'static str) -> StoreError {
+        StoreError::new(operation, self.kind, self.retry).with_advice(self.advice())
     }
 }
 

@@ -31,14 +31,15 @@ use whisp_core::store::{
     WorkKey, WriteBatch, WriteOp,
 };
 
-use self::connect::Address;
-use self::error::Failure;
+pub(crate) use self::connect::Address;
+pub(crate) use self::error::Failure;
 use self::group::{Outcome, Task};
 use self::notify::Notices;
 pub use self::options::PostgresOptions;
 use self::reader::Reader;
+pub(crate) use self::row::get;
 use self::row::micros;
-use self::schema::Schema;
+pub(crate) use self::schema::Schema;
 use self::sql::Sql;
 use self::writer::Writer;
 use crate::kinds;

@@ -26,7 +26,7 @@ pub(super) fn record(kind: Kind, row: &Row, at: usize) -> Result<Record, Failure
 }
 
 /// Reads a column.
-pub(super) fn get<'r, T: FromSql<'r>>(row: &'r Row, at: usize) -> Result<T, Failure> {
+pub(crate) fn get<'r, T: FromSql<'r>>(row: &'r Row, at: usize) -> Result<T, Failure> {
     Ok(row.try_get(at)?)
 }
 

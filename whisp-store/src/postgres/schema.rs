@@ -17,6 +17,12 @@ const TABLES: &[&str] = &["tenant", "subject", "seen", "work", "lease", "fact"];
 /// Those of [`TABLES`] that who looks for work reads for every tenant: ids and times, no content.
 const SCANNED: &[&str] = &["work", "lease"];
 
+/// The same for the tables of wrapped keys, which have a schema of their own.
+const KEY_MIGRATIONS: &[&str] = &[include_str!("migrations/keys_0001.sql")];
+
+/// The tables that [`KEY_MIGRATIONS`] make.
+const KEY_TABLES: &[&str] = &["tenant_key", "subject_key"];
+
 /// The table of a kind.
 const KIND_TABLE: &str = include_str!("migrations/kind.sql");
 
@@ -25,14 +31,14 @@ const SCHEMA_NAME_MAX: usize = 40;
 
 /// Where the tables are, and how.
 #[derive(Debug, Clone)]
-pub(super) struct Schema {
+pub(crate) struct Schema {
     name: String,
     /// Into how many partitions by tenant each table is cut when it is made; none if 0.
     partitions: u16,
 }
 
 impl Schema {
-    pub(super) fn new(name: &str, partitions: u16) -> Result<Self, Failure> {
+    pub(crate) fn new(name: &str, partitions: u16) -> Result<Self, Failure> {
         let is_plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
         let begins = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
         if !is_plain || !begins || name.len() > SCHEMA_NAME_MAX {
@@ -43,7 +49,7 @@ impl Schema {
     }
 
     /// The name, which needs no quotes.
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
@@ -52,43 +58,50 @@ impl Schema {
         format!("whisp_work_{}", self.name)
     }
 
-    /// Brings the tables to this version and makes room for the kinds. Where there is nothing to do, it needs no right
-    /// but to read.
+    /// Brings the tables of a store to this version and makes room for the kinds. Where there is nothing to do, it needs
+    /// no right but to read.
     pub(super) async fn open(&self, client: &Client, kinds: &[Kind]) -> Result<(), Failure> {
-        if let Some(kind) = kinds.iter().find(|kind| !kinds::is_plain(**kind)) {
-            return Err(invalid(if kind.name().is_empty() { "a kind has no name" } else { kinds::NAME_ADVICE }));
+        if !kinds.iter().all(|kind| kinds::is_plain(*kind)) {
+            return Err(invalid(kinds::NAME_ADVICE));
         }
-        if !self.is_ready(client, kinds).await? {
-            client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
-            let migrated = self.migrate(client, kinds).await;
-            let end = if migrated.is_ok() { "COMMIT" } else { "ROLLBACK" };
-            let ended = client.batch_execute(end).await;
-            migrated?;
-            ended?;
+        let has_room = |known: &[(String, u8)], kind: &Kind| {
+            known.iter().any(|(name, paths)| name == kind.name() && *paths == paths_bits(*kind))
+        };
+        let is_ready = self.version(client).await? == MIGRATIONS.len() && {
+            let known = self.kinds(client).await?;
+            kinds.iter().all(|kind| has_room(&known, kind))
+        };
+        if !is_ready {
+            self.in_transaction(client, async {
+                self.migrate(client, MIGRATIONS, TABLES).await?;
+                let known = self.kinds(client).await?;
+                for kind in kinds.iter().filter(|kind| !has_room(&known, kind)) {
+                    let is_there = known.iter().any(|(name, _)| name == kind.name());
+                    self.make_room(client, *kind, is_there).await?;
+                }
+                Ok(())
+            })
+            .await?;
         }
         self.know_every_kind(client, kinds).await
     }
 
-    /// Whether the schema is of this version and has a table for each kind.
-    async fn is_ready(&self, client: &Client, kinds: &[Kind]) -> Result<bool, Failure> {
-        let there = format!("SELECT 1 FROM pg_tables WHERE schemaname = '{}' AND tablename = 'kind'", self.name);
-        if client.query_opt(&there, &[]).await?.is_none() || self.version(client).await? != MIGRATIONS.len() {
-            return Ok(false);
+    /// Brings the tables of wrapped keys to this version.
+    pub(crate) async fn open_keys(&self, client: &Client) -> Result<(), Failure> {
+        if self.version(client).await? != KEY_MIGRATIONS.len() {
+            self.in_transaction(client, self.migrate(client, KEY_MIGRATIONS, KEY_TABLES)).await?;
         }
-        let known = self.kinds(client).await?;
-        Ok(kinds
-            .iter()
-            .all(|kind| known.iter().any(|(name, paths)| name == kind.name() && *paths == paths_bits(*kind))))
+        Ok(())
     }
 
+    /// The version of the tables, 0 if there are none.
     async fn version(&self, client: &Client) -> Result<usize, Failure> {
-        let row = client.query_one(&format!("SELECT version FROM {}.version", self.name), &[]).await?;
-        let version = usize::try_from(get::<i32>(&row, 0)?).map_err(|_| Failure::corrupt())?;
-        if version > MIGRATIONS.len() {
-            let advice = "open the database with the version of whisp that wrote it";
-            return Err(Failure::new(StoreErrorKind::Newer, Retry::Never, advice));
+        let there = format!("SELECT 1 FROM pg_tables WHERE schemaname = '{}' AND tablename = 'version'", self.name);
+        if client.query_opt(&there, &[]).await?.is_none() {
+            return Ok(0);
         }
-        Ok(version)
+        let row = client.query_one(&format!("SELECT version FROM {}.version", self.name), &[]).await?;
+        usize::try_from(get::<i32>(&row, 0)?).map_err(|_| Failure::corrupt())
     }
 
     async fn kinds(&self, client: &Client) -> Result<Vec<(String, u8)>, Failure> {
@@ -97,52 +110,60 @@ impl Schema {
         rows.iter().map(kind).collect()
     }
 
-    /// Runs inside a transaction. Of several processes one migrates and the others wait.
-    async fn migrate(&self, client: &Client, kinds: &[Kind]) -> Result<(), Failure> {
-        let name = &self.name;
-        client.batch_execute(&format!("SELECT pg_advisory_xact_lock(hashtextextended('whisp {name}', 0))")).await?;
-        client
-            .batch_execute(&format!(
-                "CREATE SCHEMA IF NOT EXISTS {name}; \
-                 CREATE TABLE IF NOT EXISTS {name}.version (version integer NOT NULL); \
-                 INSERT INTO {name}.version SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM {name}.version); \
-                 CREATE TABLE IF NOT EXISTS {name}.kind (name text PRIMARY KEY, paths smallint NOT NULL)"
-            ))
-            .await?;
+    /// Changes the schema wholly or not at all. Of several processes one does it and the others wait.
+    async fn in_transaction(
+        &self,
+        client: &Client,
+        change: impl Future<Output = Result<(), Failure>>,
+    ) -> Result<(), Failure> {
+        let lock = format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock(hashtextextended('whisp {}', 0))",
+            self.name
+        );
+        client.batch_execute(&lock).await?;
+        let changed = change.await;
+        let ended = client.batch_execute(if changed.is_ok() { "COMMIT" } else { "ROLLBACK" }).await;
+        changed?;
+        Ok(ended?)
+    }
+
+    async fn migrate(&self, client: &Client, migrations: &[&str], tables: &[&str]) -> Result<(), Failure> {
+        let (name, newest) = (&self.name, migrations.len());
         let from = self.version(client).await?;
-        for migration in MIGRATIONS.iter().skip(from) {
+        if from > newest {
+            let advice = "open the database with the version of whisp that wrote it";
+            return Err(Failure::new(StoreErrorKind::Newer, Retry::Never, advice));
+        }
+        if from == 0 {
+            let first = format!(
+                "CREATE SCHEMA IF NOT EXISTS {name}; CREATE TABLE {name}.version (version integer NOT NULL); \
+                 INSERT INTO {name}.version VALUES (0)"
+            );
+            client.batch_execute(&first).await?;
+        }
+        for migration in migrations.iter().skip(from) {
             client.batch_execute(&self.fill(migration, None)).await?;
         }
         if from == 0 {
-            for table in TABLES {
+            for table in tables {
                 self.wall(client, table).await?;
             }
         }
-        if from != MIGRATIONS.len() {
-            client.batch_execute(&format!("UPDATE {name}.version SET version = {}", MIGRATIONS.len())).await?;
-        }
-        let known = self.kinds(client).await?;
-        for kind in kinds {
-            let paths = known.iter().find(|(name, _)| name == kind.name()).map(|(_, paths)| *paths);
-            self.make_room(client, *kind, paths).await?;
-        }
-        Ok(())
+        Ok(client.batch_execute(&format!("UPDATE {name}.version SET version = {newest}")).await?)
     }
 
-    /// Creates the tables and the indexes of a kind if they are not there.
-    async fn make_room(&self, client: &Client, kind: Kind, stored: Option<u8>) -> Result<(), Failure> {
+    /// Creates the tables and the indexes of a kind; those that are there with other paths go, if they are empty.
+    async fn make_room(&self, client: &Client, kind: Kind, is_there: bool) -> Result<(), Failure> {
         let name = &self.name;
-        match stored {
-            Some(paths) if paths == paths_bits(kind) => return Ok(()),
-            Some(_) if self.holds_records(client, kind.name()).await? => return Err(invalid(kinds::PATHS_ADVICE)),
-            Some(_) => {
-                let drop = format!(
-                    "DROP TABLE {name}.record_{kind}; DROP TABLE IF EXISTS {name}.lookup_{kind}; \
-                     DELETE FROM {name}.kind WHERE name = '{kind}'"
-                );
-                client.batch_execute(&drop).await?;
+        if is_there {
+            if self.holds_records(client, kind.name()).await? {
+                return Err(invalid(kinds::PATHS_ADVICE));
             }
-            None => {}
+            let drop = format!(
+                "DROP TABLE {name}.record_{kind}; DROP TABLE IF EXISTS {name}.lookup_{kind}; \
+                 DELETE FROM {name}.kind WHERE name = '{kind}'"
+            );
+            client.batch_execute(&drop).await?;
         }
         client.batch_execute(&self.fill(KIND_TABLE, Some(kind))).await?;
         self.wall(client, &format!("record_{kind}")).await?;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use lru::LruCache;
 use whisp_core::id::{SubjectId, TenantId};
@@ -12,26 +13,33 @@ use super::suite1::LiveKey;
 /// Of how many subjects the keys are kept unwrapped: about two megabytes.
 pub(crate) const SUBJECTS_MAX: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
+/// How long an unwrapped key is used before the table is asked again: an erasure that another process committed is
+/// noticed after this time at the latest, as a withdrawal is (`whisp_core::privacy::STANDING_LIFE`).
+pub(crate) const KEY_LIFE: Duration = Duration::from_secs(5);
+
 type Key = (TenantId, SubjectId);
 
 /// The keys of the subjects that were used last.
-pub(crate) struct KeyCache(Mutex<LruCache<Key, Slot>>);
+pub(crate) struct KeyCache {
+    slots: Mutex<LruCache<Key, Slot>>,
+    life: Duration,
+}
 
 enum Slot {
-    Live(Arc<LiveKey>),
+    Live(Arc<LiveKey>, Instant),
     /// An erasure was begun, and may or may not be durable: the table is asked each time, and nothing is kept.
     Erasing,
 }
 
 impl KeyCache {
-    pub(crate) fn new(subjects_max: NonZeroUsize) -> Self {
-        Self(Mutex::new(LruCache::new(subjects_max)))
+    pub(crate) fn new(subjects_max: NonZeroUsize, life: Duration) -> Self {
+        Self { slots: Mutex::new(LruCache::new(subjects_max)), life }
     }
 
     pub(crate) fn get(&self, tenant: TenantId, subject: SubjectId) -> Option<Arc<LiveKey>> {
         match self.slots().get(&(tenant, subject))? {
-            Slot::Live(key) => Some(Arc::clone(key)),
-            Slot::Erasing => None,
+            Slot::Live(key, read_at) if read_at.elapsed() < self.life => Some(Arc::clone(key)),
+            Slot::Live(..) | Slot::Erasing => None,
         }
     }
 
@@ -39,7 +47,7 @@ impl KeyCache {
     pub(crate) fn keep(&self, tenant: TenantId, subject: SubjectId, key: Arc<LiveKey>) {
         let mut slots = self.slots();
         if !matches!(slots.peek(&(tenant, subject)), Some(Slot::Erasing)) {
-            slots.put((tenant, subject), Slot::Live(key));
+            slots.put((tenant, subject), Slot::Live(key, Instant::now()));
         }
     }
 
@@ -49,7 +57,7 @@ impl KeyCache {
     }
 
     fn slots(&self) -> MutexGuard<'_, LruCache<Key, Slot>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -75,7 +83,7 @@ mod tests {
 
     #[test]
     fn it_holds_no_more_than_its_bound_and_drops_the_oldest() {
-        let cache = KeyCache::new(NonZeroUsize::new(3).unwrap());
+        let cache = KeyCache::new(NonZeroUsize::new(3).unwrap(), KEY_LIFE);
         for n in 0..10 {
             cache.keep(person(n).0, person(n).1, key());
         }
@@ -85,8 +93,16 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_not_used_past_its_life() {
+        let cache = KeyCache::new(SUBJECTS_MAX, Duration::ZERO);
+        let (tenant, subject) = person(1);
+        cache.keep(tenant, subject, key());
+        assert!(cache.get(tenant, subject).is_none());
+    }
+
+    #[test]
     fn a_key_is_kept_for_one_tenant_only() {
-        let cache = KeyCache::new(SUBJECTS_MAX);
+        let cache = KeyCache::new(SUBJECTS_MAX, KEY_LIFE);
         let (tenant, subject) = person(1);
         cache.keep(tenant, subject, key());
         assert!(cache.get(TenantId::from_bytes([2; 16]), subject).is_none());
@@ -94,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_key_that_was_read_before_an_erasure_is_not_kept_after_it() {
-        let cache = KeyCache::new(SUBJECTS_MAX);
+        let cache = KeyCache::new(SUBJECTS_MAX, KEY_LIFE);
         let (tenant, subject) = person(1);
         cache.keep(tenant, subject, key());
         let read_before = key();
@@ -105,7 +121,7 @@ mod tests {
 
     #[test]
     fn what_falls_out_is_wiped_with_its_last_user() {
-        let cache = KeyCache::new(NonZeroUsize::MIN);
+        let cache = KeyCache::new(NonZeroUsize::MIN, KEY_LIFE);
         let (tenant, subject) = person(1);
         cache.keep(tenant, subject, key());
         let used = Arc::downgrade(&cache.get(tenant, subject).unwrap());

@@ -25,7 +25,7 @@ use whisp_core::vault::{
 };
 use zeroize::Zeroizing;
 
-use self::cache::{KeyCache, SUBJECTS_MAX};
+use self::cache::{KEY_LIFE, KeyCache, SUBJECTS_MAX};
 use self::salts::Salts;
 use self::suite1::LiveKey;
 pub use self::suite1::OVERHEAD;
@@ -48,8 +48,8 @@ const PROVISION_MAX: usize = 1_000;
 ///   key table: away from the data, since phone numbers are few enough to try them all, and not derived from the
 ///   tenant's key, so that each can turn without the other. Each field has a key of its own, derived from it.
 ///
-/// Keys that were used lately stay unwrapped in memory, bounded in number. So one vault is the only one that erases in
-/// its key table: another process would go on with what it has unwrapped. `SqliteKeyTable` lets only one process in.
+/// Keys that were used lately stay unwrapped in memory, bounded in number and for 5 seconds: what another process erases
+/// in a shared key table, this one notices then. What it seals meanwhile for the erased nobody can ever open.
 ///
 /// # Examples
 /// ```
@@ -104,7 +104,7 @@ impl EnvelopeVault {
             provider,
             table,
             tenants: Mutex::new(LruCache::new(TENANTS_MAX)),
-            subjects: KeyCache::new(SUBJECTS_MAX),
+            subjects: KeyCache::new(SUBJECTS_MAX, KEY_LIFE),
             salts: Salts::default(),
         };
         vault.tenant_or_new(TenantId::DIRECTORY).await?;

@@ -8,7 +8,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio_postgres::NoTls;
-use whisp_store::{PostgresOptions, PostgresStore};
+use whisp_store::{PostgresKeyTable, PostgresOptions, PostgresStore};
 
 /// Returns how to reach the server; without one it says that the tests are left out.
 #[expect(clippy::disallowed_methods, reason = "the server lies outside the project")]
@@ -69,6 +69,11 @@ impl TempSchema {
 
     pub(crate) fn options(&self) -> PostgresOptions {
         PostgresOptions::new(self.url.clone()).schema(self.name.clone()).connections(4)
+    }
+
+    /// A table of keys in the schema.
+    pub(crate) async fn keys(&self) -> PostgresKeyTable {
+        PostgresKeyTable::open(self.url.clone(), &self.name).await.expect("the server opens a new schema")
     }
 
     /// A bare connection to the server.

@@ -1,5 +1,8 @@
--- Schema version 1. Times are microseconds since 1970 in UTC; the tenant stands first in every key, so that each of
--- these tables can be hash-partitioned, or distributed, by it.
+-- Schema version 1. Times are microseconds since 1970 in UTC; the tenant stands first in every key, so that the
+-- tables about tenants can be hash-partitioned, or distributed, by it.
+
+-- The kinds that have a table here, and on which paths they are found (bits: 1 listed, 2 found, 4 owned, 8 expires).
+CREATE TABLE {schema}.kind (name text PRIMARY KEY, paths smallint NOT NULL);
 
 -- One row for each tenant: whoever writes for the tenant holds it, so that its batches come one after another.
 CREATE TABLE {schema}.tenant (tenant uuid NOT NULL, PRIMARY KEY (tenant)){by_tenant};

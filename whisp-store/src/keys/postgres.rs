@@ -1,0 +1,244 @@
+//! Wrapped keys in a PostgreSQL database, for several processes.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use deadpool_postgres::{Client, Pool, Transaction};
+use rustls::RootCertStore;
+use secrecy::{ExposeSecret, SecretString};
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+use whisp_core::id::{SubjectId, TenantId};
+use whisp_core::store::StoreErrorKind;
+use whisp_core::vault::{KeyTable, SubjectKey, SubjectKeyState, TenantKey, VaultError, VaultErrorKind, WrappedKey};
+
+use crate::postgres::{Address, Failure, Schema, get};
+
+/// How many connections it opens at most: keys are read seldom and kept in memory.
+const CONNECTIONS_MAX: usize = 4;
+
+/// How long one statement may take.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A [`KeyTable`] in a PostgreSQL database, for the processes that share a `PostgresStore`.
+///
+/// Give it a database of its own, or at least a schema that the backups of the data leave out: a backup that holds both
+/// brings the erased back.
+///
+/// # What an erasure leaves
+/// PostgreSQL does not overwrite in place. A wrapped key that was erased stays in the table's file until the server has
+/// vacuumed the page and used its space again, in the write-ahead log until that is recycled, and in standbys and
+/// archives of the log as long as those are kept. It is of use only together with the tenant's key, which is wrapped by
+/// the key provider. Where that is not enough, keep the keys in a `SqliteKeyTable`, or in a key service of your own.
+///
+/// # Examples
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let table = whisp_store::PostgresKeyTable::open(std::env::var("KEYS_DATABASE_URL")?, "whisp_keys").await?;
+/// # drop(table);
+/// # Ok(())
+/// # }
+/// ```
+pub struct PostgresKeyTable {
+    pool: Pool,
+    schema: Schema,
+}
+
+impl PostgresKeyTable {
+    /// Connects with a URL and creates the tables in the schema if they are not there. TLS as for
+    /// [`PostgresOptions`](crate::PostgresOptions::new).
+    ///
+    /// # Errors
+    /// [`Unavailable`](VaultErrorKind::Unavailable) if the server can't be reached,
+    /// [`Permissions`](VaultErrorKind::Permissions) if it does not let the user in or the user lacks a right,
+    /// [`Newer`](VaultErrorKind::Newer) if a newer version of this library wrote the tables,
+    /// [`WrongKey`](VaultErrorKind::WrongKey) if they are no key tables or the URL or name can't be read.
+    ///
+    /// # Cancellation
+    /// The tables are made or not; open again.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn open(url: impl Into<SecretString>, schema: &str) -> Result<Self, VaultError> {
+        Self::connect(&url.into(), schema).await.map_err(|failure| vault_error(&failure, "open the key table"))
+    }
+
+    async fn connect(url: &SecretString, schema: &str) -> Result<Self, Failure> {
+        let schema = Schema::new(schema, 0)?;
+        let pool =
+            Address::new(url.expose_secret(), &RootCertStore::empty())?.pool(CONNECTIONS_MAX, STATEMENT_TIMEOUT)?;
+        schema.open_keys(&pool.get().await?).await?;
+        Ok(Self { pool, schema })
+    }
+
+    /// Runs a transaction. What is dropped before it has committed is rolled back.
+    async fn run<T>(
+        &self,
+        operation: &'static str,
+        tenant: TenantId,
+        run: impl AsyncFnOnce(&Transaction<'_>) -> Result<T, Failure>,
+    ) -> Result<T, VaultError> {
+        let outcome = async {
+            let mut client: Client = self.pool.get().await?;
+            let transaction = client.transaction().await?;
+            transaction.batch_execute(&format!("SET LOCAL whisp.tenant = '{tenant}'")).await?;
+            let outcome = run(&transaction).await?;
+            transaction.commit().await?;
+            Ok(outcome)
+        };
+        outcome.await.map_err(|failure| vault_error(&failure, operation))
+    }
+
+    fn sql(&self, sql: &str) -> String {
+        sql.replace("{schema}", self.schema.name())
+    }
+
+    async fn query(
+        &self,
+        transaction: &Transaction<'_>,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Failure> {
+        let statement = transaction.prepare_cached(&self.sql(sql)).await?;
+        Ok(transaction.query(&statement, params).await?)
+    }
+
+    async fn read_tenant(&self, transaction: &Transaction<'_>, tenant: TenantId) -> Result<Option<TenantKey>, Failure> {
+        let sql = "SELECT epoch, wrapped, index_key FROM {schema}.tenant_key WHERE tenant = $1";
+        let rows = self.query(transaction, sql, &[&tenant.as_uuid()]).await?;
+        let key = |row| {
+            let (wrapped, index) = (WrappedKey(get(row, 1)?), WrappedKey(get(row, 2)?));
+            Ok(TenantKey { epoch: number(get(row, 0)?)?, wrapped, index })
+        };
+        rows.first().map(key).transpose()
+    }
+
+    /// Reads what is known of subjects, in any order; `lock` keeps it as it is until the end of the transaction.
+    async fn read_subjects(
+        &self,
+        transaction: &Transaction<'_>,
+        tenant: TenantId,
+        subjects: &[Uuid],
+        lock: &str,
+    ) -> Result<BTreeMap<Uuid, SubjectKeyState>, Failure> {
+        let sql = format!(
+            "SELECT subject, version, epoch, wrapped, erased_at FROM {{schema}}.subject_key \
+             WHERE tenant = $1 AND subject = ANY ($2) {lock}"
+        );
+        let rows = self.query(transaction, &sql, &[&tenant.as_uuid(), &subjects]).await?;
+        rows.iter().map(|row| Ok((get(row, 0)?, state(row)?))).collect()
+    }
+}
+
+fn state(row: &Row) -> Result<SubjectKeyState, Failure> {
+    if let Some(micros) = get::<Option<i64>>(row, 4)? {
+        // A time that can't be read must not make somebody look alive.
+        return Ok(SubjectKeyState::Erased(DateTime::from_timestamp_micros(micros).unwrap_or_default()));
+    }
+    let (version, epoch) = (number(get(row, 1)?)?, number(get(row, 2)?)?);
+    Ok(SubjectKeyState::Live(SubjectKey { version, epoch, wrapped: WrappedKey(get(row, 3)?) }))
+}
+
+fn number(stored: i64) -> Result<u32, Failure> {
+    u32::try_from(stored).map_err(|_| Failure::corrupt())
+}
+
+#[async_trait]
+impl KeyTable for PostgresKeyTable {
+    async fn tenant(&self, tenant: TenantId) -> Result<Option<TenantKey>, VaultError> {
+        self.run("read a tenant's key", tenant, async |transaction| self.read_tenant(transaction, tenant).await).await
+    }
+
+    async fn put_tenant(&self, tenant: TenantId, key: TenantKey) -> Result<TenantKey, VaultError> {
+        let put = async |transaction: &Transaction<'_>| {
+            let sql = "INSERT INTO {schema}.tenant_key (tenant, epoch, wrapped, index_key) VALUES ($1, $2, $3, $4) \
+                       ON CONFLICT DO NOTHING";
+            let params: [&(dyn ToSql + Sync); 4] =
+                [&tenant.as_uuid(), &i64::from(key.epoch), &key.wrapped.0, &key.index.0];
+            self.query(transaction, sql, &params).await?;
+            // There is one now.
+            self.read_tenant(transaction, tenant).await?.ok_or_else(Failure::corrupt)
+        };
+        self.run("write a tenant's key", tenant, put).await
+    }
+
+    async fn subject(&self, tenant: TenantId, subject: SubjectId) -> Result<SubjectKeyState, VaultError> {
+        let read = async |transaction: &Transaction<'_>| {
+            let mut states = self.read_subjects(transaction, tenant, &[subject.as_uuid()], "").await?;
+            Ok(states.remove(&subject.as_uuid()).unwrap_or(SubjectKeyState::Absent))
+        };
+        self.run("read a subject's key", tenant, read).await
+    }
+
+    async fn put_subjects(
+        &self,
+        tenant: TenantId,
+        keys: Vec<(SubjectId, SubjectKey)>,
+    ) -> Result<Vec<SubjectKeyState>, VaultError> {
+        let put = async |transaction: &Transaction<'_>| {
+            // In one order everywhere, so that two writers of the same never wait for each other in a circle; of two
+            // keys for one subject the first counts.
+            let mut first: BTreeMap<Uuid, &SubjectKey> = BTreeMap::new();
+            for (subject, key) in &keys {
+                first.entry(subject.as_uuid()).or_insert(key);
+            }
+            let sql = "INSERT INTO {schema}.subject_key (tenant, subject, version, epoch, wrapped) \
+                       SELECT $1, u.* FROM unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::bytea[]) AS u \
+                       ON CONFLICT DO NOTHING";
+            let subjects: Vec<Uuid> = first.keys().copied().collect();
+            let versions: Vec<i64> = first.values().map(|key| i64::from(key.version)).collect();
+            let epochs: Vec<i64> = first.values().map(|key| i64::from(key.epoch)).collect();
+            let wrapped: Vec<&[u8]> = first.values().map(|key| &*key.wrapped.0).collect();
+            self.query(transaction, sql, &[&tenant.as_uuid(), &subjects, &versions, &epochs, &wrapped]).await?;
+            let states = self.read_subjects(transaction, tenant, &subjects, "").await?;
+            let there = keys.iter().map(|(subject, _)| states.get(&subject.as_uuid()).cloned());
+            there.map(|state| state.ok_or_else(Failure::corrupt)).collect()
+        };
+        self.run("write subjects' keys", tenant, put).await
+    }
+
+    async fn erase(
+        &self,
+        tenant: TenantId,
+        subject: SubjectId,
+        at: DateTime<Utc>,
+    ) -> Result<SubjectKeyState, VaultError> {
+        let erase = async |transaction: &Transaction<'_>| {
+            let (owner, who, at) = (tenant.as_uuid(), subject.as_uuid(), at.timestamp_micros());
+            // Where there is none a mark is made; where there is one it is held and overwritten.
+            let mark = "INSERT INTO {schema}.subject_key (tenant, subject, version, epoch, wrapped, erased_at) \
+                        VALUES ($1, $2, 0, 0, '', $3) ON CONFLICT DO NOTHING RETURNING 1";
+            if !self.query(transaction, mark, &[&owner, &who, &at]).await?.is_empty() {
+                return Ok(SubjectKeyState::Absent);
+            }
+            let mut states = self.read_subjects(transaction, tenant, &[who], "FOR UPDATE").await?;
+            let before = states.remove(&who).ok_or_else(Failure::corrupt)?;
+            let overwrite = "UPDATE {schema}.subject_key SET version = 0, epoch = 0, wrapped = '', erased_at = $3 \
+                             WHERE tenant = $1 AND subject = $2 AND erased_at IS NULL";
+            self.query(transaction, overwrite, &[&owner, &who, &at]).await?;
+            Ok(before)
+        };
+        self.run("erase a subject's key", tenant, erase).await
+    }
+}
+
+impl fmt::Debug for PostgresKeyTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresKeyTable").field("schema", &self.schema.name()).finish_non_exhaustive()
+    }
+}
+
+/// The failure in the words of the vault. Repeating is harmless in every call.
+fn vault_error(failure: &Failure, operation: &'static str) -> VaultError {
+    let kind = match failure.kind() {
+        StoreErrorKind::PermissionDenied => VaultErrorKind::Permissions,
+        StoreErrorKind::Newer => VaultErrorKind::Newer,
+        StoreErrorKind::Corrupt | StoreErrorKind::Invalid => VaultErrorKind::WrongKey,
+        _ => return super::unavailable(operation).with_advice(failure.advice()),
+    };
+    super::failed(operation, kind).with_advice(failure.advice())
+}
