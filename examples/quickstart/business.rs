@@ -18,11 +18,12 @@ use whisp::meta::simulator::{Account, Receipts, Shape, Simulator, SimulatorConfi
 use whisp::meta::webhook::MetaDecoder;
 use whisp::meta::{GraphClient, Instagram, Messenger, WhatsApp};
 use whisp::model::{AutomationMode, ChannelKind};
-use whisp::store::Store;
-use whisp::stores::{EnvelopeVault, LocalKeyProvider, MemoryStore, SqliteKeyTable, SqliteStore};
+use whisp::stores::{EnvelopeVault, LocalKeyProvider, SqliteKeyTable};
 use whisp::system::{RandomIds, SystemClock};
 use whisp::testing::SeqIds;
 use whisp::vault::Vault;
+
+use crate::database::Database;
 
 const APP_SECRET: &str = "quickstart-app-secret";
 const VERIFY_TOKEN: &str = "quickstart-verify-token";
@@ -33,7 +34,7 @@ const DANA: MemberId = MemberId(SubjectId::from_uuid(uuid::Uuid::from_u128(0xda7
 #[derive(Debug, Parser)]
 #[command(name = "quickstart")]
 pub(crate) struct Options {
-    /// Where to keep messages: `memory`, or `sqlite:FILE`; a file in a temporary folder unless told.
+    /// Where to keep messages: `memory`, `sqlite:FILE` or `postgres:URL`; a file in a temporary folder unless told.
     #[arg(long, value_name = "STORE")]
     store: Option<String>,
     /// Keeps everything in this folder, and goes on with what is there.
@@ -55,8 +56,7 @@ pub(crate) struct Business {
     pub(crate) instagram: Account,
     pub(crate) messenger: Account,
     pub(crate) json: bool,
-    /// The database file; `None` with `--store memory`.
-    pub(crate) database: Option<PathBuf>,
+    pub(crate) database: Database,
     server: JoinHandle<std::io::Result<()>>,
     folder: PathBuf,
     temporary: bool,
@@ -70,7 +70,8 @@ impl Business {
             None => std::env::temp_dir().join(format!("whisp-quickstart-{}", RandomIds::default().random().simple())),
         };
         std::fs::create_dir_all(&folder)?;
-        let (store, database) = open_store(options.store.as_deref(), &folder)?;
+        let database = Database::new(options.store.as_deref(), &folder, temporary)?;
+        let store = database.open().await?;
         let vault = open_vault(&folder).await?;
 
         let whatsapp = Account::whatsapp("106540352242922", "102290129340398", "77272500000", "EAAG-whatsapp".into());
@@ -157,28 +158,14 @@ impl Business {
     pub(crate) async fn close(self) -> Result<(), Box<dyn Error>> {
         self.assistant.release().await?;
         self.server.abort();
-        let (folder, temporary) = (self.folder.clone(), self.temporary);
-        drop(self);
+        let Self { assistant, database, folder, temporary, .. } = self;
+        drop(assistant);
+        database.remove().await?;
         if temporary {
             std::fs::remove_dir_all(folder)?;
         }
         Ok(())
     }
-}
-
-/// A store, and its file if it has one.
-type Opened = (Arc<dyn Store>, Option<PathBuf>);
-
-fn open_store(store: Option<&str>, folder: &Path) -> Result<Opened, Box<dyn Error>> {
-    let file = match store {
-        Some("memory") => return Ok((Arc::new(MemoryStore::new()), None)),
-        None => folder.join("whisp.db"),
-        Some(text) => match text.strip_prefix("sqlite:") {
-            Some(file) => PathBuf::from(file),
-            None => return Err(format!("--store {text}: expected `memory` or `sqlite:FILE`").into()),
-        },
-    };
-    Ok((Arc::new(SqliteStore::open(&file)?), Some(file)))
 }
 
 /// The root key in a file of its own, the wrapped keys in another: apart from the data, because their backups must be.

@@ -2,8 +2,11 @@
 //! offline engine, a member who takes over, KPIs, a look into the database's raw bytes, an erasure with its receipt.
 //!
 //! ```text
-//! cargo run --example quickstart [-- --store memory|sqlite:FILE] [--keep DIR] [--seed N] [--json]
+//! cargo run --example quickstart [-- --store memory|sqlite:FILE|postgres:URL] [--keep DIR] [--seed N] [--json]
 //! ```
+//! With `--store postgres:URL` (`postgres://user@host/database`, or `postgres:host=/run/postgresql user=me dbname=mine`)
+//! messages are kept in a schema that is dropped at the end, unless it is kept; the keys stay in the folder.
+//!
 //! `--keep DIR` keeps everything in a folder. A run that was killed goes on when started again over the same folder:
 //! nothing is lost, nothing is sent twice.
 //!
@@ -15,6 +18,7 @@
 #![allow(clippy::print_stdout, reason = "a program that shows something")]
 
 mod business;
+mod database;
 mod proof;
 mod script;
 mod transcript;
@@ -50,7 +54,7 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     script::play(&business).await?;
     transcript::conversations(&business).await?;
     transcript::kpis(&business).await?;
-    proof::scan(&business)?;
+    proof::scan(&business).await?;
     let summary = proof::reconcile(&business).await?;
     proof::erase(&business).await?;
     business.close().await?;

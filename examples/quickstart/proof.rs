@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::error::Error;
-use std::path::PathBuf;
 
 use serde_json::json;
 use whisp::model::{Author, DeliveryStep, Handling, Provenance};
@@ -26,17 +25,14 @@ const CANARIES: &[&str] = &[
     "EAAG-",
 ];
 
-/// Looks for what people said in the raw bytes of the database, its log and its keys.
-pub(crate) fn scan(business: &Business) -> Result<(), Box<dyn Error>> {
-    let Some(database) = &business.database else { return Ok(()) };
-    if !business.json {
+/// Looks for what people said in the raw bytes of the database.
+pub(crate) async fn scan(business: &Business) -> Result<(), Box<dyn Error>> {
+    let contents = business.database.contents(business.tenant()).await?;
+    if !business.json && !contents.is_empty() {
         println!("\nThe raw bytes on disk");
     }
-    let beside = |suffix: &str| PathBuf::from(format!("{}{suffix}", database.display()));
-    for file in [database.clone(), beside("-wal")] {
-        let Ok(bytes) = std::fs::read(&file) else { continue };
+    for (name, bytes) in contents {
         let found: Vec<&str> = CANARIES.iter().copied().filter(|canary| holds(&bytes, canary)).collect();
-        let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         if business.json {
             println!(
                 "{}",
