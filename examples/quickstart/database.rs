@@ -84,7 +84,8 @@ impl Database {
     pub(crate) async fn remove(&self) -> Result<(), Box<dyn Error>> {
         if let Self::Postgres { url, schema, temporary: true } = self {
             let drop = format!("SET client_min_messages = error; DROP SCHEMA {schema} CASCADE");
-            connect(url).await?.batch_execute(&drop).await?;
+            let client = connect(url).await?;
+            client.batch_execute(&drop).await?;
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ mod egress;
 mod hardening;
 mod identity;
 mod promises;
+mod sharing;
 mod takeover;
 mod world;
 mod yielding;

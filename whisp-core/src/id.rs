@@ -145,7 +145,7 @@ macro_rules! record_ids {
         }
     )*};
 }
-record_ids!(TenantId, SubjectId, ConnectionId, ConversationId, InquiryId, MessageId, SuggestionId, WorkId);
+record_ids!(TenantId, SubjectId, ConnectionId, ConversationId, InquiryId, MessageId, SuggestionId, WorkId, WorkerId);
 
 impl From<ContactId> for RecordId {
     fn from(id: ContactId) -> Self {

@@ -206,7 +206,7 @@ impl Work for Broken {
         if self.fault == Fault::TakesWhatItWaitsFor {
             let (now, until) = (DateTime::<Utc>::MAX_UTC, DateTime::<Utc>::MAX_UTC);
             let worker = WorkerId::from_bytes([0; 16]);
-            drop(self.inner.own(&OwnRequest { worker, limit: 1, now, until }).await);
+            drop(self.inner.own(&OwnRequest { worker, limit: 1, now, due_by: now, until }).await);
         }
         self.inner.wait().await;
     }

@@ -52,8 +52,8 @@ fn work(ids: &SeqIds, bucket: u16) -> WriteOp {
 }
 
 async fn own(store: &PostgresStore, limit: usize, now: DateTime<Utc>) -> Vec<Lease> {
-    let worker = WorkerId::from_bytes([9; 16]);
-    store.own(&OwnRequest { worker, limit, now, until: now + TimeDelta::minutes(1) }).await.expect("the store works")
+    let (worker, until) = (WorkerId::from_bytes([9; 16]), now + TimeDelta::minutes(1));
+    store.own(&OwnRequest { worker, limit, now, due_by: now, until }).await.expect("the store works")
 }
 
 #[tokio::test(flavor = "multi_thread")]

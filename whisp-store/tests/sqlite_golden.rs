@@ -74,7 +74,7 @@ async fn fill(path: &Path) -> Lease {
         .op(WriteOp::Enqueue(work));
     assert_eq!(store.commit(batch).await.expect("the store works"), Commit::Done);
     let worker = WorkerId::from_bytes([5; 16]);
-    store.own(&OwnRequest { worker, limit: 1, now, until: now }).await.expect("the store works")[0]
+    store.own(&OwnRequest { worker, limit: 1, now, due_by: now, until: now }).await.expect("the store works")[0]
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn a_file_of_schema_version_1_opens_with_everything_in_it() {
     assert_eq!(store.pending(&query).await.expect("the store works"), vec![work]);
     let seen = WriteBatch::new(TENANT).expect(Expect::Unseen { key, at: now });
     assert_ne!(store.commit(seen).await.expect("the store works"), Commit::Done);
-    let request = OwnRequest { worker: WorkerId::from_bytes([6; 16]), limit: 1, now, until: now };
+    let request = OwnRequest { worker: WorkerId::from_bytes([6; 16]), limit: 1, now, due_by: now, until: now };
     let leases = store.own(&request).await.expect("the store works");
     assert_eq!(leases[0].fence.0, 2, "the fences go on");
     let next = WriteBatch::new(TENANT).op(WriteOp::Put(Record { version: 2, ..record }));

@@ -20,6 +20,7 @@ mod people;
 mod receipt;
 #[cfg(feature = "runtime")]
 mod runner;
+mod share;
 mod stage;
 mod step;
 mod sweep;

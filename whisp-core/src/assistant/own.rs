@@ -1,5 +1,6 @@
 //! Which buckets this worker owns, and what waits in their lanes.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -12,7 +13,7 @@ use crate::id::{ConversationId, RecordId, TenantId};
 use crate::store::{Bucket, Lease, OwnRequest, PendingQuery, RenewRequest, WorkItem};
 
 /// How often a worker asks for buckets that nobody owns, at most. When it knows of new work it asks at once.
-const OWN_EVERY: TimeDelta = TimeDelta::seconds(1);
+pub(super) const OWN_EVERY: TimeDelta = TimeDelta::seconds(1);
 
 /// How many pieces of work one read of a bucket returns.
 const SCAN_MAX: usize = 256;
@@ -25,7 +26,8 @@ const LANE_MAX: usize = 256;
 #[derive(Debug, Default)]
 pub(crate) struct Lanes {
     leases: BTreeMap<(TenantId, Bucket), Lease>,
-    busy: BTreeSet<(TenantId, RecordId)>,
+    /// The lanes that are worked on, and their buckets.
+    busy: BTreeMap<(TenantId, RecordId), Bucket>,
     /// Lanes that failed, and when to try them again.
     resting: BTreeMap<(TenantId, RecordId), DateTime<Utc>>,
     /// Leases of buckets in which nothing waits: given up first.
@@ -35,6 +37,10 @@ pub(crate) struct Lanes {
     /// A bucket that we do not own has new work.
     wanted: bool,
     asked_at: Option<DateTime<Utc>>,
+    /// Until when it asks for no bucket, because it has just given some to others.
+    pauses_until: Option<DateTime<Utc>>,
+    /// When it last looked for other workers.
+    looked_at: Option<DateTime<Utc>>,
 }
 
 impl Lanes {
@@ -47,6 +53,41 @@ impl Lanes {
     #[cfg(feature = "runtime")]
     pub(crate) const fn want(&mut self) {
         self.wanted = true;
+    }
+
+    /// Returns how many buckets are held.
+    pub(crate) fn held(&self) -> usize {
+        self.leases.len()
+    }
+
+    /// Returns whether it is time to look for other workers, and counts it as done.
+    pub(crate) fn looks_for_others(&mut self, now: DateTime<Utc>, every: TimeDelta) -> bool {
+        let is_due = self.looked_at.is_none_or(|at| now < at || now - at >= every);
+        if is_due {
+            self.looked_at = Some(now);
+        }
+        is_due
+    }
+
+    /// Gives up to `count` leases up, those without work first and none that is worked on, and asks for no other until
+    /// then. Returns them.
+    pub(crate) fn give_up(&mut self, count: usize, until: DateTime<Utc>) -> Vec<Lease> {
+        let busy: BTreeSet<(TenantId, Bucket)> =
+            self.busy.iter().map(|((tenant, _), bucket)| (*tenant, *bucket)).collect();
+        let mut free: Vec<Lease> = self.leases.iter().filter(|(key, _)| !busy.contains(key)).map(|(_, l)| *l).collect();
+        free.sort_by_key(|lease| !self.idle.contains(&(lease.tenant, lease.bucket)));
+        free.truncate(count);
+        free.iter().for_each(|lease| self.forget(lease));
+        if !free.is_empty() {
+            self.pauses_until = Some(until);
+        }
+        free
+    }
+
+    /// Whether it leaves free buckets to others for now.
+    fn pauses(&self, now: DateTime<Utc>) -> bool {
+        // A clock that went back must not make a pause of it that never ends.
+        self.pauses_until.is_some_and(|until| now < until && until - now <= OWN_EVERY * 2)
     }
 
     const fn next_turn(&mut self) -> usize {
@@ -176,11 +217,23 @@ impl Inner {
     /// Takes a lane unless a task of this process is at it.
     pub(crate) fn take(&self, work: &LaneWork) -> Option<Busy<'_>> {
         let key = work.key();
-        self.lanes().busy.insert(key).then_some(Busy { inner: self, key })
+        match self.lanes().busy.entry(key) {
+            Entry::Occupied(_) => None,
+            Entry::Vacant(free) => {
+                free.insert(work.lease.bucket);
+                Some(Busy { inner: self, key })
+            }
+        }
+    }
+
+    /// What is due by then is looked at now: it may be part of a burst, or the next thing to wait for.
+    fn horizon(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        now + self.config.burst_max.max(ENGINE_REST_MAX)
     }
 
     /// Renews the leases that are held and takes free buckets that have work; returns what is held.
     pub(crate) async fn hold(&self, now: DateTime<Utc>) -> Result<Vec<Lease>, AssistantError> {
+        self.share(now).await?;
         let until = now + self.config.lease;
         let leases_max = self.config.leases_max.max(1);
         let (ending, spare, ask) = {
@@ -188,16 +241,17 @@ impl Inner {
             let half = self.config.lease / 2;
             let ending: Vec<Lease> = lanes.leases.values().copied().filter(|lease| lease.until - now < half).collect();
             let due = lanes.asked_at.is_none_or(|at| now < at || now - at >= OWN_EVERY);
-            let ask = lanes.wanted || due;
+            let ask = (lanes.wanted || due) && !lanes.pauses(now);
             if ask {
                 lanes.asked_at = Some(now);
                 lanes.wanted = false;
             }
-            // With all leases taken, those of buckets in which nothing waits go back, for others to be served.
+            // Those of buckets in which nothing waits go back instead of being renewed, and at once where all leases are
+            // taken, for others to be served.
             let full = ask && lanes.leases.len() >= leases_max;
-            let idle = |key: &&(TenantId, Bucket)| full && lanes.idle.contains(*key);
-            let spare: Vec<Lease> =
-                lanes.leases.keys().filter(idle).filter_map(|key| lanes.leases.get(key)).copied().collect();
+            let spare =
+                |lease: &&Lease| (full || ending.contains(lease)) && lanes.idle.contains(&(lease.tenant, lease.bucket));
+            let spare: Vec<Lease> = lanes.leases.values().filter(spare).copied().collect();
             spare.iter().for_each(|lease| lanes.forget(lease));
             (ending, spare, ask)
         };
@@ -217,9 +271,14 @@ impl Inner {
         }
         let limit = leases_max.saturating_sub(self.lanes().leases.len());
         if ask && limit > 0 {
-            let request = OwnRequest { worker: self.worker, limit, now, until };
+            let request = OwnRequest { worker: self.worker, limit, now, due_by: self.horizon(now), until };
             let new = self.entities.store.own(&request).await?;
-            self.lanes().leases.extend(new.into_iter().map(|lease| ((lease.tenant, lease.bucket), lease)));
+            let mut lanes = self.lanes();
+            if !new.is_empty() {
+                // Others should know soon.
+                lanes.looked_at = None;
+            }
+            lanes.leases.extend(new.into_iter().map(|lease| ((lease.tenant, lease.bucket), lease)));
         }
         Ok(self.lanes().leases.values().copied().collect())
     }
@@ -263,7 +322,7 @@ impl Inner {
         let mut query = PendingQuery {
             tenant: lease.tenant,
             bucket: lease.bucket,
-            due_by: now + self.config.burst_max.max(ENGINE_REST_MAX),
+            due_by: self.horizon(now),
             after: None,
             limit: SCAN_MAX,
         };
@@ -318,6 +377,6 @@ impl Inner {
             Phase::Deliver => !steps && work.sends(now),
         };
         let mut lanes = self.lanes();
-        wanted && lanes.rests(work, now).is_none() && !lanes.busy.contains(&work.key())
+        wanted && lanes.rests(work, now).is_none() && !lanes.busy.contains_key(&work.key())
     }
 }

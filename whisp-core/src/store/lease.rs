@@ -20,7 +20,7 @@ impl OwnRequest {
         stored: &mut S,
     ) -> Result<Vec<Lease>, S::Error> {
         let mut free = Vec::new();
-        for (tenant, WorkKey { bucket, due, .. }) in waiting {
+        for (tenant, WorkKey { bucket, due, .. }) in waiting.into_iter().filter(|(_, key)| key.due <= self.due_by) {
             let newest = stored.lease(tenant, bucket)?;
             if newest.is_none_or(|(_, until)| until <= self.now) {
                 let fence = Fence(newest.map_or(0, |(fence, _)| fence.0).saturating_add(1));

@@ -116,8 +116,8 @@ pub trait Records: fmt::Debug + Send + Sync + 'static {
 /// waits in them.
 ///
 /// # Contract
-/// 1. [`own`](Work::own) leases buckets that hold work and that nobody holds at `now`, at most `limit`, the longest
-///    waiting first, until `until`, each with a fence higher than every earlier one of that bucket.
+/// 1. [`own`](Work::own) leases buckets that hold work due by `due_by` and that nobody holds at `now`, at most `limit`,
+///    the longest waiting first, until `until`, each with a fence higher than every earlier one of that bucket.
 /// 2. A bucket whose lease ended at or before `now` is free.
 /// 3. [`renew`](Work::renew) prolongs the leases that still hold at `now`, keeping their fences, and returns those; one
 ///    that ended or that another worker took is not among them.

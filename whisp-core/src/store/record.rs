@@ -76,6 +76,8 @@ kinds! {
     SUGGESTION = "suggestion": listed owned expires;
     /// In the directory: a tenant.
     TENANT = "tenant": listed owned;
+    /// In the directory: a worker that holds buckets, until its leases end.
+    WORKER = "worker": listed expires;
 }
 
 impl Kind {

@@ -62,6 +62,8 @@ pub struct OwnRequest {
     pub limit: usize,
     /// The time of asking.
     pub now: DateTime<Utc>,
+    /// Only those with work that is due by then.
+    pub due_by: DateTime<Utc>,
     /// Until when.
     pub until: DateTime<Utc>,
 }

@@ -190,7 +190,8 @@ impl<'a> Kit<'a> {
 
     /// Leases up to `limit` buckets for a minute.
     pub(super) async fn own(&self, worker: WorkerId, limit: usize, now: DateTime<Utc>) -> Vec<Lease> {
-        let request = OwnRequest { worker, limit, now, until: now + TimeDelta::minutes(1) };
+        let request =
+            OwnRequest { worker, limit, now, due_by: self.after(1_000_000), until: now + TimeDelta::minutes(1) };
         self.store.own(&request).await.expect("the store works")
     }
 

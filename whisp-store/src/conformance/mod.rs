@@ -168,6 +168,7 @@ macro_rules! __conformance_cases {
             what_is_too_large_is_invalid: Records(14);
             a_put_replaces_every_path: Records(15);
             the_longest_waiting_bucket_is_leased_first: Work(1);
+            a_bucket_without_due_work_is_leased_to_nobody: Work(1);
             a_leased_bucket_is_leased_to_nobody_else: Work(1);
             a_fence_is_higher_than_every_earlier_one: Work(1);
             a_lease_ends_at_its_time: Work(2);

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use whisp_core::store::{
-    Bucket, Clear, Expect, Fence, Lease, PendingQuery, Refusal, RenewRequest, Store, WorkItem, WorkKey, WriteOp,
+    Bucket, Clear, Expect, Fence, Lease, OwnRequest, PendingQuery, Refusal, RenewRequest, Store, WorkItem, WorkKey,
+    WriteOp,
 };
 use whisp_core::testing::cancel_after;
 
@@ -26,6 +27,20 @@ pub async fn the_longest_waiting_bucket_is_leased_first(store: &dyn Store) {
     let buckets: Vec<_> = leases.iter().map(|lease| (lease.tenant, lease.bucket.0)).collect();
     assert_eq!(buckets, [(kit.tenant, 2), (other.tenant, 1), (kit.tenant, 3), (kit.tenant, 1)]);
     assert!(leases.iter().all(|lease| lease.until == kit.after(60)));
+}
+
+/// Only at its time, or when it is asked for by then.
+pub async fn a_bucket_without_due_work_is_leased_to_nobody(store: &dyn Store) {
+    let kit = Kit::new(store);
+    kit.ops([WriteOp::Enqueue(kit.work(1, kit.after(60))), WriteOp::Enqueue(kit.work(2, kit.after(61)))]).await;
+    let own = async |due_by: DateTime<Utc>| {
+        let request = OwnRequest { worker: kit.worker(), limit: 10, now: kit.now, due_by, until: kit.after(600) };
+        store.own(&request).await.expect("the store works").iter().map(|lease| lease.bucket.0).collect::<Vec<_>>()
+    };
+    assert!(own(kit.now).await.is_empty());
+    assert!(own(kit.after(60) - TimeDelta::microseconds(1)).await.is_empty());
+    assert_eq!(own(kit.after(60)).await, [1]);
+    assert_eq!(own(kit.after(61)).await, [2]);
 }
 
 /// While a lease holds, nobody else gets the bucket, not even its holder a second time.

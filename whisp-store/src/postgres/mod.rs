@@ -38,7 +38,6 @@ use self::notify::Notices;
 pub use self::options::PostgresOptions;
 use self::reader::Reader;
 pub(crate) use self::row::get;
-use self::row::micros;
 pub(crate) use self::schema::Schema;
 use self::sql::Sql;
 use self::writer::Writer;
@@ -138,7 +137,7 @@ impl PostgresStore {
         if request.limit == 0 {
             return Ok(Vec::new());
         }
-        let waiting = self.reader.waiting(micros(request.now), request.limit).await?;
+        let waiting = self.reader.waiting(request).await?;
         let mut tenants: BTreeMap<TenantId, Vec<WorkKey>> = BTreeMap::new();
         for (tenant, key) in &waiting {
             tenants.entry(*tenant).or_default().push(*key);

@@ -8,8 +8,8 @@ use uuid::Uuid;
 use whisp_core::id::{FactId, RecordId, TenantId, WorkId};
 use whisp_core::kpi::Fact;
 use whisp_core::store::{
-    Bucket, Clear, ExpiredQuery, FactPage, FactQuery, FindQuery, Kind, ListQuery, Page, PendingQuery, Record,
-    SubjectPage, SubjectQuery, WorkItem, WorkKey, page_size,
+    Bucket, Clear, ExpiredQuery, FactPage, FactQuery, FindQuery, Kind, ListQuery, OwnRequest, Page, PendingQuery,
+    Record, SubjectPage, SubjectQuery, WorkItem, WorkKey, page_size,
 };
 
 use super::call::{self, Call, Mode};
@@ -109,10 +109,15 @@ impl Reader {
         rows.iter().map(read).collect()
     }
 
-    /// Returns the buckets of every tenant that hold work and that nobody holds, the longest waiting first, each with
+    /// Returns the buckets of every tenant that hold due work and that nobody holds, the longest waiting first, each with
     /// its oldest work.
-    pub(super) async fn waiting(&self, now: i64, count: usize) -> Result<Vec<(TenantId, WorkKey)>, Failure> {
-        let call = || Call::of_every_tenant(&self.sql.waiting).with(now).with(limit(count, 0));
+    pub(super) async fn waiting(&self, request: &OwnRequest) -> Result<Vec<(TenantId, WorkKey)>, Failure> {
+        let call = || {
+            Call::of_every_tenant(&self.sql.waiting)
+                .with(micros(request.now))
+                .with(micros(request.due_by))
+                .with(limit(request.limit, 0))
+        };
         let rows = self.query(call::BEGIN_EVERY_TENANT, call).await?;
         rows.iter()
             .map(|row| {

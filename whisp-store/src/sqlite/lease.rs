@@ -42,6 +42,7 @@ impl<'c> Leases<'c> {
             return Ok(Vec::new());
         }
         let mut free = self.free(micros(request.now))?;
+        free.retain(|(due, ..)| *due <= micros(request.due_by));
         free.sort_unstable();
         free.truncate(request.limit);
         free.into_iter().map(|(_, tenant, bucket)| self.take(request, tenant, bucket)).collect()
