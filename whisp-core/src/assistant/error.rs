@@ -13,8 +13,8 @@ use crate::vault::{VaultError, VaultErrorKind};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AssistantError {
-    /// A channel failed.
-    #[error("{0}: {1}")]
+    /// A channel failed; why is the cause.
+    #[error("the channel {0} failed")]
     Channel(ChannelKind, #[source] ChannelError),
     /// Somebody else changed it meanwhile: read it again and decide again.
     #[error("the {0} was changed by somebody else; read it again")]

@@ -58,13 +58,18 @@ impl Deref for TempStore {
 
 /// The name of a schema that is dropped with this.
 pub(crate) struct TempSchema {
-    url: String,
+    pub(crate) url: String,
     pub(crate) name: String,
 }
 
 impl TempSchema {
     pub(crate) fn new() -> Option<Self> {
         Some(Self { url: url()?, name: schema() })
+    }
+
+    /// Another schema that is dropped as well.
+    pub(crate) fn named(&self, name: &str) -> Self {
+        Self { url: self.url.clone(), name: name.to_owned() }
     }
 
     pub(crate) fn options(&self) -> PostgresOptions {

@@ -1,0 +1,139 @@
+//! The configuration: a TOML file, and secrets from the environment.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use secrecy::SecretString;
+use serde::Deserialize;
+use whisp::ai::{Fallback, Knowledge, KnowledgeIndex, RetrievalEngine};
+use whisp::clock::Clock;
+use whisp::id::TenantId;
+use whisp::model::{AutomationMode, ChannelKind, Tenant};
+use whisp::reply::ReplyEngine;
+use whisp::store::Store;
+use whisp::stores::{EnvelopeVault, LocalKeyProvider, PostgresKeyTable, PostgresOptions, SqliteKeyTable, SqliteStore};
+use whisp::vault::{KeyTable, Vault};
+
+/// The file. See `whisp.toml` beside this example for what each field means.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) listen: SocketAddr,
+    /// Another Graph API, on this machine.
+    pub(crate) graph: Option<String>,
+    knowledge: PathBuf,
+    store: StoreConfig,
+    #[serde(default)]
+    behaviour: Behaviour,
+    pub(crate) tenant: TenantConfig,
+    pub(crate) account: Vec<AccountConfig>,
+    /// Relative paths are meant from here.
+    #[serde(skip)]
+    folder: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
+enum StoreConfig {
+    Sqlite { file: PathBuf, keys: PathBuf, root_key: PathBuf },
+    Postgres { schema: String, keys_schema: String, root_key: PathBuf, connections: Option<usize> },
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Behaviour {
+    lease_seconds: Option<i64>,
+    burst_quiet_milliseconds: Option<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TenantConfig {
+    pub(crate) id: TenantId,
+    pub(crate) name: String,
+    pub(crate) zone: String,
+    #[serde(default)]
+    pub(crate) automation: bool,
+    #[serde(default = "buckets")]
+    pub(crate) buckets: u16,
+}
+
+const fn buckets() -> u16 {
+    Tenant::BUCKETS_DEFAULT
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AccountConfig {
+    pub(crate) channel: ChannelKind,
+    pub(crate) id: String,
+    /// The name of the environment variable that holds the access token.
+    pub(crate) token: String,
+    /// What the business granted the app.
+    pub(crate) scopes: Vec<String>,
+    pub(crate) mode: AutomationMode,
+}
+
+/// Reads a secret from the environment.
+#[expect(clippy::disallowed_methods, reason = "a program, not the library")]
+pub(crate) fn secret(name: &str) -> Result<SecretString, Box<dyn Error>> {
+    let value = std::env::var(name).map_err(|_| format!("the environment has no {name}"))?;
+    Ok(value.into())
+}
+
+impl Config {
+    pub(crate) fn load(file: &Path) -> Result<Self, Box<dyn Error>> {
+        let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let mut config: Self = toml::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?;
+        config.folder = file.parent().map(Path::to_owned).unwrap_or_default();
+        Ok(config)
+    }
+
+    pub(crate) async fn store(&self) -> Result<Arc<dyn Store>, Box<dyn Error>> {
+        Ok(match &self.store {
+            StoreConfig::Sqlite { file, .. } => Arc::new(SqliteStore::open(self.folder.join(file))?),
+            StoreConfig::Postgres { schema, connections, .. } => {
+                let mut options = PostgresOptions::new(secret("WHISP_DATABASE_URL")?).schema(schema);
+                if let Some(connections) = connections {
+                    options = options.connections(*connections);
+                }
+                Arc::new(options.open().await?)
+            }
+        })
+    }
+
+    pub(crate) async fn vault(&self) -> Result<Arc<dyn Vault>, Box<dyn Error>> {
+        let (root_key, table): (_, Arc<dyn KeyTable>) = match &self.store {
+            StoreConfig::Sqlite { keys, root_key, .. } => {
+                (root_key, Arc::new(SqliteKeyTable::open(self.folder.join(keys))?))
+            }
+            StoreConfig::Postgres { keys_schema, root_key, .. } => {
+                let url = secret("WHISP_KEYS_DATABASE_URL")?;
+                (root_key, Arc::new(PostgresKeyTable::open(url, keys_schema).await?))
+            }
+        };
+        let provider = Arc::new(LocalKeyProvider::open_or_create(self.folder.join(root_key))?);
+        Ok(Arc::new(EnvelopeVault::open(provider, table).await?))
+    }
+
+    /// Answers from the knowledge file; what it does not know goes to a person.
+    pub(crate) fn engine(&self, clock: Arc<dyn Clock>) -> Result<Arc<dyn ReplyEngine>, Box<dyn Error>> {
+        let index = KnowledgeIndex::new(Knowledge::load(self.folder.join(&self.knowledge))?);
+        Ok(Arc::new(Fallback::new(vec![Arc::new(RetrievalEngine::new(Arc::new(index)))], clock)))
+    }
+
+    pub(crate) fn behaviour(&self) -> whisp::assistant::Config {
+        let mut config = whisp::assistant::Config::default();
+        if let Some(seconds) = self.behaviour.lease_seconds {
+            config.lease = TimeDelta::seconds(seconds);
+            config.reply_deadline = config.reply_deadline.min(config.lease / 2);
+        }
+        if let Some(milliseconds) = self.behaviour.burst_quiet_milliseconds {
+            config.burst_quiet = TimeDelta::milliseconds(milliseconds);
+        }
+        config
+    }
+}
