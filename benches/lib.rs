@@ -1,6 +1,8 @@
 //! What the benches share: a ratio between our code and its limit or peer, measured so that a noisy machine does not
 //! decide.
 
+pub mod ingest;
+
 use std::time::{Duration, Instant};
 
 /// How many times each side is measured. Odd, so that the median is one of them.

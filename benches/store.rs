@@ -15,25 +15,17 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OpenFlags, Statement};
 use tokio::sync::{mpsc, oneshot};
-use whisp::id::{ConnectionId, ConversationId, FactId, IdSource, RecordId, SubjectId, TenantId, WorkId};
-use whisp::kpi::{Actor, Fact, FactKind};
-use whisp::store::{
-    BlindIndex, Bucket, Clear, Commit, DedupKey, Expect, Kind, Record, Records, Sealed, WorkItem, WorkKey, WriteBatch,
-    WriteOp,
-};
+use whisp::id::{RecordId, TenantId};
 use whisp::stores::SqliteStore;
-use whisp::testing::SeqIds;
+use whisp_benches::ingest::{Message, PRODUCERS, REMEMBERED, Source, ingest, produce, seconds_each};
 use whisp_benches::{Goal, compare};
 
-const PRODUCERS: usize = 64;
 const ROUNDS: usize = 9;
 const MESSAGES_DEFAULT: usize = 12_800;
 /// One transaction a message is slow: so few are enough.
 const MESSAGES_AUTOCOMMIT: usize = 256;
-const CONVERSATIONS: usize = 1_000;
 const GROUP_MAX: usize = 512;
 
 fn main() {
@@ -68,104 +60,8 @@ fn main() {
     compare(&format!("{what} / one transaction a message"), beside_single, Goal::SpeedAtLeast(20.0));
 }
 
-fn seconds_each(messages: usize, began: Instant) -> f64 {
-    began.elapsed().as_secs_f64() / f64::from(u32::try_from(messages).expect("not so many"))
-}
-
-/// Runs the producers: each waits for its own message before it sends the next one.
-async fn produce<F, I>(messages: usize, ingest: I)
-where
-    F: Future<Output = ()> + Send + 'static,
-    I: Fn() -> F + Clone + Send + Sync + 'static,
-{
-    let producer = || {
-        let ingest = ingest.clone();
-        tokio::spawn(async move {
-            for _ in 0..messages / PRODUCERS {
-                ingest().await;
-            }
-        })
-    };
-    let producers: Vec<_> = (0..PRODUCERS).map(|_| producer()).collect();
-    for producer in producers {
-        producer.await.expect("a producer ends");
-    }
-}
-
-/// A message as it comes in.
-struct Message {
-    record: Record,
-    key: DedupKey,
-    fact: Fact,
-    work: WorkItem,
-    now: DateTime<Utc>,
-}
-
-/// Makes messages, each a millisecond later than the one before, of a thousand conversations.
-struct Source {
-    ids: SeqIds,
-    tenant: TenantId,
-    conversations: Vec<(RecordId, SubjectId)>,
-    count: std::sync::atomic::AtomicU32,
-}
-
-impl Source {
-    fn new() -> Self {
-        let ids = SeqIds::default();
-        let conversation = || (RecordId::from_uuid(ids.random()), SubjectId::from_uuid(ids.random()));
-        let conversations = (0..CONVERSATIONS).map(|_| conversation()).collect();
-        Self { tenant: TenantId::from_uuid(ids.random()), conversations, ids, count: 0.into() }
-    }
-
-    fn message(&self) -> Message {
-        let count = self.count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let now = DateTime::UNIX_EPOCH + TimeDelta::days(20_000) + TimeDelta::milliseconds(count.into());
-        let mut random = [0; 64];
-        self.ids.fill(&mut random);
-        let (place, digest) = random.split_at(32);
-        let place = usize::from(u16::from_le_bytes([place[0], place[1]])) % CONVERSATIONS;
-        let (conversation, contact) = self.conversations[place];
-        let uuid = || self.ids.time_ordered(now);
-        let record = Record {
-            parent: Some(conversation),
-            position: now.timestamp_micros(),
-            lookups: vec![BlindIndex(self.ids.random().into_bytes())],
-            subjects: vec![contact],
-            expires_at: Some(now + TimeDelta::days(365)),
-            clear: Clear(r#"{"author":"contact","kind":"text"}"#.into()),
-            sealed: Sealed(vec![0xa5; 300]),
-            ..Record::new(Kind::MESSAGE, RecordId::from_uuid(uuid()))
-        };
-        let key = DedupKey { second: now.timestamp(), digest: digest.try_into().expect("half of them") };
-        let fact = Fact {
-            id: FactId::from_uuid(uuid()),
-            at: now,
-            kind: FactKind::MessageIn,
-            actor: Actor::Contact,
-            connection: ConnectionId::from_uuid(self.tenant.as_uuid()),
-            conversation: ConversationId::from_uuid(conversation.as_uuid()),
-            inquiry: None,
-        };
-        let bucket = Bucket(u16::try_from(place % 4).expect("one of four"));
-        let work = WorkItem {
-            key: WorkKey { bucket, due: now, id: WorkId::from_uuid(uuid()) },
-            lane: conversation,
-            attempts: 0,
-            payload: Clear(r#"{"do":"reply"}"#.into()),
-        };
-        Message { record, key, fact, work, now }
-    }
-}
-
 async fn ingest_ours(store: Arc<SqliteStore>, source: Arc<Source>) {
-    let Message { record, key, fact, work, now } = source.message();
-    let batch = WriteBatch::new(source.tenant)
-        .expect(Expect::Unseen { key, at: now })
-        .op(WriteOp::Put(record))
-        .op(WriteOp::Remember { key, until: now + TimeDelta::days(7) })
-        .op(WriteOp::Append(fact))
-        .op(WriteOp::Enqueue(work));
-    assert_eq!(store.commit(batch).await.expect("the store works"), Commit::Done);
+    ingest(&*store, &source).await;
 }
 
 type Job = (TenantId, Message, oneshot::Sender<()>);
@@ -254,7 +150,7 @@ impl<'c> Statements<'c> {
     fn insert(&mut self, tenant: TenantId, message: &Message) {
         let Message { record, key, fact, work, now } = message;
         let (tenant, id) = (tenant.into_bytes(), record.id.into_bytes());
-        let until = (*now + TimeDelta::days(7)).timestamp_micros();
+        let until = (*now + REMEMBERED).timestamp_micros();
         if self.seen.execute((tenant, key.second, key.digest, until)).expect("a key") == 0 {
             return;
         }
