@@ -1,6 +1,7 @@
 //! A PostgreSQL server for the tests, where there is one, and stores in schemas that go away with them.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 
 use std::io::Write as _;
 use std::ops::Deref;
