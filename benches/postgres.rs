@@ -14,7 +14,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{join3, try_join_all};
 use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls, Statement};
@@ -137,11 +137,9 @@ impl BareWriter {
             let params: Vec<&(dyn ToSql + Sync)> = std::iter::once(tenant as _).chain(row.iter().copied()).collect();
             async move { self.client.execute(statement, &params).await }
         });
-        let (began, wrote, ended) = futures_util::join!(
-            self.client.batch_execute(&self.begin),
-            try_join_all(inserts),
-            self.client.batch_execute("COMMIT")
-        );
+        let (began, wrote, ended) =
+            join3(self.client.batch_execute(&self.begin), try_join_all(inserts), self.client.batch_execute("COMMIT"))
+                .await;
         began.expect("it begins");
         wrote.expect("it writes");
         ended.expect("it commits");

@@ -84,9 +84,10 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         false => None,
     };
     let graph = GraphClient::new(&simulated.as_ref().map_or_else(|| real_graph(&config), |platform| platform.graph()))?;
+    let (store, vault) = (config.store().await?, config.vault().await?);
     let assistant = Assistant::builder()
-        .store(config.store().await?)
-        .vault(config.vault().await?)
+        .store(store)
+        .vault(vault)
         .system()
         .channel(Arc::new(WhatsApp::new(graph.clone(), Arc::clone(&clock))))
         .channel(Arc::new(Instagram::new(graph.clone(), Arc::clone(&clock))))
