@@ -1,6 +1,5 @@
 //! The configuration: a TOML file, and secrets from the environment.
 
-use std::error::Error;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +9,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use whisp::ai::{Fallback, Knowledge, KnowledgeIndex, RetrievalEngine};
 use whisp::clock::Clock;
+use whisp::error::BoxError;
 use whisp::id::TenantId;
 use whisp::model::{AutomationMode, ChannelKind, Tenant};
 use whisp::reply::ReplyEngine;
@@ -79,20 +79,20 @@ pub(crate) struct AccountConfig {
 
 /// Reads a secret from the environment.
 #[expect(clippy::disallowed_methods, reason = "a program, not the library")]
-pub(crate) fn secret(name: &str) -> Result<SecretString, Box<dyn Error>> {
+pub(crate) fn secret(name: &str) -> Result<SecretString, BoxError> {
     let value = std::env::var(name).map_err(|_| format!("the environment has no {name}"))?;
     Ok(value.into())
 }
 
 impl Config {
-    pub(crate) fn load(file: &Path) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn load(file: &Path) -> Result<Self, BoxError> {
         let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
         let mut config: Self = toml::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?;
         config.folder = file.parent().map(Path::to_owned).unwrap_or_default();
         Ok(config)
     }
 
-    pub(crate) async fn store(&self) -> Result<Arc<dyn Store>, Box<dyn Error>> {
+    pub(crate) async fn store(&self) -> Result<Arc<dyn Store>, BoxError> {
         Ok(match &self.store {
             StoreConfig::Sqlite { file, .. } => Arc::new(SqliteStore::open(self.folder.join(file))?),
             StoreConfig::Postgres { schema, connections, .. } => {
@@ -105,7 +105,7 @@ impl Config {
         })
     }
 
-    pub(crate) async fn vault(&self) -> Result<Arc<dyn Vault>, Box<dyn Error>> {
+    pub(crate) async fn vault(&self) -> Result<Arc<dyn Vault>, BoxError> {
         let (root_key, table): (_, Arc<dyn KeyTable>) = match &self.store {
             StoreConfig::Sqlite { keys, root_key, .. } => {
                 (root_key, Arc::new(SqliteKeyTable::open(self.folder.join(keys))?))
@@ -120,7 +120,7 @@ impl Config {
     }
 
     /// Answers from the knowledge file; what it does not know goes to a person.
-    pub(crate) fn engine(&self, clock: Arc<dyn Clock>) -> Result<Arc<dyn ReplyEngine>, Box<dyn Error>> {
+    pub(crate) fn engine(&self, clock: Arc<dyn Clock>) -> Result<Arc<dyn ReplyEngine>, BoxError> {
         let index = KnowledgeIndex::new(Knowledge::load(self.folder.join(&self.knowledge))?);
         Ok(Arc::new(Fallback::new(vec![Arc::new(RetrievalEngine::new(Arc::new(index)))], clock)))
     }

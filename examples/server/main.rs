@@ -24,7 +24,6 @@
 mod config;
 mod simulated;
 
-use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -38,6 +37,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use whisp::assistant::{Assistant, NewConnection, NewTenant, Runner};
 use whisp::clock::Clock;
+use whisp::error::BoxError;
 use whisp::meta::router::{WebhookState, webhook_router};
 use whisp::meta::webhook::MetaDecoder;
 use whisp::meta::{GraphClient, GraphConfig, Instagram, Messenger, WhatsApp};
@@ -75,7 +75,7 @@ fn fail(error: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+async fn run(options: &Options) -> Result<(), BoxError> {
     let config = Config::load(&options.config)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let json = options.json;
@@ -84,10 +84,9 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         false => None,
     };
     let graph = GraphClient::new(&simulated.as_ref().map_or_else(|| real_graph(&config), |platform| platform.graph()))?;
-    let (store, vault) = (config.store().await?, config.vault().await?);
     let assistant = Assistant::builder()
-        .store(store)
-        .vault(vault)
+        .store(config.store().await?)
+        .vault(config.vault().await?)
         .system()
         .channel(Arc::new(WhatsApp::new(graph.clone(), Arc::clone(&clock))))
         .channel(Arc::new(Instagram::new(graph.clone(), Arc::clone(&clock))))
@@ -131,7 +130,7 @@ fn real_graph(config: &Config) -> GraphConfig {
 }
 
 /// Takes the business on and connects its accounts; what is there already stays.
-async fn enroll(assistant: &Assistant, config: &Config, simulated: bool) -> Result<(), Box<dyn Error>> {
+async fn enroll(assistant: &Assistant, config: &Config, simulated: bool) -> Result<(), BoxError> {
     let tenant = config.tenant.id;
     if assistant.tenant(tenant).await.is_err() {
         let new = NewTenant::new(tenant, &config.tenant.name, &config.tenant.zone);
@@ -167,7 +166,7 @@ fn health(assistant: &Assistant, config: &Config) -> Router {
 }
 
 /// Ends when the process is asked to.
-fn stopped() -> Result<impl Future<Output = ()>, Box<dyn Error>> {
+fn stopped() -> Result<impl Future<Output = ()>, BoxError> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     Ok(async move {
         tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }

@@ -1,6 +1,5 @@
 //! A simulated platform in the process, to try the service without an account of Meta's.
 
-use std::error::Error;
 use std::sync::Arc;
 
 use axum::Router;
@@ -9,6 +8,7 @@ use axum::routing::post;
 use secrecy::SecretString;
 use serde_json::json;
 use whisp::clock::Clock;
+use whisp::error::BoxError;
 use whisp::meta::GraphConfig;
 use whisp::meta::simulator::{Account, Persona, Posting, Say, Simulator, SimulatorConfig};
 use whisp::model::ChannelKind;
@@ -36,7 +36,7 @@ pub(crate) fn token(account: &AccountConfig) -> SecretString {
 }
 
 impl Platform {
-    pub(crate) async fn start(config: &Config, clock: Arc<dyn Clock>, json: bool) -> Result<Self, Box<dyn Error>> {
+    pub(crate) async fn start(config: &Config, clock: Arc<dyn Clock>, json: bool) -> Result<Self, BoxError> {
         let mut accounts = Vec::new();
         for account in &config.account {
             accounts.push(match account.channel {
