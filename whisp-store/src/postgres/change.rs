@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 use whisp_core::id::{RecordId, TenantId};
-use whisp_core::store::{Kind, Record};
+use whisp_core::store::{DedupKey, Kind, Record};
 
 use super::call::Call;
 use super::error::Failure;
-use super::group::{After, Group};
+use super::group::{After, Group, SeenSlot};
 use super::row::{join, micros};
 use super::sql::{KindSql, Sql};
 
@@ -26,6 +26,7 @@ pub(super) fn calls<'a>(
     sql: &'a Sql,
     tenant: TenantId,
     group: &'a Group<'_>,
+    hoped: &'a BTreeSet<DedupKey>,
     forget: bool,
 ) -> Result<Vec<Call<'a>>, Failure> {
     let mut calls = Vec::new();
@@ -56,7 +57,12 @@ pub(super) fn calls<'a>(
     subjects.calls(&sql.add_subjects, &sql.remove_subjects, tenant, true, &mut calls, &mut added);
     calls.append(&mut added);
     work(sql, tenant, group, &mut calls);
-    remembered(sql, tenant, group, forget, &mut calls);
+    let (new, known) = group.seen.iter().partition(|(key, _)| hoped.contains(key));
+    remembered(&sql.remember_new, tenant, new, &mut calls);
+    remembered(&sql.remember, tenant, known, &mut calls);
+    if let Some(now) = group.asked_at.filter(|_| forget) {
+        calls.push(Call::new(&sql.forget, tenant).with(micros(now)).with(FORGOTTEN_MAX));
+    }
     if !group.facts.is_empty() {
         let facts = &group.facts;
         let call = Call::new(&sql.append, tenant)
@@ -224,17 +230,14 @@ fn work<'a>(sql: &'a Sql, tenant: TenantId, group: &'a Group<'_>, calls: &mut Ve
     }
 }
 
-fn remembered<'a>(sql: &'a Sql, tenant: TenantId, group: &'a Group<'_>, forget: bool, calls: &mut Vec<Call<'a>>) {
-    let keys: Vec<_> = group.seen.iter().filter_map(|(key, slot)| Some((key, micros(slot.after?)))).collect();
+fn remembered<'a>(sql: &'a str, tenant: TenantId, keys: Vec<(&'a DedupKey, &'a SeenSlot)>, calls: &mut Vec<Call<'a>>) {
+    let keys: Vec<_> = keys.into_iter().filter_map(|(key, slot)| Some((key, micros(slot.after?)))).collect();
     if !keys.is_empty() {
-        let call = Call::new(&sql.remember, tenant)
+        let call = Call::new(sql, tenant)
             .with(keys.iter().map(|(key, _)| key.second).collect::<Vec<_>>())
             .with(keys.iter().map(|(key, _)| key.digest.as_slice()).collect::<Vec<_>>())
             .with(keys.iter().map(|(_, until)| *until).collect::<Vec<_>>());
         calls.push(call);
-    }
-    if let Some(now) = group.asked_at.filter(|_| forget) {
-        calls.push(Call::new(&sql.forget, tenant).with(micros(now)).with(FORGOTTEN_MAX));
     }
 }
 

@@ -53,6 +53,16 @@ impl Failure {
         matches!((self.kind, self.retry), (Kind::Unavailable, Retry::After(_)))
     }
 
+    /// What was hoped to be new may not be: nothing was committed, and everything has to be read.
+    pub(super) fn dashed_hope() -> Self {
+        Self { state: Some(SqlState::UNIQUE_VIOLATION), ..Self::corrupt() }
+    }
+
+    /// Whether a constraint refused what was hoped to be new. Nothing was committed.
+    pub(super) fn is_dashed_hope(&self) -> bool {
+        self.state == Some(SqlState::UNIQUE_VIOLATION)
+    }
+
     /// Whether the connection was lost, or the server ended it.
     pub(super) const fn is_unreachable(&self) -> bool {
         matches!(self.kind, Kind::Unavailable)

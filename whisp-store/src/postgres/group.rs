@@ -39,21 +39,34 @@ pub(super) fn work_place(key: &WorkKey) -> WorkPlace {
     (key.bucket, micros(key.due), key.id.as_uuid())
 }
 
-/// The keys of everything that a group's outcome depends on.
+/// How much of what a group's outcome depends on is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Care {
+    /// What is new by its looks, first versions, work that is added and keys that nobody should have seen and that are
+    /// remembered now, is taken for new: if it is not, a constraint of the tables ends the transaction, and nothing has
+    /// happened. A refusal may then name too little, so it is no outcome.
+    Hopeful,
+    /// Everything is read.
+    Thorough,
+}
+
+/// The keys of everything that is read before a group's outcome is known.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
     pub(super) records: BTreeMap<Kind, BTreeSet<RecordId>>,
     pub(super) seen: BTreeSet<DedupKey>,
     pub(super) work: BTreeSet<WorkPlace>,
     pub(super) buckets: BTreeSet<Bucket>,
+    /// Keys that are taken for new.
+    pub(super) hoped: BTreeSet<DedupKey>,
 }
 
 impl Wanted {
-    pub(super) fn of<'t>(tasks: impl Iterator<Item = &'t Task>) -> Self {
+    pub(super) fn of<'t>(tasks: impl Iterator<Item = &'t Task>, care: Care) -> Self {
         let mut wanted = Self::default();
         for task in tasks {
             match task {
-                Task::Commit(batch) => wanted.batch(batch),
+                Task::Commit(batch) => wanted.batch(batch, care),
                 Task::Take(_, waiting) => wanted.buckets.extend(waiting.iter().map(|key| key.bucket)),
                 Task::Renew(RenewRequest { leases, .. }) | Task::Release(leases) => {
                     wanted.buckets.extend(leases.iter().map(|lease| lease.bucket));
@@ -63,20 +76,35 @@ impl Wanted {
         wanted
     }
 
-    fn batch(&mut self, batch: &WriteBatch) {
+    fn batch(&mut self, batch: &WriteBatch, care: Care) {
+        let is_hopeful = care == Care::Hopeful;
+        let remembered: BTreeSet<&DedupKey> = batch
+            .ops
+            .iter()
+            .filter_map(|op| match op {
+                WriteOp::Remember { key, .. } => Some(key),
+                _ => None,
+            })
+            .collect();
         for expect in &batch.expects {
             match expect {
                 Expect::Absent(kind, id) | Expect::Version(kind, id, _) => self.record(*kind, *id),
+                Expect::Unseen { key, .. } if is_hopeful && remembered.contains(key) => {
+                    self.hoped.insert(*key);
+                }
                 Expect::Unseen { key, .. } => drop(self.seen.insert(*key)),
                 Expect::Owner { bucket, .. } => drop(self.buckets.insert(*bucket)),
             }
         }
         for op in &batch.ops {
             match op {
+                WriteOp::Put(record) if is_hopeful && record.version == 1 => {}
                 WriteOp::Put(record) => self.record(record.kind, record.id),
                 WriteOp::Delete(kind, id, _) => self.record(*kind, *id),
                 WriteOp::Enqueue(item) => {
-                    self.work.insert(work_place(&item.key));
+                    if !is_hopeful {
+                        self.work.insert(work_place(&item.key));
+                    }
                     // A bucket that gets its first work gets its row among the leases, by which it is found.
                     self.buckets.insert(item.key.bucket);
                 }

@@ -17,6 +17,8 @@ pub(super) struct Sql {
     pub(super) add_tenant: String,
     pub(super) seen: String,
     pub(super) remember: String,
+    /// For keys that nobody should have seen: fails where somebody has.
+    pub(super) remember_new: String,
     pub(super) forget: String,
     pub(super) waits: String,
     pub(super) enqueue: String,
@@ -73,6 +75,10 @@ impl Sql {
                 "INSERT INTO {s}.seen (tenant, second, digest, until) \
                  SELECT $1, u.* FROM unnest($2::bigint[], $3::bytea[], $4::bigint[]) AS u \
                  ON CONFLICT (tenant, second, digest) DO UPDATE SET until = greatest(seen.until, excluded.until)"
+            ),
+            remember_new: format!(
+                "INSERT INTO {s}.seen (tenant, second, digest, until) \
+                 SELECT $1, u.* FROM unnest($2::bigint[], $3::bytea[], $4::bigint[]) AS u"
             ),
             forget: format!(
                 "DELETE FROM {s}.seen WHERE tenant = $1 AND (second, digest) IN \

@@ -3,11 +3,12 @@
 //!
 //! Each transaction holds the tenant's row first, so that of all processes one writes for the tenant at a time: what it
 //! has read stays true until it commits, nothing deadlocks, and a tenant never waits for another. It takes two round
-//! trips, whatever it holds: one that begins, holds and reads, one that writes and commits.
+//! trips, whatever it holds: one that begins, holds and reads, one that writes and commits. What looks new is not read:
+//! the constraints of the tables find out if it is not, and then the transaction is done again with everything read.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,12 +17,12 @@ use deadpool_postgres::{Client, Pool};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_postgres::Row;
 use whisp_core::id::{RecordId, TenantId};
-use whisp_core::store::{Bucket, DedupKey, Fence, Kind, WriteBatch, WriteOp};
+use whisp_core::store::{Bucket, Commit, DedupKey, Fence, Kind, WriteBatch, WriteOp};
 
 use super::call::{self, Call, Mode};
 use super::change::{self, REMEMBERED_PER_FORGET};
 use super::error::Failure;
-use super::group::{Group, LeaseSlot, Outcome, RecordBefore, Task, Wanted};
+use super::group::{Care, Group, LeaseSlot, Outcome, RecordBefore, Task, Wanted};
 use super::row::{get, time};
 use super::sql::Sql;
 
@@ -37,6 +38,9 @@ const GROUP_OPS_MAX: usize = 8_192;
 /// Nor to one that has this many bytes.
 const GROUP_BYTES_MAX: usize = 16 << 20;
 
+/// For how many transactions nothing is taken for new after something was not.
+const CAREFUL_TRANSACTIONS: u32 = 64;
+
 /// How often a transaction is tried again that surely committed nothing.
 const TRIES_MAX: usize = 4;
 
@@ -50,6 +54,8 @@ pub(super) struct Writer {
     sql: Arc<Sql>,
     queues: Mutex<BTreeMap<TenantId, Vec<Waiting>>>,
     room: Arc<Semaphore>,
+    /// For so many transactions nothing is taken for new, because something was not: who delivers again, delivers much.
+    careful: AtomicU32,
     /// Counts what was remembered since the last time that something was forgotten.
     remembered: AtomicUsize,
     /// Woken when work was added that the owner of its bucket may not know of.
@@ -67,7 +73,15 @@ struct Waiting {
 impl Writer {
     pub(super) fn new(pool: Pool, sql: Arc<Sql>, news: Arc<Notify>) -> Self {
         let room = Arc::new(Semaphore::new(QUEUE_MAX));
-        Self { pool, sql, queues: Mutex::default(), room, remembered: AtomicUsize::new(0), news }
+        Self {
+            pool,
+            sql,
+            queues: Mutex::default(),
+            room,
+            careful: AtomicU32::new(0),
+            remembered: AtomicUsize::new(0),
+            news,
+        }
     }
 
     /// Does a task in the tenant's next transaction; returns when that is durable. Dropped, it is done all the same or
@@ -144,7 +158,13 @@ impl Writer {
 
     async fn transaction(&self, tenant: TenantId, tasks: &[Task]) -> Result<Vec<Outcome>, Failure> {
         let client = self.pool.get().await?;
-        let outcome = self.transact(&client, tenant, tasks).await;
+        let outcome = match self.transact(&client, tenant, tasks, self.care()).await {
+            Err(failure) if failure.is_dashed_hope() => {
+                self.careful.store(CAREFUL_TRANSACTIONS, Ordering::Relaxed);
+                self.transact(&client, tenant, tasks, Care::Thorough).await
+            }
+            outcome => outcome,
+        };
         if outcome.is_err() {
             // It may be inside the transaction: it is closed, and the server rolls back.
             drop(Client::take(client));
@@ -152,12 +172,30 @@ impl Writer {
         outcome
     }
 
-    async fn transact(&self, client: &Client, tenant: TenantId, tasks: &[Task]) -> Result<Vec<Outcome>, Failure> {
-        let wanted = Wanted::of(tasks.iter());
+    /// Whether anything may be taken for new.
+    fn care(&self) -> Care {
+        let less = |left: u32| left.checked_sub(1);
+        let is_careful = self.careful.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok();
+        if is_careful { Care::Thorough } else { Care::Hopeful }
+    }
+
+    async fn transact(
+        &self,
+        client: &Client,
+        tenant: TenantId,
+        tasks: &[Task],
+        care: Care,
+    ) -> Result<Vec<Outcome>, Failure> {
+        let wanted = Wanted::of(tasks.iter(), care);
         let mut group = self.read(client, tenant, &wanted).await?;
         let outcomes = group.run(tenant, tasks.iter());
+        let is_refused = |outcome: &Outcome| matches!(outcome, Outcome::Commit(Commit::Refused(_)));
+        if care == Care::Hopeful && outcomes.iter().any(is_refused) {
+            call::end(client).await?;
+            return Err(Failure::dashed_hope());
+        }
         let forget = self.forgets(&group);
-        let calls = change::calls(&self.sql, tenant, &group, forget)?;
+        let calls = change::calls(&self.sql, tenant, &group, &wanted.hoped, forget)?;
         if calls.is_empty() {
             call::end(client).await?;
         } else {
