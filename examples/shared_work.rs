@@ -2,13 +2,11 @@
 //! held within the time of a lease, and nothing is lost or sent twice.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::expect_used, reason = "a test")]
 
+mod running;
 #[path = "../whisp-store/tests/support/postgres.rs"]
 mod support;
 
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,50 +18,15 @@ use whisp::store::{Kind, ListOrder, ListQuery, Records};
 use whisp::system::SystemClock;
 use whisp::testing::SeqIds;
 
+use running::Server;
+
 /// Far longer than anything here takes; only a failure waits so long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long a lease lasts in these processes, in seconds.
-const LEASE: u64 = 3;
+/// How long a lease lasts in these processes.
+const LEASE: Duration = Duration::from_secs(3);
 
 const CONTACTS: usize = 40;
-
-/// A server process, killed when it is dropped.
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Server {
-    /// Starts the example that cargo built beside this test, and waits until it listens.
-    fn start(config: &Path, url: &str) -> Self {
-        let test = std::env::current_exe().unwrap();
-        let program = test.parent().and_then(Path::parent).unwrap().join("examples").join("server");
-        assert!(program.exists(), "build it first: cargo build -p whisp-examples --example server");
-        let mut child = Command::new(program)
-            .args(["--json", "--config"])
-            .arg(config)
-            .envs([("META_APP_SECRET", "app-secret"), ("META_VERIFY_TOKEN", "verify"), ("WHATSAPP_TOKEN", "token")])
-            .envs([("WHISP_DATABASE_URL", url), ("WHISP_KEYS_DATABASE_URL", url)])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let first: Value = serde_json::from_str(&lines.next().expect("it says where it listens").unwrap()).unwrap();
-        let address = format!("http://{}/webhooks/meta", first["address"].as_str().expect("an address"));
-        // What it prints later nobody reads, but it must not block on it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have been killed already.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
 
 /// The platform, and who writes there.
 struct Platform {
@@ -73,7 +36,7 @@ struct Platform {
 
 impl Platform {
     async fn start() -> Self {
-        let account = Account::whatsapp("106540352242922", "102290129340398", "77272500000", "token".into());
+        let account = Account::whatsapp("106540352242922", "102290129340398", "77272500000", "whatsapp-token".into());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let config = SimulatorConfig::new(clock, Arc::new(SeqIds::new(1)), "app-secret".into())
             .with_posting(Posting::Immediately)
@@ -100,34 +63,6 @@ impl Platform {
     }
 }
 
-fn write_config(folder: &Path, schema: &str, graph: &str) -> PathBuf {
-    let knowledge = concat!(env!("CARGO_MANIFEST_DIR"), "/quickstart/knowledge.yaml");
-    let text = format!(
-        r#"
-        listen = "127.0.0.1:0"
-        graph = "{graph}"
-        knowledge = "{knowledge}"
-        store = {{ kind = "postgres", schema = "{schema}", keys_schema = "{schema}_keys", root_key = "root.key" }}
-        behaviour = {{ lease_seconds = {LEASE}, burst_quiet_milliseconds = 50 }}
-        [tenant]
-        id = "0c0ffee0-0000-4000-8000-000000000001"
-        name = "Coffee on the Corner"
-        zone = "Asia/Almaty"
-        automation = true
-        buckets = 8
-        [[account]]
-        channel = "whatsapp"
-        id = "106540352242922"
-        token = "WHATSAPP_TOKEN"
-        scopes = ["whatsapp_business_messaging"]
-        mode = "automatic"
-        "#
-    );
-    let file = folder.join("whisp.toml");
-    std::fs::write(&file, text).unwrap();
-    file
-}
-
 /// How many buckets each worker says that it holds.
 async fn shares(store: &impl Records) -> Vec<u64> {
     let query = ListQuery {
@@ -149,16 +84,21 @@ async fn two_servers_split_the_work_and_a_killed_one_loses_nothing() {
     let _keys = schema.named(&format!("{}_keys", schema.name));
     let platform = Platform::start().await;
     let folder = tempfile::tempdir().unwrap();
-    let config = write_config(folder.path(), &schema.name, &platform.simulator.url());
-    let first = Server::start(&config, &schema.url);
-    let second = Server::start(&config, &schema.url);
+    let kept = format!(r#"kind = "postgres", schema = "{0}", keys_schema = "{0}_keys""#, schema.name);
+    let behaviour = format!("lease_milliseconds = {}, burst_quiet_milliseconds = 50", LEASE.as_millis());
+    let accounts = [("whatsapp", "106540352242922", "whatsapp_business_messaging")];
+    let config = running::config(&platform.simulator.url(), &kept, &behaviour, &accounts);
+    let config = running::write(folder.path(), &config);
+    let servers = [(); 2].map(|()| Server::start(&config, &schema.url));
+    let webhooks = servers.each_ref().map(|server| server.webhooks().expect("it listens"));
+    let [first, _second] = servers;
     let store = schema.options().open().await.unwrap();
 
     let mut asked = 0;
     let began = Instant::now();
     loop {
         // Webhooks come in through either.
-        platform.simulator.set_webhook(if asked % 2 == 0 { &first.address } else { &second.address });
+        platform.simulator.set_webhook(&webhooks[asked % 2]);
         platform.all_ask();
         asked += 1;
         platform.answers(asked * CONTACTS).await;
@@ -169,7 +109,7 @@ async fn two_servers_split_the_work_and_a_killed_one_loses_nothing() {
         assert!(began.elapsed() < PATIENCE, "they do not split the work: {shares:?}");
     }
 
-    platform.simulator.set_webhook(&second.address);
+    platform.simulator.set_webhook(&webhooks[1]);
     platform.all_ask();
     asked += 1;
     drop(first);
@@ -177,7 +117,7 @@ async fn two_servers_split_the_work_and_a_killed_one_loses_nothing() {
     assert!(took < PATIENCE);
     // What the dead one was sending at that very moment is in doubt, and a person decides; all else is answered.
     let took = platform.answers(asked * CONTACTS - 16).await;
-    let limit = Duration::from_secs(LEASE * 4);
+    let limit = LEASE * 4;
     assert!(took < limit, "taken over after {took:?}, later than {limit:?}");
 
     platform.all_ask();

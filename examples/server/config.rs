@@ -45,8 +45,9 @@ enum StoreConfig {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Behaviour {
-    lease_seconds: Option<i64>,
+    lease_milliseconds: Option<i64>,
     burst_quiet_milliseconds: Option<i64>,
+    settle_after_milliseconds: Option<i64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -127,13 +128,13 @@ impl Config {
 
     pub(crate) fn behaviour(&self) -> whisp::assistant::Config {
         let mut config = whisp::assistant::Config::default();
-        if let Some(seconds) = self.behaviour.lease_seconds {
-            config.lease = TimeDelta::seconds(seconds);
-            config.reply_deadline = config.reply_deadline.min(config.lease / 2);
-        }
-        if let Some(milliseconds) = self.behaviour.burst_quiet_milliseconds {
-            config.burst_quiet = TimeDelta::milliseconds(milliseconds);
-        }
+        let set = |field: &mut TimeDelta, value: Option<i64>| {
+            *field = value.map_or(*field, TimeDelta::milliseconds);
+        };
+        set(&mut config.lease, self.behaviour.lease_milliseconds);
+        set(&mut config.burst_quiet, self.behaviour.burst_quiet_milliseconds);
+        set(&mut config.settle_after, self.behaviour.settle_after_milliseconds);
+        config.reply_deadline = config.reply_deadline.min(config.lease / 2);
         config
     }
 }

@@ -32,15 +32,17 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
 use clap::Parser;
+use secrecy::SecretString;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use whisp::assistant::{Assistant, NewConnection, NewTenant, Runner};
+use whisp::assistant::{Assistant, AssistantError, NewConnection, NewTenant, Runner};
 use whisp::clock::Clock;
-use whisp::error::BoxError;
+use whisp::error::{BoxError, Retry};
 use whisp::meta::router::{WebhookState, webhook_router};
 use whisp::meta::webhook::MetaDecoder;
 use whisp::meta::{GraphClient, GraphConfig, Instagram, Messenger, WhatsApp};
+use whisp::model::AccountId;
 use whisp::system::SystemClock;
 
 use config::{Config, secret};
@@ -129,12 +131,28 @@ fn real_graph(config: &Config) -> GraphConfig {
     }
 }
 
+/// How often it is tried to take the business on: of several processes that start at once, one is first each time.
+const ENROLL_TRIES: usize = 8;
+
 /// Takes the business on and connects its accounts; what is there already stays.
 async fn enroll(assistant: &Assistant, config: &Config, simulated: bool) -> Result<(), BoxError> {
+    let mut tokens = Vec::new();
+    for account in &config.account {
+        tokens.push(if simulated { simulated::token(account) } else { secret(&account.token)? });
+    }
+    for _ in 1..ENROLL_TRIES {
+        match enroll_once(assistant, config, &tokens).await {
+            Err(error) if matches!(error.retry(), Retry::After(_)) => {}
+            outcome => return Ok(outcome?),
+        }
+    }
+    Ok(enroll_once(assistant, config, &tokens).await?)
+}
+
+async fn enroll_once(assistant: &Assistant, config: &Config, tokens: &[SecretString]) -> Result<(), AssistantError> {
     let tenant = config.tenant.id;
     if assistant.tenant(tenant).await.is_err() {
         let new = NewTenant::new(tenant, &config.tenant.name, &config.tenant.zone);
-        // Of several processes that start at once, one is first.
         if let Err(error) = assistant.create_tenant(NewTenant { buckets: config.tenant.buckets, ..new }).await {
             assistant.tenant(tenant).await.map_err(|_| error)?;
         }
@@ -142,12 +160,11 @@ async fn enroll(assistant: &Assistant, config: &Config, simulated: bool) -> Resu
     if assistant.tenant(tenant).await?.automation != config.tenant.automation {
         assistant.set_automation(tenant, config.tenant.automation).await?;
     }
-    for account in &config.account {
-        let token = if simulated { simulated::token(account) } else { secret(&account.token)? };
+    for (account, token) in config.account.iter().zip(tokens) {
         let new = NewConnection {
             channel: account.channel.clone(),
-            account: whisp::model::AccountId::new(&account.id),
-            token,
+            account: AccountId::new(&account.id),
+            token: token.clone(),
             scopes: account.scopes.clone(),
             mode: account.mode,
         };

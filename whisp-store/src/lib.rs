@@ -19,13 +19,15 @@
 //!
 //! [`EnvelopeVault`] seals everything personal before a store sees it. It needs two things: where the root key is
 //! ([`LocalKeyProvider`], or your own key service behind [`KeyProvider`](whisp_core::vault::KeyProvider)), and where
-//! the wrapped keys are kept ([`MemoryKeyTable`] for tests, `SqliteKeyTable` with feature `sqlite`, or your own
+//! the wrapped keys are kept ([`MemoryKeyTable`] for tests, `SqliteKeyTable` and `PostgresKeyTable` with the
+//! features of those names, or your own
 //! [`KeyTable`](whisp_core::vault::KeyTable)).
 //!
-//! Which store: [`MemoryStore`] for tests, `SqliteStore` (feature `sqlite`) for one process on one machine.
+//! Which store: [`MemoryStore`] for tests, `SqliteStore` (feature `sqlite`) for one process on one
+//! machine, `PostgresStore` (feature `postgres`) for any number of processes.
 //!
 //! # What it does not do
-//! No PostgreSQL yet, no media files, no backups, and no turn of key epochs: a backup of the key table opens what was erased
+//! No media files, no backups, and no turn of key epochs: a backup of the key table opens what was erased
 //! after it was made.
 
 #[cfg(feature = "conformance")]
