@@ -37,7 +37,9 @@ impl Shop {
     async fn buckets_at(&self, worker: u8, later: TimeDelta) -> Vec<Bucket> {
         let now = self.assistant.now() + later;
         let until = now + TimeDelta::seconds(60);
-        let request = OwnRequest { worker: WorkerId::from_bytes([worker; 16]), limit: 100, now, due_by: now, until };
+        // What is left is for later: inquiries that may go idle.
+        let due_by = now + TimeDelta::days(30);
+        let request = OwnRequest { worker: WorkerId::from_bytes([worker; 16]), limit: 100, now, due_by, until };
         let leases = self.store.own(&request).await.unwrap();
         let mut buckets: Vec<Bucket> = leases.iter().map(|lease| lease.bucket).collect();
         buckets.sort_unstable();
