@@ -46,6 +46,11 @@ impl Server {
         Ok(Some(Self { url, _cluster: Some(cluster) }))
     }
 
+    /// How to reach it.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Lets a command use the server.
     pub(crate) fn lend<'c>(&self, command: &'c mut Command) -> &'c mut Command {
         command.env(URL, &self.url)

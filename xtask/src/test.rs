@@ -1,5 +1,7 @@
 //! `cargo xtask test`: everything that must hold before a change is taken in.
 
+use std::process::Command;
+
 use crate::postgres::Server;
 use crate::run::{Failed, cargo, has_cargo, last_step, left_out, step};
 
@@ -23,15 +25,19 @@ const BENCHES: &str = "whisp-benches";
 pub(crate) fn test(fast: bool) -> Result<(), Failed> {
     step("formatting", &mut cargo(&["fmt", "--all", "--check"]))?;
     lints()?;
+    let server = Server::start()?;
+    if server.is_none() {
+        left_out("PostgreSQL", "none is installed: what needs it is left out");
+    }
     if !fast {
         let mut docs = cargo(&["doc", "--workspace", "--all-features", "--no-deps"]);
         step("docs", docs.env("RUSTDOCFLAGS", "-Dwarnings"))?;
         step("doctests", &mut cargo(&["test", "--workspace", "--all-features", "--doc"]))?;
-        examples()?;
-        benches()?;
+        examples(server.as_ref())?;
+        benches(server.as_ref())?;
         dependencies()?;
     }
-    tests()
+    tests(server.as_ref())
 }
 
 fn lints() -> Result<(), Failed> {
@@ -45,17 +51,30 @@ fn lints() -> Result<(), Failed> {
     Ok(())
 }
 
-fn examples() -> Result<(), Failed> {
+fn examples(server: Option<&Server>) -> Result<(), Failed> {
     for (name, arguments) in OFFLINE_EXAMPLES {
         let run = ["run", "--quiet", "--package", EXAMPLES, "--example", name, "--"];
         step(&format!("example {name}"), &mut cargo(&[&run, *arguments].concat()))?;
+    }
+    if let Some(server) = server {
+        let run = ["run", "--quiet", "--package", EXAMPLES, "--example", "quickstart", "--", "--store"];
+        step("example quickstart on PostgreSQL", cargo(&run).arg(format!("postgres:{}", server.url())))?;
     }
     Ok(())
 }
 
 /// The ratios inform; a bench fails the run only where it does not work.
-fn benches() -> Result<(), Failed> {
-    step("benches", &mut cargo(&["bench", "--package", BENCHES, "--benches", "--", "--quick"]))
+fn benches(server: Option<&Server>) -> Result<(), Failed> {
+    let mut benches = cargo(&["bench", "--package", BENCHES, "--benches", "--", "--quick"]);
+    step("benches", lend(server, &mut benches))
+}
+
+/// Lets a command use the server, if there is one.
+fn lend<'c>(server: Option<&Server>, command: &'c mut Command) -> &'c mut Command {
+    match server {
+        Some(server) => server.lend(command),
+        None => command,
+    }
 }
 
 fn dependencies() -> Result<(), Failed> {
@@ -68,16 +87,11 @@ fn dependencies() -> Result<(), Failed> {
     }
 }
 
-fn tests() -> Result<(), Failed> {
+fn tests(server: Option<&Server>) -> Result<(), Failed> {
     let mut tests = if has_cargo("nextest") {
         cargo(&["nextest", "run", "--workspace", "--all-features"])
     } else {
         cargo(&["test", "--workspace", "--all-features", "--all-targets"])
     };
-    let server = Server::start()?;
-    match &server {
-        Some(server) => drop(server.lend(&mut tests)),
-        None => left_out("PostgreSQL", "none is installed: the tests on it are left out"),
-    }
-    last_step("tests", &mut tests)
+    last_step("tests", lend(server, &mut tests))
 }
