@@ -13,7 +13,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OpenFlags, Statement};
@@ -50,14 +50,17 @@ fn main() {
     let source = Arc::new(Source::new());
 
     let (mut beside_bare, mut beside_single) = (Vec::new(), Vec::new());
+    let mut waits = [const { Vec::new() }; 2];
     for _ in 0..ROUNDS {
         let began = Instant::now();
         let (store, messages_of) = (Arc::clone(&ours), Arc::clone(&source));
-        runtime.block_on(produce(messages, move || ingest_ours(Arc::clone(&store), Arc::clone(&messages_of))));
+        let ingest = move || ingest_ours(Arc::clone(&store), Arc::clone(&messages_of));
+        waits[0].extend(runtime.block_on(produce(messages, ingest)));
         let ours = seconds_each(messages, began);
         let began = Instant::now();
         let (queue, messages_of) = (bare.queue.clone(), Arc::clone(&source));
-        runtime.block_on(produce(messages, move || ingest_bare(queue.clone(), Arc::clone(&messages_of))));
+        let ingest = move || ingest_bare(queue.clone(), Arc::clone(&messages_of));
+        waits[1].extend(runtime.block_on(produce(messages, ingest)));
         beside_bare.push((ours, seconds_each(messages, began)));
         let began = Instant::now();
         (0..MESSAGES_AUTOCOMMIT).for_each(|_| single.in_transaction(source.tenant, &source.message()));
@@ -66,14 +69,22 @@ fn main() {
     let what = format!("durable ingest, {PRODUCERS} producers, {messages} messages a round");
     compare(&format!("{what} / a bare writer with group commit"), beside_bare, Goal::SpeedAtLeast(0.8));
     compare(&format!("{what} / one transaction a message"), beside_single, Goal::SpeedAtLeast(20.0));
+    let [ours, bare] = waits.map(|mut waits| {
+        waits.sort_unstable();
+        [waits.len() / 2, waits.len() / 100 * 99].map(|place| waits[place].as_secs_f64() * 1e3)
+    });
+    println!(
+        "an answer took {:.1} ms in the middle, {:.1} ms at the 99th percentile; bare: {:.1} ms, {:.1} ms",
+        ours[0], ours[1], bare[0], bare[1]
+    );
 }
 
 fn seconds_each(messages: usize, began: Instant) -> f64 {
     began.elapsed().as_secs_f64() / f64::from(u32::try_from(messages).expect("not so many"))
 }
 
-/// Runs the producers: each waits for its own message before it sends the next one.
-async fn produce<F, I>(messages: usize, ingest: I)
+/// Runs the producers: each waits for its own message before it sends the next one. Returns how long each waited.
+async fn produce<F, I>(messages: usize, ingest: I) -> Vec<Duration>
 where
     F: Future<Output = ()> + Send + 'static,
     I: Fn() -> F + Clone + Send + Sync + 'static,
@@ -81,15 +92,21 @@ where
     let producer = || {
         let ingest = ingest.clone();
         tokio::spawn(async move {
+            let mut waits = Vec::with_capacity(messages / PRODUCERS);
             for _ in 0..messages / PRODUCERS {
+                let began = Instant::now();
                 ingest().await;
+                waits.push(began.elapsed());
             }
+            waits
         })
     };
     let producers: Vec<_> = (0..PRODUCERS).map(|_| producer()).collect();
+    let mut waits = Vec::with_capacity(messages);
     for producer in producers {
-        producer.await.expect("a producer ends");
+        waits.extend(producer.await.expect("a producer ends"));
     }
+    waits
 }
 
 /// A message as it comes in.
