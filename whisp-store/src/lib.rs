@@ -22,11 +22,12 @@
 //! the wrapped keys are kept ([`MemoryKeyTable`] for tests, `SqliteKeyTable` with feature `sqlite`, or your own
 //! [`KeyTable`](whisp_core::vault::KeyTable)).
 //!
-//! Which store: [`MemoryStore`] for tests, `SqliteStore` (feature `sqlite`) for one process on one machine.
+//! Which store: [`MemoryStore`] for tests, `SqliteStore` (feature `sqlite`) for one process on one machine; it is backed up,
+//! checked and compacted while it works.
 //!
 //! # What it does not do
-//! No PostgreSQL yet, no media files, no backups, and no turn of key epochs: a backup of the key table opens what was erased
-//! after it was made.
+//! No PostgreSQL yet, no media files, and no turn of key epochs: a backup of the key table opens what was erased after it was
+//! made.
 
 #[cfg(feature = "conformance")]
 pub mod conformance;

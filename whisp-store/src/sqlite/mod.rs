@@ -1,18 +1,25 @@
 //! Everything in one SQLite file, for one process.
 
 mod apply;
+mod backup;
+mod check;
+mod compact;
 mod error;
 mod forget;
 mod lease;
+mod log;
 mod reader;
 mod row;
 mod schema;
 mod threads;
+mod upkeep;
 mod writer;
 
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use tokio::sync::oneshot;
@@ -26,8 +33,8 @@ use whisp_core::store::{
 
 use self::error::Failure;
 use self::reader::Readers;
-use self::threads::Threads;
-use self::writer::{Job, Reply};
+use self::threads::{Asides, Threads};
+use self::writer::{Job, Limits, Reply};
 
 /// How many threads read, unless told otherwise.
 const READERS_DEFAULT: usize = 2;
@@ -55,16 +62,17 @@ pub struct SqliteOptions {
     kinds: Vec<Kind>,
     readers: usize,
     bytes_max: Option<u64>,
+    log_bytes_max: u64,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { kinds: Kind::ALL.to_vec(), readers: READERS_DEFAULT, bytes_max: None }
+        Self { kinds: Kind::ALL.to_vec(), readers: READERS_DEFAULT, bytes_max: None, log_bytes_max: log::MAX_DEFAULT }
     }
 }
 
 impl SqliteOptions {
-    /// The defaults: the kinds of this version, two readers, no limit to the file.
+    /// The defaults: the kinds of this version, two readers, no limit to the file, 256 MiB for its log.
     pub fn new() -> Self {
         Self::default()
     }
@@ -83,13 +91,24 @@ impl SqliteOptions {
     }
 
     /// Sets how many bytes the file may have. What would make it larger fails with [`StoreErrorKind::Full`]. The
-    /// write-ahead log beside the file comes on top: it holds at most some 64 MiB and the largest batch.
+    /// write-ahead log beside the file comes on top.
     pub fn bytes_max(mut self, bytes: u64) -> Self {
         self.bytes_max = Some(bytes);
         self
     }
 
-    /// Opens the file, creates it if it is not there, and brings an older schema to this version. Blocks while it does.
+    /// Sets how many bytes the write-ahead log beside the file may have, at least 1 MiB. It is written back into the file
+    /// at half of that or at 64 MiB; it grows longer only while somebody reads one state of the file for long. With so
+    /// many bytes writes wait for a second and then fail with [`StoreErrorKind::Locked`], until that reader ends. The
+    /// last transaction comes on top: 8 MiB and the largest batch, each page that they touch whole.
+    pub fn log_bytes_max(mut self, bytes: u64) -> Self {
+        self.log_bytes_max = bytes.max(log::MAX_LEAST);
+        self
+    }
+
+    /// Opens the file, creates it if it is not there, and brings an older schema to this version. Blocks while it does:
+    /// a file of schema version 1 is written anew, which takes some seconds a gigabyte and room for two more copies. Where
+    /// that fails or is broken off, the file is as it was.
     ///
     /// # Errors
     /// - [`StoreErrorKind::Locked`] if a process, this one or another, has the file open.
@@ -106,20 +125,35 @@ impl SqliteOptions {
     fn open_at(self, path: PathBuf) -> Result<SqliteStore, Failure> {
         let lock = schema::lock(&path)?;
         drop(schema::create(&path)?);
-        let writer = writer::start(path.clone(), self.kinds.clone(), self.bytes_max)?;
+        let is_log_full = Arc::new(AtomicBool::new(false));
+        let limits = Limits { bytes_max: self.bytes_max, log_bytes_max: self.log_bytes_max };
+        let writer = writer::start(path.clone(), self.kinds.clone(), limits, Arc::clone(&is_log_full))?;
         let readers = Readers::start(&path, self.readers)?;
-        Ok(SqliteStore { kinds: self.kinds, readers, writer, _lock: lock })
+        Ok(SqliteStore {
+            path,
+            kinds: self.kinds,
+            is_log_full,
+            asides: Asides::default(),
+            readers,
+            writer,
+            _lock: lock,
+        })
     }
 }
 
 /// Keeps everything in one SQLite file, for one process.
 ///
 /// One thread writes: it puts what waits into one transaction and answers when that is durable (`synchronous=FULL`), so
-/// many writers at once cost little more than one. A few threads read beside it. Deleted bytes are overwritten, in the
-/// file and, in the writer's next pause or a few transactions later, in the write-ahead log.
+/// many writers at once cost little more than one. A few threads read beside it.
 ///
-/// The file is readable for its owner alone and, with `-wal` and `-shm` beside it, a whole; copy it only with SQLite's
-/// own means (`VACUUM INTO`). `-lock` beside it keeps other processes out and holds nothing.
+/// Deleted bytes are overwritten: in the file at once, and in the write-ahead log in the writer's next pause or sixteen
+/// transactions later, or as soon as another program that reads the file lets it. What a newer version of a record
+/// replaced leaves the log with the next deletion or [`compact`](SqliteStore::compact). What SQLite itself leaves between
+/// the rows of a page goes with [`rewrite`](SqliteStore::rewrite).
+///
+/// The file is readable for its owner alone and, with `-wal` and `-shm` beside it, a whole; copy it only with
+/// [`backup`](SqliteStore::backup). `-lock` beside it keeps other processes out and holds nothing. Other programs may
+/// read it: briefly, or the log grows to its limit.
 ///
 /// Dropping the store finishes what was committed, blocks while it does, and closes the file.
 ///
@@ -133,8 +167,12 @@ impl SqliteOptions {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct SqliteStore {
+    path: PathBuf,
     kinds: Vec<Kind>,
+    /// Tells long reads to give way to the log.
+    is_log_full: Arc<AtomicBool>,
     // Dropped in this order: the last connection that closes writes the log back and removes it, which a reader can't.
+    asides: Asides,
     readers: Readers,
     writer: Threads<Job>,
     _lock: File,

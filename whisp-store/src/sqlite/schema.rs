@@ -7,19 +7,20 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 use whisp_core::store::{Kind, StoreErrorKind};
 
+use super::compact;
 use super::error::Failure;
 
 /// Marks the file as ours in its header: "Whsp".
 const APPLICATION_ID: i32 = 0x5768_7370;
 
 /// What turns a file of each schema version into one of the next. The number of them is the schema version.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 
 /// The table of a kind.
 const KIND_TABLE: &str = include_str!("migrations/kind.sql");
 
 /// How long a connection waits for another one, of this process or of a tool like `sqlite3`.
-const BUSY_WAIT: Duration = Duration::from_secs(1);
+pub(super) const BUSY_WAIT: Duration = Duration::from_secs(1);
 
 /// How much memory the writer keeps pages in, in KiB.
 pub(super) const WRITER_CACHE_KIB: u32 = 16 * 1_024;
@@ -33,9 +34,7 @@ const KIND_NAME_MAX: usize = 48;
 /// Makes sure that this process is the only one. The operating system gives the lock back when the process ends,
 /// however it ends, so the lock file itself may stay.
 pub(super) fn lock(path: &Path) -> Result<File, Failure> {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-lock");
-    let file = create(&PathBuf::from(name))?;
+    let file = create(&beside(path, "-lock"))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Failure::new(
@@ -44,6 +43,13 @@ pub(super) fn lock(path: &Path) -> Result<File, Failure> {
         )),
         Err(TryLockError::Error(error)) => Err(error.into()),
     }
+}
+
+/// The path with something behind its name.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 /// Opens a file to read and write, and creates it, readable for its owner alone, if it is not there.
@@ -60,11 +66,13 @@ pub(super) fn create(path: &Path) -> Result<File, Failure> {
 pub(super) fn connect_writer(path: &Path, kinds: &[Kind], bytes_max: Option<u64>) -> Result<Connection, Failure> {
     let mut conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let is_new = identify(&conn)?;
+    // Before anything is written: pages that are free can be given back.
+    conn.pragma_update(None, "auto_vacuum", "incremental")?;
     conn.pragma_update(None, "journal_mode", "wal")?;
     conn.pragma_update(None, "synchronous", "full")?;
     conn.pragma_update(None, "secure_delete", true)?;
     conn.pragma_update(None, "temp_store", "memory")?;
-    // The writer does it, after it has answered: see `writer.rs`.
+    // The writer does it, after it has answered: see `log.rs`.
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;
     conn.pragma_update(None, "cache_size", -i64::from(WRITER_CACHE_KIB))?;
     if let Some(bytes) = bytes_max {
@@ -72,9 +80,16 @@ pub(super) fn connect_writer(path: &Path, kinds: &[Kind], bytes_max: Option<u64>
         let pages = i64::try_from(bytes / u64::from(page.max(1))).unwrap_or(i64::MAX);
         conn.pragma_update(None, "max_page_count", pages.max(1))?;
     }
+    let vacuum: u8 = conn.pragma_query_value(None, "auto_vacuum", |row| row.get(0))?;
+    if vacuum != AUTO_VACUUM_INCREMENTAL {
+        compact::rewrite(&conn)?;
+    }
     migrate(&mut conn, is_new, kinds)?;
     Ok(conn)
 }
+
+/// How SQLite says that free pages are given back step by step.
+const AUTO_VACUUM_INCREMENTAL: u8 = 2;
 
 /// Opens a connection that reads.
 pub(super) fn connect_reader(path: &Path) -> Result<Connection, Failure> {
