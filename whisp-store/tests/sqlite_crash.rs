@@ -21,7 +21,7 @@ use support::child::{part, say, start, with_part};
 use support::{assert_holds, db, done, folder, pair};
 use tokio::task::JoinSet;
 use whisp_core::store::StoreErrorKind;
-use whisp_store::SqliteStore;
+use whisp_store::{SqliteOptions, SqliteStore};
 
 /// The user that no one is, on every Unix that this runs on.
 const NOBODY: u32 = 65_534;
@@ -40,7 +40,8 @@ async fn the_part_of_the_child() {
 
 /// Sixteen writers, each of which says the number of a pair once it is acknowledged.
 async fn write_for_ever(file: &str) {
-    let store = Arc::new(SqliteStore::open(file).expect("the file opens"));
+    // With a log that is written back all the time, by the writer and by its helper.
+    let store = Arc::new(SqliteOptions::new().log_bytes_max(1 << 20).open(file).expect("the file opens"));
     let next = Arc::new(AtomicU64::new(0));
     let mut writers = JoinSet::new();
     for _ in 0..16 {
@@ -59,7 +60,7 @@ async fn write_for_ever(file: &str) {
 #[tokio::test]
 async fn a_killed_process_loses_nothing_that_was_acknowledged() {
     let folder = folder();
-    for kill_after in [1, 100, 700] {
+    for kill_after in [1, 100, 700, 1_500] {
         let (mut child, mut said) = start("write", &db(&folder));
         let mut acknowledged: Vec<String> = said.by_ref().take(kill_after).collect();
         child.kill().expect("it runs");

@@ -125,6 +125,10 @@ mod small_disk {
     use std::path::PathBuf;
     use std::process::{Command, Stdio};
 
+    use whisp_core::id::SubjectId;
+    use whisp_core::vault::{KeyTable, SubjectKey, SubjectKeyState, VaultErrorKind, WrappedKey};
+    use whisp_store::SqliteKeyTable;
+
     use super::*;
     use crate::support::child::with_part;
 
@@ -183,6 +187,7 @@ mod small_disk {
         in_a_checkpoint(&disk.join("checkpoint.db")).await;
         in_an_upgrade(&disk.join("upgrade.db")).await;
         in_a_backup(disk).await;
+        in_an_erasure_of_a_key(&disk.join("keys.db")).await;
         say("played");
     }
 
@@ -279,5 +284,39 @@ mod small_disk {
         done(&store, large(400)).await;
         drop(store);
         assert_holds(&db(&elsewhere), 0..401).await;
+    }
+
+    async fn in_an_erasure_of_a_key(path: &Path) {
+        let key = SubjectKey { version: 1, epoch: 1, wrapped: WrappedKey(vec![0xcc; 60]) };
+        let who = |number: u128| SubjectId::from_bytes(number.to_be_bytes());
+        let table = SqliteKeyTable::open(path).expect("there is room");
+        let keys = (0..200).map(|number| (who(number), key.clone())).collect();
+        table.put_subjects(TENANT, keys).await.expect("there is room");
+        let ballast = Ballast::fill(path.parent().expect("a folder"));
+        let at = chrono::DateTime::UNIX_EPOCH;
+        let mut failed = None;
+        for number in 0..200 {
+            if let Err(error) = table.erase(TENANT, who(number), at).await {
+                assert_eq!((error.kind(), error.retry()), (VaultErrorKind::Unavailable, Retry::After(None)));
+                // Not erased is not half-erased: the key is there.
+                let state = table.subject(TENANT, who(number)).await.expect("it can be read");
+                assert_eq!(state, SubjectKeyState::Live(key.clone()));
+                failed = Some(number);
+                break;
+            }
+        }
+        ballast.remove();
+        let failed = failed.expect("the journal of an erasure needs room");
+        for number in failed..200 {
+            table.erase(TENANT, who(number), at).await.expect("there is room");
+        }
+        drop(table);
+        let table = SqliteKeyTable::open(path).expect("it opens");
+        for number in 0..200 {
+            let state = table.subject(TENANT, who(number)).await.expect("it can be read");
+            assert_eq!(state, SubjectKeyState::Erased(at));
+        }
+        drop(table);
+        clear(path);
     }
 }

@@ -1,6 +1,7 @@
 //! The write-ahead log: when it is written back into the file, and how long it may get.
 
 use std::cell::Cell;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use rusqlite::Connection;
 use whisp_core::store::StoreErrorKind;
 
 use super::error::Failure;
+use super::helper::Helper;
 use super::schema::BUSY_WAIT;
 
 /// From how many bytes on the log is written back: 64 MiB, or half of what it may have. A page that many messages
@@ -45,6 +47,11 @@ enum Mode {
 /// The log of the writer's connection.
 pub(super) struct Log<'c> {
     conn: &'c Connection,
+    helper: Helper,
+    /// How many pages it held after the transaction before.
+    pages: i32,
+    /// From how many pages on the helper is woken.
+    early: i32,
     /// From how many pages on it is written back.
     long: i32,
     /// With how many pages nothing is added to it.
@@ -60,17 +67,26 @@ pub(super) struct Log<'c> {
 }
 
 impl<'c> Log<'c> {
-    pub(super) fn new(conn: &'c Connection, bytes_max: u64, is_full: Arc<AtomicBool>) -> Result<Self, Failure> {
+    pub(super) fn new(
+        conn: &'c Connection,
+        path: &Path,
+        bytes_max: u64,
+        is_full: Arc<AtomicBool>,
+    ) -> Result<Self, Failure> {
         let page: u32 = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
-        let pages = |bytes: u64| i32::try_from(bytes / u64::from(page.max(1))).unwrap_or(i32::MAX);
+        let count = |bytes: u64| i32::try_from(bytes / u64::from(page.max(1))).unwrap_or(i32::MAX);
+        let long = count(LONG.min(bytes_max / 2));
         conn.wal_hook(Some(|_, pages| {
             PAGES.set(pages);
             Ok(())
         }));
         Ok(Self {
             conn,
-            long: pages(LONG.min(bytes_max / 2)),
-            max: pages(bytes_max),
+            helper: Helper::start(path)?,
+            pages: 0,
+            early: long / 2,
+            long,
+            max: count(bytes_max),
             not_before: 0,
             // What an earlier process deleted before it crashed.
             has_deleted: true,
@@ -99,12 +115,25 @@ impl<'c> Log<'c> {
     /// Writes the log back after a transaction that was answered: when it is long, and soon after something was
     /// deleted. Where somebody reads the old log or the disk fails it stays as it is, and the next attempt follows.
     pub(super) fn after_group(&mut self, is_idle: bool) {
+        self.wake_helper();
         self.groups_since = self.groups_since.saturating_add(1);
         let is_late = self.not_before > 0;
         let is_purge_due = self.has_deleted && (self.groups_since >= PURGE_GROUPS || is_idle && !is_late);
         if is_purge_due || PAGES.get() >= self.long.max(self.not_before) {
             let mode = if self.has_deleted { Mode::Truncate } else { Mode::Restart };
             let _follows = self.write_back(mode, READERS_WAIT);
+        }
+    }
+
+    /// Has the helper write back what there is at a half and at three quarters of a long log, so that little is left.
+    fn wake_helper(&mut self) {
+        let before = std::mem::replace(&mut self.pages, PAGES.get());
+        if self.pages < before {
+            self.early = self.long / 2;
+        }
+        if self.pages >= self.early {
+            self.early = self.pages.saturating_add(self.long / 4);
+            self.helper.wake();
         }
     }
 
@@ -123,6 +152,7 @@ impl<'c> Log<'c> {
 
     /// Returns whether all of it was written back.
     fn write_back(&mut self, mode: Mode, wait: Duration) -> Result<bool, Failure> {
+        let _paused = self.helper.pause();
         self.groups_since = 0;
         self.not_before = PAGES.get().saturating_add(self.long / 4);
         let sql = match mode {

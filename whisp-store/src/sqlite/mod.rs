@@ -6,6 +6,7 @@ mod check;
 mod compact;
 mod error;
 mod forget;
+mod helper;
 mod lease;
 mod log;
 mod reader;

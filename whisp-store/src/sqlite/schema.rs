@@ -99,6 +99,13 @@ pub(super) fn connect_reader(path: &Path) -> Result<Connection, Failure> {
     Ok(conn)
 }
 
+/// Opens a connection that writes the log back, as durably.
+pub(super) fn connect_helper(path: &Path) -> Result<Connection, Failure> {
+    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    conn.pragma_update(None, "synchronous", "full")?;
+    Ok(conn)
+}
+
 /// How many prepared statements a reader keeps.
 const STATEMENTS_MAX: usize = 64;
 

@@ -98,7 +98,7 @@ pub(super) fn start(
             Ok(conn) => conn,
             Err(failure) => return report(&ready, Err(failure)),
         };
-        let log = Log::new(&conn, limits.log_bytes_max, is_log_full);
+        let log = Log::new(&conn, &path, limits.log_bytes_max, is_log_full);
         match log.and_then(|log| Writer::prepare(&conn, &kinds, log)) {
             Ok(writer) => {
                 report(&ready, Ok(()));
@@ -153,7 +153,15 @@ impl<'c> Writer<'c> {
             self.round(first, &mut desk);
             while let Some(task) = self.upkeep.pop_front() {
                 self.keep_up(task, &mut desk);
+                self.round_if_any(&mut desk);
             }
+        }
+    }
+
+    /// Does one transaction if somebody waits for it.
+    fn round_if_any(&mut self, desk: &mut Desk) {
+        if let Ok(job) = desk.jobs.try_recv() {
+            self.round(job, desk);
         }
     }
 
@@ -187,11 +195,7 @@ impl<'c> Writer<'c> {
         match task {
             Upkeep::Backup(mut backup, reply) => {
                 let conn = self.conn;
-                let filled = backup.fill(conn, &reply, || {
-                    if let Ok(job) = desk.jobs.try_recv() {
-                        self.round(job, desk);
-                    }
-                });
+                let filled = backup.fill(conn, &reply, || self.round_if_any(desk));
                 tell(reply, filled.map(|()| backup));
             }
             Upkeep::Compact(reply) => {
