@@ -126,7 +126,7 @@ async fn nothing_of_an_erased_person_is_left_in_any_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn free_pages_are_given_back_step_by_step_beside_the_load() {
-    const STEP_BYTES: u64 = 2 << 20;
+    const STEP_BYTES: u64 = 1 << 20;
     let folder = folder();
     let store = Arc::new(SqliteStore::open(db(&folder)).expect("a new file opens"));
     let large = |number| Record { subjects: vec![HERS], sealed: Sealed(vec![0xa5; 100_000]), ..message(number) };

@@ -4,9 +4,8 @@ use rusqlite::Connection;
 
 use super::error::Failure;
 
-/// How many pages one step gives back at most, two megabytes: the transactions that wait for it wait some ten
-/// milliseconds.
-const STEP_PAGES: u32 = 512;
+/// How many pages one step gives back at most, a megabyte: whoever writes meanwhile waits for it.
+const STEP_PAGES: u32 = 256;
 
 /// Gives a part of the free pages back. Returns how many bytes are still free.
 pub(super) fn step(conn: &Connection) -> Result<u64, Failure> {

@@ -82,7 +82,7 @@ impl SqliteStore {
         check.await.map_err(|failure| failure.into_error("check"))
     }
 
-    /// Gives up to two megabytes of what was deleted back to the disk and cuts the log to nothing. Returns how many
+    /// Gives up to a megabyte of what was deleted back to the disk and cuts the log to nothing. Returns how many
     /// bytes of the file are still free: call it again until there are few enough. A bounded step, beside the load.
     ///
     /// After it returned, nothing of what was deleted before is in the log, nor in the pages that were free. For what may
