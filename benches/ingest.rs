@@ -2,7 +2,7 @@
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a bench stops if its ground is missing")]
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use whisp::id::{ConnectionId, ConversationId, FactId, IdSource, RecordId, SubjectId, TenantId, WorkId};
@@ -22,11 +22,11 @@ const CONVERSATIONS: usize = 1_000;
 /// How long a key is remembered.
 pub const REMEMBERED: TimeDelta = TimeDelta::days(7);
 
-/// Runs the producers: each waits for its own message before it sends the next one.
+/// Runs the producers: each waits for its own message before it sends the next one. Returns how long each waited.
 ///
 /// # Panics
 /// If one of them does.
-pub async fn produce<F, I>(messages: usize, ingest: I)
+pub async fn produce<F, I>(messages: usize, ingest: I) -> Vec<Duration>
 where
     F: Future<Output = ()> + Send + 'static,
     I: Fn() -> F + Clone + Send + Sync + 'static,
@@ -34,15 +34,21 @@ where
     let producer = || {
         let ingest = ingest.clone();
         tokio::spawn(async move {
+            let mut waits = Vec::with_capacity(messages / PRODUCERS);
             for _ in 0..messages / PRODUCERS {
+                let began = Instant::now();
                 ingest().await;
+                waits.push(began.elapsed());
             }
+            waits
         })
     };
     let producers: Vec<_> = (0..PRODUCERS).map(|_| producer()).collect();
+    let mut waits = Vec::with_capacity(messages);
     for producer in producers {
-        producer.await.expect("a producer ends");
+        waits.extend(producer.await.expect("a producer ends"));
     }
+    waits
 }
 
 /// Returns how many seconds one of so many messages took since then.

@@ -8,7 +8,12 @@
 //!
 //! `cargo bench -p whisp-benches --bench store`; a number after `--` sets the messages of a round.
 
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a bench stops if its ground is missing")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a bench prints, and stops if its ground is missing"
+)]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -42,14 +47,17 @@ fn main() {
     let source = Arc::new(Source::new());
 
     let (mut beside_bare, mut beside_single) = (Vec::new(), Vec::new());
+    let mut waits = [const { Vec::new() }; 2];
     for _ in 0..ROUNDS {
         let began = Instant::now();
         let (store, messages_of) = (Arc::clone(&ours), Arc::clone(&source));
-        runtime.block_on(produce(messages, move || ingest_ours(Arc::clone(&store), Arc::clone(&messages_of))));
+        let ingest = move || ingest_ours(Arc::clone(&store), Arc::clone(&messages_of));
+        waits[0].extend(runtime.block_on(produce(messages, ingest)));
         let ours = seconds_each(messages, began);
         let began = Instant::now();
         let (queue, messages_of) = (bare.queue.clone(), Arc::clone(&source));
-        runtime.block_on(produce(messages, move || ingest_bare(queue.clone(), Arc::clone(&messages_of))));
+        let ingest = move || ingest_bare(queue.clone(), Arc::clone(&messages_of));
+        waits[1].extend(runtime.block_on(produce(messages, ingest)));
         beside_bare.push((ours, seconds_each(messages, began)));
         let began = Instant::now();
         (0..MESSAGES_AUTOCOMMIT).for_each(|_| single.in_transaction(source.tenant, &source.message()));
@@ -58,6 +66,14 @@ fn main() {
     let what = format!("durable ingest, {PRODUCERS} producers, {messages} messages a round");
     compare(&format!("{what} / a bare writer with group commit"), beside_bare, Goal::SpeedAtLeast(0.8));
     compare(&format!("{what} / one transaction a message"), beside_single, Goal::SpeedAtLeast(20.0));
+    let [ours, bare] = waits.map(|mut waits| {
+        waits.sort_unstable();
+        [waits.len() / 2, waits.len() / 100 * 99].map(|place| waits[place].as_secs_f64() * 1e3)
+    });
+    println!(
+        "an answer took {:.1} ms in the middle, {:.1} ms at the 99th percentile; bare: {:.1} ms, {:.1} ms",
+        ours[0], ours[1], bare[0], bare[1]
+    );
 }
 
 async fn ingest_ours(store: Arc<SqliteStore>, source: Arc<Source>) {

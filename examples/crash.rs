@@ -2,7 +2,7 @@
 //! and the store's are compared: nothing is lost, nothing is sent twice.
 //!
 //! `WHISP_KILLS` sets how often each of the two is killed; 100 times unless told, so 200 times a run.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test")]
 
 mod running;
 #[path = "../whisp-store/tests/support/postgres.rs"]

@@ -36,7 +36,7 @@ impl Server {
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 let line: Value = serde_json::from_str(&line).unwrap_or_default();
-                if let Some(address) = line["address"].as_str() {
+                if let Some(address) = line.get("address").and_then(Value::as_str) {
                     // Whoever started it may be gone.
                     drop(listening.send(format!("http://{address}/webhooks/meta")));
                 }

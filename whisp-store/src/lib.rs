@@ -19,21 +19,19 @@
 //!
 //! [`EnvelopeVault`] seals everything personal before a store sees it. It needs two things: where the root key is
 //! ([`LocalKeyProvider`], or your own key service behind [`KeyProvider`](whisp_core::vault::KeyProvider)), and where
-//! the wrapped keys are kept ([`MemoryKeyTable`] for tests, `SqliteKeyTable` and `PostgresKeyTable` with the
-//! features of those names, or your own
-//! [`KeyTable`](whisp_core::vault::KeyTable)).
+//! the wrapped keys are kept ([`MemoryKeyTable`] for tests, `SqliteKeyTable` and `PostgresKeyTable` with the features of
+//! those names, or your own [`KeyTable`](whisp_core::vault::KeyTable)).
 //!
-//! Which store: [`MemoryStore`] for tests, `SqliteStore` (feature `sqlite`) for one process on one
-//! machine, `PostgresStore` (feature `postgres`) for any number of processes.
+//! Which store: [`MemoryStore`] for tests, `SqliteStore` (feature `sqlite`) for one process on one machine, which is backed
+//! up, checked and compacted while it works, `PostgresStore` (feature `postgres`) for any number of processes.
 //!
 //! # What it does not do
-//! No media files, no backups, and no turn of key epochs: a backup of the key table opens what was erased
-//! after it was made.
+//! No media files, and no turn of key epochs: a backup of the key table opens what was erased after it was made.
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod keys;
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod kinds;
 mod memory;
 #[cfg(feature = "postgres")]

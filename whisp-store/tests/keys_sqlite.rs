@@ -9,7 +9,7 @@ use chrono::DateTime;
 use tempfile::TempDir;
 use whisp_core::error::ErrorChain;
 use whisp_core::id::{SubjectId, TenantId};
-use whisp_core::vault::{KeyTable, SubjectKey, SubjectKeyState, VaultErrorKind, WrappedKey};
+use whisp_core::vault::{KeyTable, SubjectKey, SubjectKeyState, TenantKey, VaultErrorKind, WrappedKey};
 use whisp_store::SqliteKeyTable;
 
 const TENANT: TenantId = TenantId::from_bytes([1; 16]);
@@ -183,6 +183,47 @@ fn a_newer_file_is_refused_and_not_changed() {
     db.execute_batch("PRAGMA user_version = 2").unwrap();
     db.close().unwrap();
     expect_refused(&path, VaultErrorKind::Newer);
+}
+
+#[tokio::test]
+async fn a_file_of_schema_version_1_opens_with_everything_in_it_and_is_written_the_same_today() {
+    const SCRIPT: &str = include_str!("golden/keys_v1.sql");
+    let id = |byte| SubjectId::from_bytes([byte; 16]);
+    let at = DateTime::from_timestamp_micros(1_795_338_000_000_000).unwrap();
+    let tenant_key = TenantKey { epoch: 1, wrapped: WrappedKey(vec![0xaa; 2]), index: WrappedKey(vec![0xbb; 2]) };
+    let live = SubjectKey { version: 1, epoch: 1, wrapped: WrappedKey(vec![0xcc; 2]) };
+    let (_old, old) = folder();
+    rusqlite::Connection::open(&old).unwrap().execute_batch(SCRIPT).unwrap();
+    restrict(&old);
+    let table = SqliteKeyTable::open(&old).unwrap();
+    assert_eq!(table.tenant(TENANT).await.unwrap(), Some(tenant_key.clone()));
+    assert_eq!(table.subject(TENANT, id(2)).await.unwrap(), SubjectKeyState::Live(live.clone()));
+    assert_eq!(table.subject(TENANT, id(3)).await.unwrap(), SubjectKeyState::Erased(at));
+    drop(table);
+
+    let (_new, new) = folder();
+    let table = SqliteKeyTable::open(&new).unwrap();
+    table.put_tenant(TENANT, tenant_key).await.unwrap();
+    table.put_subjects(TENANT, vec![(id(2), live.clone()), (id(3), live)]).await.unwrap();
+    table.erase(TENANT, id(3), at).await.unwrap();
+    drop(table);
+    assert_eq!(dump(&new), dump(&old));
+}
+
+/// The header, the schema and every row, as text.
+fn dump(path: &Path) -> Vec<String> {
+    let db = rusqlite::Connection::open(path).unwrap();
+    let queries = [
+        "SELECT application_id || ' ' || user_version FROM pragma_application_id, pragma_user_version",
+        "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name",
+        "SELECT concat_ws(' ', hex(tenant), epoch, hex(wrapped), hex(index_key)) FROM tenant_key",
+        "SELECT concat_ws(' ', id, hex(tenant), hex(subject), version, epoch, hex(wrapped)) FROM subject_key",
+        "SELECT concat_ws(' ', hex(tenant), hex(subject), at) FROM erasure",
+    ];
+    let rows = |query| -> Vec<String> {
+        db.prepare(query).unwrap().query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+    };
+    queries.into_iter().flat_map(rows).collect()
 }
 
 #[cfg(unix)]

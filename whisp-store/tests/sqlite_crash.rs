@@ -1,6 +1,4 @@
 //! Other processes, killed processes, copies of the files: what was acknowledged is there.
-//!
-//! The tests start this binary again as a child, which finds its part in the environment.
 
 #![allow(
     clippy::expect_used,
@@ -13,54 +11,24 @@
 mod support;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use support::child::{part, say, start, with_part};
 use support::{assert_holds, db, done, folder, pair};
 use tokio::task::JoinSet;
 use whisp_core::store::StoreErrorKind;
-use whisp_store::SqliteStore;
+use whisp_store::{SqliteOptions, SqliteStore};
 
-/// What the child does.
-const PART: &str = "WHISP_TEST_PART";
-/// To which file.
-const FILE: &str = "WHISP_TEST_FILE";
 /// The user that no one is, on every Unix that this runs on.
 const NOBODY: u32 = 65_534;
 
-fn child(program: &Path, part: &str, file: &Path) -> Command {
-    let mut command = Command::new(program);
-    command.args(["--exact", "the_part_of_the_child", "--nocapture"]);
-    command.env(PART, part).env(FILE, file).stdout(Stdio::piped());
-    command
-}
-
-fn start(part: &str, file: &Path) -> (Child, impl Iterator<Item = String> + use<>) {
-    let program = std::env::current_exe().expect("this program is a file");
-    let mut child = child(&program, part, file).spawn().expect("it starts");
-    let output = BufReader::new(child.stdout.take().expect("it is piped"));
-    // The harness prints lines of its own; the child's begin with a mark.
-    (
-        child,
-        output.lines().map_while(Result::ok).filter_map(|line| line.split_once("~ ").map(|(_, line)| line.to_owned())),
-    )
-}
-
-fn say(line: &str) {
-    // Past the harness, which holds `println!` back; one write is one line.
-    let mut output = std::io::stdout().lock();
-    output.write_all(format!("~ {line}\n").as_bytes()).and_then(|()| output.flush()).expect("the parent listens");
-}
-
 #[tokio::test(flavor = "multi_thread")]
-#[expect(clippy::disallowed_methods, reason = "a child process gets its part from the test that starts it")]
 async fn the_part_of_the_child() {
-    let (Ok(part), Ok(file)) = (std::env::var(PART), std::env::var(FILE)) else { return };
+    let Some((part, file)) = part() else { return };
     match part.as_str() {
         "write" => write_for_ever(&file).await,
         "open" => {
@@ -72,7 +40,8 @@ async fn the_part_of_the_child() {
 
 /// Sixteen writers, each of which says the number of a pair once it is acknowledged.
 async fn write_for_ever(file: &str) {
-    let store = Arc::new(SqliteStore::open(file).expect("the file opens"));
+    // With a log that is written back all the time, by the writer and by its helper.
+    let store = Arc::new(SqliteOptions::new().log_bytes_max(1 << 20).open(file).expect("the file opens"));
     let next = Arc::new(AtomicU64::new(0));
     let mut writers = JoinSet::new();
     for _ in 0..16 {
@@ -91,7 +60,7 @@ async fn write_for_ever(file: &str) {
 #[tokio::test]
 async fn a_killed_process_loses_nothing_that_was_acknowledged() {
     let folder = folder();
-    for kill_after in [1, 100, 700] {
+    for kill_after in [1, 100, 700, 1_500] {
         let (mut child, mut said) = start("write", &db(&folder));
         let mut acknowledged: Vec<String> = said.by_ref().take(kill_after).collect();
         child.kill().expect("it runs");
@@ -163,7 +132,8 @@ fn a_folder_that_may_not_be_written_is_no_permission() {
     fs::copy(std::env::current_exe().expect("this program is a file"), &program).expect("it can be copied");
     let is_root = fs::metadata(folder.path()).expect("it is there").uid() == 0;
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o555)).expect("it is ours");
-    let mut command = child(&program, "open", &db(&folder));
+    let mut command = Command::new(program);
+    with_part(&mut command, "open", &db(&folder));
     if is_root {
         command.uid(NOBODY).gid(NOBODY);
     }

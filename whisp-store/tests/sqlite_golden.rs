@@ -1,6 +1,7 @@
-//! The persisted shape: a file of schema version 1, as a script, opens; and what is written today is still the same.
+//! The persisted shape: a file of each schema version, as a script, opens; what is written today is still the same as the
+//! newest script; and an upgrade that is broken off leaves the older version.
 //!
-//! The script is never changed. A new schema version gets a script of its own, and this one must go on opening.
+//! No script is ever changed. A new schema version gets a script of its own, and the others must go on opening.
 
 #![allow(
     clippy::expect_used,
@@ -11,11 +12,13 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 
 use rusqlite::Connection;
 use rusqlite::types::Value;
-use support::{TENANT, db, folder, message};
+use support::{TENANT, db, folder, message, wal};
 use whisp_core::clock::Clock;
 use whisp_core::id::{
     ConnectionId, ConversationId, FactId, IdSource, InquiryId, MemberId, RecordId, SubjectId, WorkId, WorkerId,
@@ -28,7 +31,7 @@ use whisp_core::store::{
 use whisp_core::testing::{ManualClock, SeqIds};
 use whisp_store::SqliteStore;
 
-const SCRIPT: &str = include_str!("golden/sqlite_v1.sql");
+const SCRIPTS: [&str; 2] = [include_str!("golden/sqlite_v1.sql"), include_str!("golden/sqlite_v2.sql")];
 
 /// One of everything, always the same.
 struct Contents {
@@ -78,10 +81,52 @@ async fn fill(path: &Path) -> Lease {
 }
 
 #[tokio::test]
-async fn a_file_of_schema_version_1_opens_with_everything_in_it() {
+async fn a_file_of_each_schema_version_opens_with_everything_in_it() {
+    for script in SCRIPTS {
+        let folder = folder();
+        drop(make(&db(&folder), script));
+        assert_whole(&db(&folder)).await;
+        let conn = Connection::open(db(&folder)).expect("the file opens");
+        assert_eq!(rows(&conn, "PRAGMA user_version"), [[Value::Integer(2)]]);
+        assert_eq!(rows(&conn, "PRAGMA auto_vacuum"), [[Value::Integer(2)]], "it gives free pages back");
+    }
+}
+
+#[tokio::test]
+async fn an_upgrade_that_is_broken_off_anywhere_leaves_the_older_version() {
     let folder = folder();
-    Connection::open(db(&folder)).and_then(|conn| conn.execute_batch(SCRIPT)).expect("the script makes a file");
-    let store = SqliteStore::open(db(&folder)).expect("the file opens");
+    let conn = make(&db(&folder), SCRIPTS[0]);
+    conn.pragma_update(None, "journal_mode", "wal").expect("it is known");
+    let before = fs::read(db(&folder)).expect("it is there");
+    // Who reads the old state keeps the log from being written back, so that all of the upgrade stays in it.
+    conn.execute_batch("BEGIN; SELECT * FROM kind").expect("the file is sound");
+    drop(SqliteStore::open(db(&folder)).expect("it is upgraded beside a reader"));
+    assert_eq!(fs::read(db(&folder)).expect("it is there"), before);
+    let log = fs::read(folder.path().join("whisp.db-wal")).expect("it is there");
+    let mut versions = BTreeSet::new();
+    for cut in wal::boundaries(&log) {
+        let image = support::folder();
+        wal::write_image(&db(&image), &before, &log[..cut]);
+        versions.insert(user_version(&db(&image)));
+        assert_whole(&db(&image)).await;
+    }
+    assert_eq!(versions, BTreeSet::from([1, 2]));
+}
+
+fn user_version(path: &Path) -> i64 {
+    let conn = Connection::open(path).expect("the file opens");
+    conn.query_row("PRAGMA user_version", [], |row| row.get(0)).expect("it has one")
+}
+
+fn make(path: &Path, script: &str) -> Connection {
+    let conn = Connection::open(path).expect("a new file opens");
+    conn.execute_batch(script).expect("the script makes a file");
+    conn
+}
+
+/// Panics unless the file opens with everything that a script holds, and goes on from there.
+async fn assert_whole(path: &Path) {
+    let store = SqliteStore::open(path).expect("the file opens");
     let Contents { record, key, fact, work } = contents();
     let now = ManualClock::default().now();
     let (parent, limit) = (record.parent.expect("it has one"), 10);
@@ -99,12 +144,13 @@ async fn a_file_of_schema_version_1_opens_with_everything_in_it() {
     assert_eq!(leases[0].fence.0, 2, "the fences go on");
     let next = WriteBatch::new(TENANT).op(WriteOp::Put(Record { version: 2, ..record }));
     assert_eq!(store.commit(next).await.expect("the store works"), Commit::Done);
+    assert_eq!(store.check().await.expect("it can be read"), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn what_is_written_today_is_what_the_script_holds() {
+async fn what_is_written_today_is_what_the_newest_script_holds() {
     let (old, new) = (folder(), folder());
-    Connection::open(db(&old)).and_then(|conn| conn.execute_batch(SCRIPT)).expect("the script makes a file");
+    drop(make(&db(&old), SCRIPTS[SCRIPTS.len() - 1]));
     let lease = fill(&db(&new)).await;
     assert_eq!(lease.fence.0, 1);
     let [old, new] = [db(&old), db(&new)].map(|path| dump(&Connection::open(path).expect("the file opens")));
@@ -116,9 +162,9 @@ async fn what_is_written_today_is_what_the_script_holds() {
 /// The header, the schema and every row.
 fn dump(conn: &Connection) -> Vec<Vec<Value>> {
     let mut dump = Vec::new();
-    for pragma in ["PRAGMA application_id", "PRAGMA user_version", "SELECT name, sql FROM sqlite_schema ORDER BY name"]
-    {
-        dump.extend(rows(conn, pragma));
+    let header = ["PRAGMA application_id", "PRAGMA user_version", "PRAGMA auto_vacuum"];
+    for query in header.into_iter().chain(["SELECT name, sql FROM sqlite_schema ORDER BY name"]) {
+        dump.extend(rows(conn, query));
     }
     for table in rows(conn, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name") {
         let Some(Value::Text(table)) = table.first() else { panic!("a table has a name") };

@@ -82,7 +82,7 @@ pub(super) fn create(path: &Path) -> Result<Option<RootKey>, VaultError> {
 }
 
 /// Makes the entries of a folder durable.
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     // Elsewhere a folder can't be opened, and the entry is durable with the file.
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }

@@ -25,6 +25,8 @@ use whisp_core::error::Retry;
 use whisp_core::vault::{VaultError, VaultErrorKind};
 
 pub(crate) use canonical::Canonical;
+#[cfg(feature = "sqlite")]
+pub(crate) use key_file::sync_folder;
 pub use local::LocalKeyProvider;
 pub use memory::MemoryKeyTable;
 #[cfg(feature = "postgres")]

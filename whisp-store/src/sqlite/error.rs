@@ -21,6 +21,11 @@ impl Failure {
         Self { kind, code: None, retry: Retry::Never, advice }
     }
 
+    /// The same call may succeed later.
+    pub(super) const fn later(kind: StoreErrorKind, advice: &'static str) -> Self {
+        Self { retry: Retry::After(None), ..Self::new(kind, advice) }
+    }
+
     /// What the file holds is not what this store writes.
     pub(super) const fn corrupt() -> Self {
         Self::new(StoreErrorKind::Corrupt, "restore the file from a backup")
@@ -38,6 +43,10 @@ impl Failure {
             StoreErrorKind::Full => self,
             _ => Self { retry: Retry::OutcomeUnknown, ..self },
         }
+    }
+
+    pub(super) const fn kind(self) -> StoreErrorKind {
+        self.kind
     }
 
     pub(super) fn into_error(self, operation: &'static str) -> StoreError {
@@ -70,6 +79,11 @@ impl From<rusqlite::Error> for Failure {
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed => {
                 (Kind::Locked, Retry::After(None), "stop the other program that uses the file")
             }
+            ErrorCode::OperationInterrupted => (
+                Kind::Unavailable,
+                Retry::After(None),
+                "the log grew too long meanwhile: repeat it when less is written",
+            ),
             ErrorCode::TooBig => (Kind::Invalid, Retry::Never, "the value is too large"),
             _ => (Kind::Unavailable, Retry::After(None), "check the disk"),
         };

@@ -1,33 +1,40 @@
 //! Everything in one SQLite file, for one process.
 
 mod apply;
+mod backup;
+mod check;
+mod compact;
 mod error;
 mod forget;
+mod helper;
 mod lease;
+mod log;
 mod reader;
 mod row;
 mod schema;
 mod threads;
+mod upkeep;
 mod writer;
 
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use tokio::sync::oneshot;
-use whisp_core::error::Retry;
 use whisp_core::id::{RecordId, TenantId};
 use whisp_core::store::{
     Commit, ExpiredQuery, FactPage, FactQuery, Facts, FindQuery, Kind, Lease, ListQuery, OwnRequest, Page,
-    PendingQuery, Record, Records, RenewRequest, StoreError, StoreErrorKind, SubjectPage, SubjectQuery, Work, WorkItem,
-    WriteBatch, WriteOp,
+    PendingQuery, Record, Records, RenewRequest, StoreError, SubjectPage, SubjectQuery, Work, WorkItem, WriteBatch,
 };
 
 use self::error::Failure;
 use self::reader::Readers;
-use self::threads::Threads;
-use self::writer::{Job, Reply};
+use self::threads::{Asides, Threads};
+use self::writer::{Job, Limits, Reply};
+use crate::kinds;
 
 /// How many threads read, unless told otherwise.
 const READERS_DEFAULT: usize = 2;
@@ -55,16 +62,17 @@ pub struct SqliteOptions {
     kinds: Vec<Kind>,
     readers: usize,
     bytes_max: Option<u64>,
+    log_bytes_max: u64,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { kinds: Kind::ALL.to_vec(), readers: READERS_DEFAULT, bytes_max: None }
+        Self { kinds: Kind::ALL.to_vec(), readers: READERS_DEFAULT, bytes_max: None, log_bytes_max: log::MAX_DEFAULT }
     }
 }
 
 impl SqliteOptions {
-    /// The defaults: the kinds of this version, two readers, no limit to the file.
+    /// The defaults: the kinds of this version, two readers, no limit to the file, 256 MiB for its log.
     pub fn new() -> Self {
         Self::default()
     }
@@ -82,23 +90,34 @@ impl SqliteOptions {
         self
     }
 
-    /// Sets how many bytes the file may have. What would make it larger fails with [`StoreErrorKind::Full`]. The
-    /// write-ahead log beside the file comes on top: it holds at most some 64 MiB and the largest batch.
+    /// Sets how many bytes the file may have. What would make it larger fails with [`Full`](whisp_core::store::StoreErrorKind::Full). The
+    /// write-ahead log beside the file comes on top.
     pub fn bytes_max(mut self, bytes: u64) -> Self {
         self.bytes_max = Some(bytes);
         self
     }
 
-    /// Opens the file, creates it if it is not there, and brings an older schema to this version. Blocks while it does.
+    /// Sets how many bytes the write-ahead log beside the file may have, at least 1 MiB. It is written back into the file
+    /// at half of that or at 64 MiB; it grows longer only while somebody reads one state of the file for long. With so
+    /// many bytes writes wait for a second and then fail with [`Locked`](whisp_core::store::StoreErrorKind::Locked), until that reader ends. The
+    /// last transaction comes on top: 8 MiB and the largest batch, each page that they touch whole.
+    pub fn log_bytes_max(mut self, bytes: u64) -> Self {
+        self.log_bytes_max = bytes.max(log::MAX_LEAST);
+        self
+    }
+
+    /// Opens the file, creates it if it is not there, and brings an older schema to this version. Blocks while it does:
+    /// a file of schema version 1 is written anew, which takes some seconds a gigabyte and room for two more copies. Where
+    /// that fails or is broken off, the file is as it was.
     ///
     /// # Errors
-    /// - [`StoreErrorKind::Locked`] if a process, this one or another, has the file open.
-    /// - [`StoreErrorKind::Newer`] if a newer version of this library wrote the file.
-    /// - [`StoreErrorKind::Corrupt`] if the file is damaged, is not a database or is another program's.
-    /// - [`StoreErrorKind::PermissionDenied`] if the file or its folder may not be written.
-    /// - [`StoreErrorKind::Invalid`] if the name of a kind is not of lower-case letters and underscores, a kind with
+    /// - [`Locked`](whisp_core::store::StoreErrorKind::Locked) if a process, this one or another, has the file open.
+    /// - [`Newer`](whisp_core::store::StoreErrorKind::Newer) if a newer version of this library wrote the file.
+    /// - [`Corrupt`](whisp_core::store::StoreErrorKind::Corrupt) if the file is damaged, is not a database or is another program's.
+    /// - [`PermissionDenied`](whisp_core::store::StoreErrorKind::PermissionDenied) if the file or its folder may not be written.
+    /// - [`Invalid`](whisp_core::store::StoreErrorKind::Invalid) if the name of a kind is not of lower-case letters and underscores, a kind with
     ///   records has other paths than before, or one of which the file holds records was not given.
-    /// - [`StoreErrorKind::Full`] or [`StoreErrorKind::Unavailable`] if the disk fails.
+    /// - [`Full`](whisp_core::store::StoreErrorKind::Full) or [`Unavailable`](whisp_core::store::StoreErrorKind::Unavailable) if the disk fails.
     pub fn open(self, path: impl AsRef<Path>) -> Result<SqliteStore, StoreError> {
         self.open_at(path.as_ref().to_owned()).map_err(|failure| failure.into_error("open"))
     }
@@ -106,20 +125,35 @@ impl SqliteOptions {
     fn open_at(self, path: PathBuf) -> Result<SqliteStore, Failure> {
         let lock = schema::lock(&path)?;
         drop(schema::create(&path)?);
-        let writer = writer::start(path.clone(), self.kinds.clone(), self.bytes_max)?;
+        let is_log_full = Arc::new(AtomicBool::new(false));
+        let limits = Limits { bytes_max: self.bytes_max, log_bytes_max: self.log_bytes_max };
+        let writer = writer::start(path.clone(), self.kinds.clone(), limits, Arc::clone(&is_log_full))?;
         let readers = Readers::start(&path, self.readers)?;
-        Ok(SqliteStore { kinds: self.kinds, readers, writer, _lock: lock })
+        Ok(SqliteStore {
+            path,
+            kinds: self.kinds,
+            is_log_full,
+            asides: Asides::default(),
+            readers,
+            writer,
+            _lock: lock,
+        })
     }
 }
 
 /// Keeps everything in one SQLite file, for one process.
 ///
 /// One thread writes: it puts what waits into one transaction and answers when that is durable (`synchronous=FULL`), so
-/// many writers at once cost little more than one. A few threads read beside it. Deleted bytes are overwritten, in the
-/// file and, in the writer's next pause or a few transactions later, in the write-ahead log.
+/// many writers at once cost little more than one. A few threads read beside it.
 ///
-/// The file is readable for its owner alone and, with `-wal` and `-shm` beside it, a whole; copy it only with SQLite's
-/// own means (`VACUUM INTO`). `-lock` beside it keeps other processes out and holds nothing.
+/// Deleted bytes are overwritten: in the file at once, and in the write-ahead log in the writer's next pause or sixteen
+/// transactions later, or as soon as another program that reads the file lets it. What a newer version of a record
+/// replaced leaves the log with the next deletion or [`compact`](SqliteStore::compact). What SQLite itself leaves between
+/// the rows of a page goes with [`rewrite`](SqliteStore::rewrite).
+///
+/// The file is readable for its owner alone and, with `-wal` and `-shm` beside it, a whole; copy it only with
+/// [`backup`](SqliteStore::backup). `-lock` beside it keeps other processes out and holds nothing. Other programs may
+/// read it: briefly, or the log grows to its limit.
 ///
 /// Dropping the store finishes what was committed, blocks while it does, and closes the file.
 ///
@@ -133,8 +167,12 @@ impl SqliteOptions {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct SqliteStore {
+    path: PathBuf,
     kinds: Vec<Kind>,
+    /// Tells long reads to give way to the log.
+    is_log_full: Arc<AtomicBool>,
     // Dropped in this order: the last connection that closes writes the log back and removes it, which a reader can't.
+    asides: Asides,
     readers: Readers,
     writer: Threads<Job>,
     _lock: File,
@@ -167,30 +205,6 @@ impl SqliteStore {
     ) -> Result<T, StoreError> {
         self.readers.read(read).await.map_err(|failure| failure.into_error(operation))
     }
-
-    /// Only kinds that have a table may come as far as the threads.
-    fn check_kind(&self, operation: &'static str, kind: Kind) -> Result<(), StoreError> {
-        if self.kinds.contains(&kind) {
-            return Ok(());
-        }
-        Err(StoreError::new(operation, StoreErrorKind::Invalid, Retry::Never)
-            .with_advice("give the kind to SqliteOptions when the store is opened"))
-    }
-
-    fn check_batch(&self, batch: &WriteBatch) -> Result<(), StoreError> {
-        use whisp_core::store::Expect;
-        batch.check_size()?;
-        let expected = batch.expects.iter().filter_map(|expect| match expect {
-            Expect::Absent(kind, _) | Expect::Version(kind, ..) => Some(*kind),
-            Expect::Unseen { .. } | Expect::Owner { .. } => None,
-        });
-        let written = batch.ops.iter().filter_map(|op| match op {
-            WriteOp::Put(record) => Some(record.kind),
-            WriteOp::Delete(kind, ..) => Some(*kind),
-            WriteOp::Remember { .. } | WriteOp::Append(_) | WriteOp::Enqueue(_) | WriteOp::Complete(_) => None,
-        });
-        expected.chain(written).try_for_each(|kind| self.check_kind("commit", kind))
-    }
 }
 
 impl fmt::Debug for SqliteStore {
@@ -202,23 +216,23 @@ impl fmt::Debug for SqliteStore {
 #[async_trait]
 impl Records for SqliteStore {
     async fn commit(&self, batch: WriteBatch) -> Result<Commit, StoreError> {
-        self.check_batch(&batch)?;
+        kinds::check_batch(&self.kinds, &batch)?;
         self.write("commit", |reply| Job::Commit(batch, reply)).await
     }
 
     async fn get(&self, tenant: TenantId, kind: Kind, id: RecordId) -> Result<Option<Record>, StoreError> {
-        self.check_kind("get", kind)?;
+        kinds::check(&self.kinds, "get", kind)?;
         self.read("get", move |conn| reader::get(conn, tenant, kind, id)).await
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
-        self.check_kind("list", query.kind)?;
+        kinds::check(&self.kinds, "list", query.kind)?;
         let query = query.clone();
         self.read("list", move |conn| reader::list(conn, &query)).await
     }
 
     async fn find(&self, query: &FindQuery) -> Result<Vec<Record>, StoreError> {
-        self.check_kind("find", query.kind)?;
+        kinds::check(&self.kinds, "find", query.kind)?;
         let query = query.clone();
         self.read("find", move |conn| reader::find(conn, &query)).await
     }

@@ -7,19 +7,21 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 use whisp_core::store::{Kind, StoreErrorKind};
 
+use super::compact;
 use super::error::Failure;
+use crate::kinds::{self, paths_bits};
 
 /// Marks the file as ours in its header: "Whsp".
 const APPLICATION_ID: i32 = 0x5768_7370;
 
 /// What turns a file of each schema version into one of the next. The number of them is the schema version.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 
 /// The table of a kind.
 const KIND_TABLE: &str = include_str!("migrations/kind.sql");
 
 /// How long a connection waits for another one, of this process or of a tool like `sqlite3`.
-const BUSY_WAIT: Duration = Duration::from_secs(1);
+pub(super) const BUSY_WAIT: Duration = Duration::from_secs(1);
 
 /// How much memory the writer keeps pages in, in KiB.
 pub(super) const WRITER_CACHE_KIB: u32 = 16 * 1_024;
@@ -27,15 +29,10 @@ pub(super) const WRITER_CACHE_KIB: u32 = 16 * 1_024;
 /// How much memory each reader keeps pages in, in KiB.
 pub(super) const READER_CACHE_KIB: u32 = 2 * 1_024;
 
-/// The longest name of a kind, in bytes.
-const KIND_NAME_MAX: usize = 48;
-
 /// Makes sure that this process is the only one. The operating system gives the lock back when the process ends,
 /// however it ends, so the lock file itself may stay.
 pub(super) fn lock(path: &Path) -> Result<File, Failure> {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-lock");
-    let file = create(&PathBuf::from(name))?;
+    let file = create(&beside(path, "-lock"))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Failure::new(
@@ -44,6 +41,13 @@ pub(super) fn lock(path: &Path) -> Result<File, Failure> {
         )),
         Err(TryLockError::Error(error)) => Err(error.into()),
     }
+}
+
+/// The path with something behind its name.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 /// Opens a file to read and write, and creates it, readable for its owner alone, if it is not there.
@@ -60,11 +64,13 @@ pub(super) fn create(path: &Path) -> Result<File, Failure> {
 pub(super) fn connect_writer(path: &Path, kinds: &[Kind], bytes_max: Option<u64>) -> Result<Connection, Failure> {
     let mut conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let is_new = identify(&conn)?;
+    // Before anything is written: pages that are free can be given back.
+    conn.pragma_update(None, "auto_vacuum", "incremental")?;
     conn.pragma_update(None, "journal_mode", "wal")?;
     conn.pragma_update(None, "synchronous", "full")?;
     conn.pragma_update(None, "secure_delete", true)?;
     conn.pragma_update(None, "temp_store", "memory")?;
-    // The writer does it, after it has answered: see `writer.rs`.
+    // The writer does it, after it has answered: see `log.rs`.
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;
     conn.pragma_update(None, "cache_size", -i64::from(WRITER_CACHE_KIB))?;
     if let Some(bytes) = bytes_max {
@@ -72,15 +78,29 @@ pub(super) fn connect_writer(path: &Path, kinds: &[Kind], bytes_max: Option<u64>
         let pages = i64::try_from(bytes / u64::from(page.max(1))).unwrap_or(i64::MAX);
         conn.pragma_update(None, "max_page_count", pages.max(1))?;
     }
+    let vacuum: u8 = conn.pragma_query_value(None, "auto_vacuum", |row| row.get(0))?;
+    if vacuum != AUTO_VACUUM_INCREMENTAL {
+        compact::rewrite(&conn)?;
+    }
     migrate(&mut conn, is_new, kinds)?;
     Ok(conn)
 }
+
+/// How SQLite says that free pages are given back step by step.
+const AUTO_VACUUM_INCREMENTAL: u8 = 2;
 
 /// Opens a connection that reads.
 pub(super) fn connect_reader(path: &Path) -> Result<Connection, Failure> {
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     conn.pragma_update(None, "cache_size", -i64::from(READER_CACHE_KIB))?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(conn)
+}
+
+/// Opens a connection that writes the log back, as durably.
+pub(super) fn connect_helper(path: &Path) -> Result<Connection, Failure> {
+    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    conn.pragma_update(None, "synchronous", "full")?;
     Ok(conn)
 }
 
@@ -135,19 +155,15 @@ fn migrate(conn: &mut Connection, is_new: bool, kinds: &[Kind]) -> Result<(), Fa
 /// Creates the table and the indexes of a kind if they are not there.
 fn make_room(conn: &Connection, kind: Kind) -> Result<(), Failure> {
     let name = kind.name();
-    let is_plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-    if name.is_empty() || name.len() > KIND_NAME_MAX || !is_plain {
-        return Err(Failure::new(
-            StoreErrorKind::Invalid,
-            "name a kind with 1 to 48 lower-case letters and underscores",
-        ));
+    if !kinds::is_plain(kind) {
+        return Err(Failure::new(StoreErrorKind::Invalid, kinds::NAME_ADVICE));
     }
     let stored =
         conn.query_row("SELECT paths FROM kind WHERE name = ?1", [name], |row| row.get::<_, u8>(0)).optional()?;
     match stored {
         Some(paths) if paths == paths_bits(kind) => return Ok(()),
         Some(_) if holds_records(conn, name)? => {
-            return Err(Failure::new(StoreErrorKind::Invalid, "a kind with records keeps its paths: name a new one"));
+            return Err(Failure::new(StoreErrorKind::Invalid, kinds::PATHS_ADVICE));
         }
         Some(_) => drop_kind(conn, name)?,
         None => {}
@@ -174,21 +190,13 @@ fn make_room(conn: &Connection, kind: Kind) -> Result<(), Failure> {
     Ok(())
 }
 
-fn paths_bits(kind: Kind) -> u8 {
-    let paths = kind.paths();
-    u8::from(paths.listed) | u8::from(paths.found) << 1 | u8::from(paths.owned) << 2 | u8::from(paths.expires) << 3
-}
-
 /// A kind whose records are in the file but that was not given would stay out of erasure, export and retention.
 fn know_every_kind(conn: &Connection, kinds: &[Kind]) -> Result<(), Failure> {
     let mut statement = conn.prepare("SELECT name FROM kind")?;
     let names = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
     for name in names.iter().filter(|name| !kinds.iter().any(|kind| kind.name() == **name)) {
         if holds_records(conn, name)? {
-            return Err(Failure::new(
-                StoreErrorKind::Invalid,
-                "the file holds records of a kind that was not given: give SqliteOptions every kind of the host",
-            ));
+            return Err(Failure::new(StoreErrorKind::Invalid, kinds::MISSING_ADVICE));
         }
     }
     Ok(())

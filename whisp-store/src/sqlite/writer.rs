@@ -1,17 +1,22 @@
 //! The one thread that writes: it takes what waits, writes it in one transaction, and answers when that is durable.
 
-use std::cell::Cell;
+use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread;
 
 use rusqlite::{Connection, Statement};
 use tokio::sync::{mpsc, oneshot};
-use whisp_core::store::{Commit, Kind, Lease, OwnRequest, RenewRequest, WriteBatch, WriteOp};
+use whisp_core::store::{Commit, Kind, Lease, OwnRequest, RenewRequest, StoreErrorKind, WriteBatch, WriteOp};
 
 use super::apply::Tables;
+use super::backup::Backup;
+use super::compact;
 use super::error::Failure;
 use super::forget::Forgetter;
 use super::lease::Leases;
+use super::log::Log;
 use super::schema;
 use super::threads::Threads;
 
@@ -24,13 +29,11 @@ const GROUP_JOBS_MAX: usize = 512;
 /// No job is added to a transaction that has this many operations, so that nobody waits long for an answer.
 const GROUP_OPS_MAX: usize = 8_192;
 
-/// From how many pages on the write-ahead log is written back into the file, of 4 KiB unless the file says otherwise:
-/// 64 MiB. A page that many messages changed is written back once, so a longer log writes less: with 16 MiB the bench
-/// `store` took in a fifth to a third fewer messages a second.
-const WAL_PAGES_MAX: i32 = 16_384;
+/// No job is added to a transaction that writes this many bytes, so that it lengthens the log by little more.
+const GROUP_BYTES_MAX: usize = 8 << 20;
 
-/// After so many transactions at most the deleted bytes are gone from the log, even if there is never a pause.
-const PURGE_GROUPS_MAX: u32 = 16;
+/// How much upkeep waits while a backup is made.
+const UPKEEP_MAX: usize = 16;
 
 /// What the writer is asked to do, and where the answer goes.
 pub(super) enum Job {
@@ -38,6 +41,17 @@ pub(super) enum Job {
     Own(OwnRequest, Reply<Vec<Lease>>),
     Release(Vec<Lease>, Reply<()>),
     Renew(RenewRequest, Reply<Vec<Lease>>),
+    Upkeep(Upkeep),
+}
+
+/// What is not part of a transaction of jobs, and done after it.
+pub(super) enum Upkeep {
+    /// Copies the file as it is written.
+    Backup(Box<Backup>, Reply<Box<Backup>>),
+    /// Gives a part of the free pages back, and says how many bytes are still free.
+    Compact(Reply<u64>),
+    /// Writes the whole file anew.
+    Rewrite(Reply<()>),
 }
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Failure>>;
@@ -50,31 +64,47 @@ enum Answer {
 }
 
 impl Answer {
-    /// Nobody may be waiting any more: the caller dropped the future.
     fn send(self, outcome: Result<(), Failure>) {
         match self {
-            Self::Commit(reply, commit) => drop(reply.send(outcome.map(|()| commit))),
-            Self::Leases(reply, leases) => drop(reply.send(outcome.map(|()| leases))),
-            Self::Released(reply) => drop(reply.send(outcome)),
+            Self::Commit(reply, commit) => tell(reply, outcome.map(|()| commit)),
+            Self::Leases(reply, leases) => tell(reply, outcome.map(|()| leases)),
+            Self::Released(reply) => tell(reply, outcome),
         }
     }
 }
 
-/// Starts the thread and returns once the file is open.
-pub(super) fn start(path: PathBuf, kinds: Vec<Kind>, bytes_max: Option<u64>) -> Result<Threads<Job>, Failure> {
+/// Nobody may be waiting any more: the caller dropped the future.
+fn tell<T>(reply: Reply<T>, outcome: Result<T, Failure>) {
+    let _waits = reply.send(outcome);
+}
+
+/// What the writer has to keep to.
+pub(super) struct Limits {
+    pub(super) bytes_max: Option<u64>,
+    pub(super) log_bytes_max: u64,
+}
+
+/// Starts the thread and returns once the file is open. `is_log_full` tells long reads to give way.
+pub(super) fn start(
+    path: PathBuf,
+    kinds: Vec<Kind>,
+    limits: Limits,
+    is_log_full: Arc<AtomicBool>,
+) -> Result<Threads<Job>, Failure> {
     let (sender, jobs) = mpsc::channel(QUEUE_MAX);
     let (ready, is_ready) = std::sync::mpsc::sync_channel(1);
     let thread = thread::Builder::new().name("whisp-sqlite-writer".into()).spawn(move || {
-        let conn = match schema::connect_writer(&path, &kinds, bytes_max) {
+        let conn = match schema::connect_writer(&path, &kinds, limits.bytes_max) {
             Ok(conn) => conn,
-            Err(failure) => return tell(&ready, Err(failure)),
+            Err(failure) => return report(&ready, Err(failure)),
         };
-        match Writer::prepare(&conn, &kinds) {
+        let log = Log::new(&conn, &path, limits.log_bytes_max, is_log_full);
+        match log.and_then(|log| Writer::prepare(&conn, &kinds, log)) {
             Ok(writer) => {
-                tell(&ready, Ok(()));
+                report(&ready, Ok(()));
                 writer.run(jobs);
             }
-            Err(failure) => tell(&ready, Err(failure)),
+            Err(failure) => report(&ready, Err(failure)),
         }
     })?;
     is_ready.recv().map_err(|_| Failure::stopped())??;
@@ -82,13 +112,8 @@ pub(super) fn start(path: PathBuf, kinds: Vec<Kind>, bytes_max: Option<u64>) -> 
 }
 
 /// Whoever opens the store waits for this.
-fn tell(ready: &std::sync::mpsc::SyncSender<Result<(), Failure>>, outcome: Result<(), Failure>) {
+fn report(ready: &std::sync::mpsc::SyncSender<Result<(), Failure>>, outcome: Result<(), Failure>) {
     let _waits = ready.send(outcome);
-}
-
-thread_local! {
-    /// How many pages the write-ahead log held after this thread's last commit.
-    static WAL_PAGES: Cell<i32> = const { Cell::new(0) };
 }
 
 struct Writer<'c> {
@@ -98,18 +123,18 @@ struct Writer<'c> {
     tables: Tables<'c>,
     leases: Leases<'c>,
     forgetter: Forgetter<'c>,
-    /// Whether deleted bytes may still be in the write-ahead log.
-    has_deleted: bool,
-    /// How many transactions there were since.
-    groups_since: u32,
+    log: Log<'c>,
+    upkeep: VecDeque<Upkeep>,
+}
+
+/// Where jobs come from, and where the answers of a transaction are held back.
+struct Desk {
+    jobs: mpsc::Receiver<Job>,
+    answers: Vec<Answer>,
 }
 
 impl<'c> Writer<'c> {
-    fn prepare(conn: &'c Connection, kinds: &[Kind]) -> Result<Self, Failure> {
-        conn.wal_hook(Some(|_, pages| {
-            WAL_PAGES.set(pages);
-            Ok(())
-        }));
+    fn prepare(conn: &'c Connection, kinds: &[Kind], log: Log<'c>) -> Result<Self, Failure> {
         Ok(Self {
             conn,
             begin: conn.prepare("BEGIN IMMEDIATE")?,
@@ -117,34 +142,88 @@ impl<'c> Writer<'c> {
             tables: Tables::prepare(conn, kinds)?,
             leases: Leases::prepare(conn)?,
             forgetter: Forgetter::prepare(conn)?,
-            // What an earlier process deleted before it crashed.
-            has_deleted: true,
-            groups_since: 0,
+            log,
+            upkeep: VecDeque::new(),
         })
     }
 
-    fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
-        let mut answers = Vec::with_capacity(GROUP_JOBS_MAX);
-        while let Some(first) = jobs.blocking_recv() {
-            let outcome = self.group(first, &mut jobs, &mut answers);
-            answers.drain(..).for_each(|answer| answer.send(outcome));
-            self.write_back(jobs.is_empty());
+    fn run(mut self, jobs: mpsc::Receiver<Job>) {
+        let mut desk = Desk { jobs, answers: Vec::with_capacity(GROUP_JOBS_MAX) };
+        while let Some(first) = desk.jobs.blocking_recv() {
+            self.round(first, &mut desk);
+            while let Some(task) = self.upkeep.pop_front() {
+                self.keep_up(task, &mut desk);
+                self.round_if_any(&mut desk);
+            }
+        }
+    }
+
+    /// Does one transaction if somebody waits for it.
+    fn round_if_any(&mut self, desk: &mut Desk) {
+        if let Ok(job) = desk.jobs.try_recv() {
+            self.round(job, desk);
+        }
+    }
+
+    /// Does one transaction, answers, and looks after the log.
+    fn round(&mut self, first: Job, desk: &mut Desk) {
+        let first = match first {
+            Job::Upkeep(task) => return self.put_off(task),
+            first => first,
+        };
+        let outcome = self.group(first, desk);
+        desk.answers.drain(..).for_each(|answer| answer.send(outcome));
+        match outcome {
+            Ok(()) => self.log.after_group(desk.jobs.is_empty()),
+            Err(_) => self.log.after_failure(),
+        }
+    }
+
+    fn put_off(&mut self, task: Upkeep) {
+        if self.upkeep.len() < UPKEEP_MAX {
+            return self.upkeep.push_back(task);
+        }
+        let busy = Failure::later(StoreErrorKind::Unavailable, "wait until the backup is done");
+        match task {
+            Upkeep::Backup(_, reply) => tell(reply, Err(busy)),
+            Upkeep::Compact(reply) => tell(reply, Err(busy)),
+            Upkeep::Rewrite(reply) => tell(reply, Err(busy)),
+        }
+    }
+
+    fn keep_up(&mut self, task: Upkeep, desk: &mut Desk) {
+        match task {
+            Upkeep::Backup(mut backup, reply) => {
+                let conn = self.conn;
+                let filled = backup.fill(conn, &reply, || self.round_if_any(desk));
+                tell(reply, filled.map(|()| backup));
+            }
+            Upkeep::Compact(reply) => {
+                tell(reply, compact::step(self.conn).and_then(|free| self.log.purge().map(|()| free)));
+            }
+            Upkeep::Rewrite(reply) => tell(reply, compact::rewrite(self.conn).and_then(|()| self.log.purge())),
         }
     }
 
     /// Does the first job and those that wait behind it in one transaction.
-    fn group(&mut self, first: Job, jobs: &mut mpsc::Receiver<Job>, answers: &mut Vec<Answer>) -> Result<(), Failure> {
-        let began = self.begin.execute([]).map_err(Failure::from);
-        let (mut next, mut ops, mut done) = (Some(first), 0, began.map(drop));
+    fn group(&mut self, first: Job, desk: &mut Desk) -> Result<(), Failure> {
+        let began = self.log.admit().and_then(|()| Ok(self.begin.execute([])?));
+        let put_off = self.upkeep.len();
+        let (mut next, mut ops, mut bytes, mut done) = (Some(first), 0, 0, began.map(drop));
         while let Some(job) = next {
             if let Job::Commit(batch, _) = &job {
                 ops += batch.ops.len();
+                bytes += batch.ops.iter().map(bytes_of).sum::<usize>();
             }
             // After a failure the jobs that were already taken fail with it; the others stay in the queue.
             let answer = if done.is_ok() { self.execute(job, &mut done) } else { refuse(job) };
-            answers.push(answer);
-            let is_full = answers.len() >= GROUP_JOBS_MAX || ops >= GROUP_OPS_MAX || done.is_err();
-            next = if is_full { None } else { jobs.try_recv().ok() };
+            desk.answers.extend(answer);
+            let is_full = desk.answers.len() >= GROUP_JOBS_MAX
+                || ops >= GROUP_OPS_MAX
+                || bytes >= GROUP_BYTES_MAX
+                || done.is_err()
+                || self.upkeep.len() > put_off;
+            next = if is_full { None } else { desk.jobs.try_recv().ok() };
         }
         let done = done.and_then(|()| self.forgetter.step()).and_then(|()| {
             self.end.execute([]).map_err(|error| Failure::from(error).outcome_unknown())?;
@@ -157,14 +236,16 @@ impl<'c> Writer<'c> {
         done
     }
 
-    /// Does one job. A failure is kept in `done`: it is everybody's.
-    fn execute(&mut self, job: Job, done: &mut Result<(), Failure>) -> Answer {
-        match job {
+    /// Does one job, or leaves it for after the transaction. A failure is kept in `done`: it is everybody's.
+    fn execute(&mut self, job: Job, done: &mut Result<(), Failure>) -> Option<Answer> {
+        Some(match job {
             Job::Commit(batch, reply) => {
                 let commit = self.tables.commit(&batch);
                 if let Ok(Commit::Done) = commit {
                     self.forgetter.note(&batch);
-                    self.has_deleted |= batch.ops.iter().any(|op| matches!(op, WriteOp::Delete(..)));
+                    if batch.ops.iter().any(|op| matches!(op, WriteOp::Delete(..))) {
+                        self.log.note_deleted();
+                    }
                 }
                 Answer::Commit(reply, keep(commit, done).unwrap_or(Commit::Done))
             }
@@ -178,27 +259,20 @@ impl<'c> Writer<'c> {
             Job::Renew(request, reply) => {
                 Answer::Leases(reply, keep(self.leases.renew(&request), done).unwrap_or_default())
             }
-        }
+            Job::Upkeep(task) => {
+                self.put_off(task);
+                return None;
+            }
+        })
     }
+}
 
-    /// Writes the log back into the file: when it is long, and soon after something was deleted, because until then the
-    /// deleted bytes are still in the log. A failure leaves the log as it is; the next attempt follows.
-    fn write_back(&mut self, is_idle: bool) {
-        self.groups_since = self.groups_since.saturating_add(1);
-        let mode = if self.has_deleted && (is_idle || self.groups_since >= PURGE_GROUPS_MAX) {
-            "TRUNCATE"
-        } else if WAL_PAGES.get() >= WAL_PAGES_MAX {
-            "RESTART"
-        } else {
-            return;
-        };
-        let sql = format!("PRAGMA wal_checkpoint({mode})");
-        let is_busy = self.conn.query_row(&sql, [], |row| row.get::<_, i64>(0));
-        if let Ok(0) = is_busy {
-            WAL_PAGES.set(0);
-            self.has_deleted &= mode != "TRUNCATE";
-            self.groups_since = 0;
-        }
+/// How much of the log an operation takes, about.
+const fn bytes_of(op: &WriteOp) -> usize {
+    match op {
+        WriteOp::Put(record) => record.clear.0.len() + record.sealed.0.len(),
+        WriteOp::Enqueue(item) => item.payload.0.len(),
+        _ => 0,
     }
 }
 
@@ -208,10 +282,12 @@ fn keep<T>(outcome: Result<T, Failure>, done: &mut Result<(), Failure>) -> Optio
 }
 
 /// The answer to a job that was not tried; the group's failure goes with it.
-fn refuse(job: Job) -> Answer {
+fn refuse(job: Job) -> Option<Answer> {
     match job {
-        Job::Commit(_, reply) => Answer::Commit(reply, Commit::Done),
-        Job::Own(_, reply) | Job::Renew(_, reply) => Answer::Leases(reply, Vec::new()),
-        Job::Release(_, reply) => Answer::Released(reply),
+        Job::Commit(_, reply) => Some(Answer::Commit(reply, Commit::Done)),
+        Job::Own(_, reply) | Job::Renew(_, reply) => Some(Answer::Leases(reply, Vec::new())),
+        Job::Release(_, reply) => Some(Answer::Released(reply)),
+        // It never comes first, and nothing is taken after a failure.
+        Job::Upkeep(_) => None,
     }
 }

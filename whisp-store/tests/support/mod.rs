@@ -1,7 +1,10 @@
 //! Stores in folders that go away with them, and what the tests of files share.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
-#![allow(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking, in its helpers too")]
+
+pub(crate) mod child;
+pub(crate) mod wal;
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};

@@ -23,6 +23,11 @@ use self::worker::Worker;
 /// that SQLite never moves one and leaves a copy behind; the rollback journal is emptied before an erasure returns.
 /// What a disk keeps below its file system, and what a backup took before, is out of its reach.
 ///
+/// That is why it has no method for backups, unlike [`SqliteStore`](crate::SqliteStore): a copy from before an erasure
+/// brings the erased person back, with every backup of the data. Losing the table loses all data, so do copy the file,
+/// while nothing has it open; keep the copies apart from those of the data, and none for longer than an erasure may take to
+/// be final.
+///
 /// # Examples
 /// ```
 /// use whisp_store::SqliteKeyTable;

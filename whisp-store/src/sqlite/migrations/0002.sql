@@ -1,0 +1,2 @@
+-- Schema version 2: the file can give free pages back. SQLite decides that when it writes a file as a whole, which is not
+-- possible in the transaction of a migration: `schema.rs` has it rewritten before.
