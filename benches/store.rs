@@ -8,7 +8,12 @@
 //!
 //! `cargo bench -p whisp-benches --bench store`; a number after `--` sets the messages of a round.
 
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a bench stops if its ground is missing")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a bench stops if its ground is missing"
+)]
 
 use std::path::Path;
 use std::sync::Arc;
