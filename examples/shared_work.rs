@@ -1,6 +1,6 @@
 //! Two server processes over one PostgreSQL database split the work; when one is killed, the other takes over what it
 //! held within the time of a lease, and nothing is lost or sent twice.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::expect_used, reason = "a test")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
 mod running;
 #[path = "../whisp-store/tests/support/postgres.rs"]
