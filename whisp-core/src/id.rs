@@ -99,6 +99,10 @@ id! {
     MessageId
 }
 id! {
+    /// One file that came with a message.
+    MediaId
+}
+id! {
     /// A proposed reply that waits for a member.
     SuggestionId
 }
@@ -145,7 +149,7 @@ macro_rules! record_ids {
         }
     )*};
 }
-record_ids!(TenantId, SubjectId, ConnectionId, ConversationId, InquiryId, MessageId, SuggestionId, WorkId, WorkerId);
+record_ids!(TenantId, SubjectId, ConnectionId, ConversationId, InquiryId, MediaId, MessageId, SuggestionId, WorkId, WorkerId);
 
 impl From<ContactId> for RecordId {
     fn from(id: ContactId) -> Self {

@@ -31,6 +31,7 @@
 //! | what to answer | [`reply`] |
 //! | whether that may be read or sent | [`privacy`] |
 //! | it goes out | [`channel`], [`assistant`]: `deliver` |
+//! | its files are fetched and kept, sealed in chunks | [`media`], [`assistant`]: `fetch` |
 //! | it is counted | [`kpi`], [`assistant`]: `measure` |
 //! | it is kept | [`store`], sealed by the [`vault`] |
 //!
@@ -54,6 +55,7 @@ mod entity;
 pub mod error;
 pub mod id;
 pub mod kpi;
+pub mod media;
 pub mod model;
 pub mod privacy;
 pub mod reply;

@@ -25,14 +25,19 @@
 //! Which store: [`MemoryStore`] for tests, `SqliteStore` (feature `sqlite`) for one process on one machine, which is backed
 //! up, checked and compacted while it works, `PostgresStore` (feature `postgres`) for any number of processes.
 //!
+//! Files that came with messages are no records: `ObjectMedia` (feature `media`) keeps them, sealed, in a folder or in any
+//! object store.
+//!
 //! # What it does not do
-//! No media files, and no turn of key epochs: a backup of the key table opens what was erased after it was made.
+//! No turn of key epochs: a backup of the key table opens what was erased after it was made.
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod keys;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod kinds;
+#[cfg(feature = "media")]
+pub mod media;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -45,6 +50,8 @@ pub use keys::PostgresKeyTable;
 #[cfg(feature = "sqlite")]
 pub use keys::SqliteKeyTable;
 pub use keys::{LocalKeyProvider, MemoryKeyTable};
+#[cfg(feature = "media")]
+pub use media::ObjectMedia;
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOptions, PostgresStore};

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex};
 
 use lru::LruCache;
 
-use crate::assistant::{Assistant, Config, Inner, ROUTES_MAX, own};
+use crate::assistant::{Assistant, Config, Inner, ROUTES_MAX, media, own};
 use crate::channel::Channel;
 use crate::clock::Clock;
 use crate::detect::{Detector, PhraseDetector};
 use crate::entity::Entities;
 use crate::id::{IdSource, WorkerId};
+use crate::media::{MediaSource, MediaStore};
 use crate::model::ChannelKind;
 use crate::privacy::Gate;
 use crate::reply::ReplyEngine;
@@ -27,6 +28,8 @@ pub struct AssistantBuilder {
     clock: Option<Arc<dyn Clock>>,
     ids: Option<Arc<dyn IdSource>>,
     channels: BTreeMap<ChannelKind, Arc<dyn Channel>>,
+    media: Option<Arc<dyn MediaStore>>,
+    sources: BTreeMap<ChannelKind, Arc<dyn MediaSource>>,
     engine: Option<Arc<dyn ReplyEngine>>,
     router: Option<Arc<dyn Router>>,
     detector: Option<Arc<dyn Detector>>,
@@ -81,6 +84,21 @@ impl AssistantBuilder {
         self
     }
 
+    /// Keeps the files of messages here, sealed. Without one nothing is fetched, and a message keeps the reference that it
+    /// came with. It is this assistant's alone: what is in it without a record of this store is deleted.
+    #[must_use]
+    pub fn media(mut self, media: Arc<dyn MediaStore>) -> Self {
+        self.media = Some(media);
+        self
+    }
+
+    /// Fetches the files of one channel with this. A second one of the same kind replaces the first.
+    #[must_use]
+    pub fn media_source(mut self, source: Arc<dyn MediaSource>) -> Self {
+        self.sources.insert(source.kind(), source);
+        self
+    }
+
     /// Answers with this engine. Several engines are one `Fallback` (whisp-ai).
     #[must_use]
     pub fn engine(mut self, engine: Arc<dyn ReplyEngine>) -> Self {
@@ -123,6 +141,8 @@ impl AssistantBuilder {
                 gate: Gate::new(entities.clone()),
                 entities,
                 channels: self.channels,
+                media: self.media,
+                sources: self.sources,
                 engine: self.engine,
                 router: self.router.unwrap_or_else(|| Arc::new(EngineFirst)),
                 detector: self.detector.unwrap_or_else(|| Arc::new(PhraseDetector::default())),
@@ -132,8 +152,11 @@ impl AssistantBuilder {
                 config: self.config,
                 routes: Mutex::new(LruCache::new(ROUTES_MAX)),
                 lanes: Mutex::new(own::Lanes::default()),
+                round: Mutex::new(media::Round::default()),
                 #[cfg(feature = "runtime")]
                 wake: tokio::sync::Notify::new(),
+                #[cfg(feature = "runtime")]
+                wake_fetch: tokio::sync::Notify::new(),
             }),
         })
     }

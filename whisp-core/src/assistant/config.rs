@@ -24,6 +24,9 @@ pub struct Config {
     pub reopen_window: TimeDelta,
     /// After how long without a receipt a message in doubt goes to a member.
     pub settle_after: TimeDelta,
+    /// How many bytes a file that came with a message may have; larger ones are not kept. The channels have limits of
+    /// their own besides.
+    pub media_bytes_max: u64,
     /// How long things are kept.
     pub retention: Retention,
     /// What the assistant says by itself.
@@ -32,7 +35,7 @@ pub struct Config {
 
 impl Default for Config {
     /// A quiet time of 3 seconds (at most 15), 30 seconds to think, inquiries idle after 24 hours and open again within
-    /// 24 hours.
+    /// 24 hours, files of up to 100 MiB.
     fn default() -> Self {
         Self {
             burst_quiet: TimeDelta::seconds(3),
@@ -43,6 +46,7 @@ impl Default for Config {
             inquiry_idle: TimeDelta::hours(24),
             reopen_window: TimeDelta::hours(24),
             settle_after: TimeDelta::minutes(5),
+            media_bytes_max: 100 * 1024 * 1024,
             retention: Retention::default(),
             texts: Texts::default(),
         }
@@ -53,7 +57,7 @@ impl Default for Config {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retention {
-    /// Messages.
+    /// Messages, and the files that came with them.
     pub messages: TimeDelta,
     /// Suggestions that nobody used.
     pub suggestions: TimeDelta,

@@ -22,8 +22,8 @@ const SUGGESTIONS_MAX: usize = 50;
 /// A tenant's desk.
 #[derive(Debug, Clone)]
 pub struct Desk {
-    assistant: Assistant,
-    tenant: TenantId,
+    pub(super) assistant: Assistant,
+    pub(super) tenant: TenantId,
 }
 
 /// A page of the inbox.
@@ -302,7 +302,10 @@ impl Desk {
         Ok(self.assistant.inner.entities.consents(self.tenant, contact.0).await?)
     }
 
-    async fn permit(&self, contact: ContactId) -> Result<(Permit<ServiceProvision>, Tenant), AssistantError> {
+    pub(super) async fn permit(
+        &self,
+        contact: ContactId,
+    ) -> Result<(Permit<ServiceProvision>, Tenant), AssistantError> {
         let inner = &self.assistant.inner;
         let tenant = inner.entities.tenant(self.tenant).await?.tenant;
         Ok((inner.gate.permit(&tenant, contact.0, inner.clock.now()).await?, tenant))

@@ -29,11 +29,11 @@ pub struct ErasureReceipt {
 }
 
 impl Assistant {
-    /// Erases a contact: destroys the key, then deletes every record that names the person. Facts, which name nobody,
+    /// Erases a contact: destroys the key, then deletes every file and every record that names the person. Facts, which name nobody,
     /// stay. A person who writes again is a new one, with nothing that leads back.
     ///
     /// # Errors
-    /// By the store and the vault. What was erased by then stays erased; repeat the call.
+    /// By the stores and the vault. What was erased by then stays erased; repeat the call.
     ///
     /// # Cancellation
     /// As an error.
@@ -77,6 +77,7 @@ impl Assistant {
             if page.records.is_empty() {
                 return Ok(deleted.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect());
             }
+            self.inner.delete_files(tenant, &page.records).await?;
             let mut batch = WriteBatch::new(tenant);
             batch.ops =
                 page.records.iter().map(|record| WriteOp::Delete(record.kind, record.id, record.version)).collect();

@@ -2,6 +2,7 @@
 
 use crate::channel::ChannelError;
 use crate::error::Retry;
+use crate::media::MediaError;
 use crate::model::ChannelKind;
 use crate::privacy::{Denied, DeniedReason};
 use crate::reply::ReplyError;
@@ -25,6 +26,9 @@ pub enum AssistantError {
     /// The request is wrong.
     #[error("{0}")]
     Invalid(&'static str),
+    /// A file could not be fetched.
+    #[error("{0}: {1}")]
+    Media(ChannelKind, #[source] MediaError),
     /// There is no such thing, or no longer.
     #[error("there is no such {0}")]
     NotFound(&'static str),
@@ -51,6 +55,7 @@ impl AssistantError {
     pub const fn retry(&self) -> Retry {
         match self {
             Self::Channel(_, error) => error.retry(),
+            Self::Media(_, error) => error.retry(),
             Self::Conflict(_) => Retry::After(None),
             // Where the person stands could not be read, or changed since the permit was given: ask for a new one.
             Self::Denied(Denied {

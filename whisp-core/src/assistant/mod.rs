@@ -1,8 +1,8 @@
 //! The assistant: takes messages in, decides, sends, and keeps the promises.
 //!
 //! The host drives it: [`ingest`](Assistant::ingest) in the webhook handler, then [`step`](Assistant::step),
-//! [`deliver`](Assistant::deliver) and [`sweep`](Assistant::sweep) from a loop of its own, or all three through
-//! `Runner` (feature `runtime`).
+//! [`deliver`](Assistant::deliver), [`fetch`](Assistant::fetch) and [`sweep`](Assistant::sweep) from loops of its own, or
+//! all four through `Runner` (feature `runtime`).
 
 mod admin;
 mod builder;
@@ -15,6 +15,7 @@ mod identity;
 mod ingest;
 mod lane;
 mod measure;
+mod media;
 mod own;
 mod people;
 mod receipt;
@@ -41,6 +42,7 @@ pub use desk::{Desk, InboxPage};
 pub use erase::ErasureReceipt;
 pub use error::AssistantError;
 pub use ingest::Ingested;
+pub use media::OpenFile;
 #[cfg(feature = "runtime")]
 pub use runner::{Runner, RunnerHandle};
 pub use step::{Budget, StepReport};
@@ -51,6 +53,7 @@ use crate::clock::Clock;
 use crate::detect::Detector;
 use crate::entity::Entities;
 use crate::id::{IdSource, RecordId, WorkerId};
+use crate::media::{MediaSource, MediaStore};
 use crate::model::ChannelKind;
 use crate::privacy::Gate;
 use crate::reply::ReplyEngine;
@@ -71,6 +74,8 @@ pub(crate) struct Inner {
     pub(crate) entities: Entities,
     pub(crate) gate: Gate,
     pub(crate) channels: BTreeMap<ChannelKind, Arc<dyn Channel>>,
+    pub(crate) media: Option<Arc<dyn MediaStore>>,
+    pub(crate) sources: BTreeMap<ChannelKind, Arc<dyn MediaSource>>,
     pub(crate) engine: Option<Arc<dyn ReplyEngine>>,
     pub(crate) router: Arc<dyn Router>,
     pub(crate) detector: Arc<dyn Detector>,
@@ -80,8 +85,11 @@ pub(crate) struct Inner {
     pub(crate) worker: WorkerId,
     routes: Mutex<LruCache<RecordId, ingest::Account>>,
     lanes: Mutex<own::Lanes>,
+    round: Mutex<media::Round>,
     #[cfg(feature = "runtime")]
     wake: tokio::sync::Notify,
+    #[cfg(feature = "runtime")]
+    wake_fetch: tokio::sync::Notify,
 }
 
 /// How many routes, from a platform's account to a tenant, are remembered.
@@ -109,6 +117,9 @@ impl Inner {
     /// Tells the runner, if there is one, that there is something to do.
     fn wake(&self) {
         #[cfg(feature = "runtime")]
-        self.wake.notify_one();
+        {
+            self.wake.notify_one();
+            self.wake_fetch.notify_one();
+        }
     }
 }

@@ -27,9 +27,9 @@ const LANE_MAX: usize = 256;
 pub(crate) struct Lanes {
     leases: BTreeMap<(TenantId, Bucket), Lease>,
     /// The lanes that are worked on, and their buckets.
-    busy: BTreeMap<(TenantId, RecordId), Bucket>,
+    busy: BTreeMap<LaneKey, Bucket>,
     /// Lanes that failed, and when to try them again.
-    resting: BTreeMap<(TenantId, RecordId), DateTime<Utc>>,
+    resting: BTreeMap<LaneKey, DateTime<Utc>>,
     /// Leases of buckets in which nothing waits: given up first.
     idle: BTreeSet<(TenantId, Bucket)>,
     /// Counts the looks at the buckets.
@@ -73,7 +73,7 @@ impl Lanes {
     /// then. Returns them.
     pub(crate) fn give_up(&mut self, count: usize, until: DateTime<Utc>) -> Vec<Lease> {
         let busy: BTreeSet<(TenantId, Bucket)> =
-            self.busy.iter().map(|((tenant, _), bucket)| (*tenant, *bucket)).collect();
+            self.busy.iter().map(|(key, bucket)| (key.tenant, *bucket)).collect();
         let mut free: Vec<Lease> = self.leases.iter().filter(|(key, _)| !busy.contains(key)).map(|(_, l)| *l).collect();
         free.sort_by_key(|lease| !self.idle.contains(&(lease.tenant, lease.bucket)));
         free.truncate(count);
@@ -106,17 +106,17 @@ impl Lanes {
     }
 
     /// Returns until when a lane rests, if it does.
-    fn rests(&mut self, work: &LaneWork, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let until = self.resting.get(&work.key()).copied()?;
+    fn rests(&mut self, key: LaneKey, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let until = self.resting.get(&key).copied()?;
         // A clock that went back must not make a rest of it that never ends.
         if now < until && until - now <= REST {
             return Some(until);
         }
-        self.resting.remove(&work.key());
+        self.resting.remove(&key);
         None
     }
 
-    fn prolong(&mut self, lease: Lease) {
+    pub(crate) fn prolong(&mut self, lease: Lease) {
         if let Some(held) = self.leases.get_mut(&(lease.tenant, lease.bucket)).filter(|held| held.fence == lease.fence)
         {
             *held = lease;
@@ -132,8 +132,8 @@ impl Lanes {
         }
     }
 
-    pub(crate) fn rest(&mut self, tenant: TenantId, lane: RecordId, until: DateTime<Utc>) {
-        self.resting.insert((tenant, lane), until);
+    pub(crate) fn rest(&mut self, key: LaneKey, until: DateTime<Utc>) {
+        self.resting.insert(key, until);
     }
 
     /// Forgets a lease that turned out to be lost.
@@ -141,6 +141,14 @@ impl Lanes {
         self.forget(lease);
         self.wanted = true;
     }
+}
+
+/// One conversation, to those who answer in it or to those who fetch its files: neither waits for the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct LaneKey {
+    tenant: TenantId,
+    lane: RecordId,
+    fetches: bool,
 }
 
 /// The work of one conversation.
@@ -172,11 +180,12 @@ impl Ready {
 pub(crate) enum Phase {
     Step,
     Deliver,
+    Fetch,
 }
 
 impl LaneWork {
-    const fn key(&self) -> (TenantId, RecordId) {
-        (self.lease.tenant, RecordId::from_uuid(self.conversation.as_uuid()))
+    pub(crate) fn key(&self, phase: Phase) -> LaneKey {
+        LaneKey { tenant: self.lease.tenant, lane: self.conversation.into(), fetches: phase == Phase::Fetch }
     }
 
     /// Returns whether the step has something to do here: anything due but a send, and a burst that has ended.
@@ -204,7 +213,7 @@ impl LaneWork {
 #[derive(Debug)]
 pub(crate) struct Busy<'a> {
     inner: &'a Inner,
-    key: (TenantId, RecordId),
+    key: LaneKey,
 }
 
 impl Drop for Busy<'_> {
@@ -215,8 +224,8 @@ impl Drop for Busy<'_> {
 
 impl Inner {
     /// Takes a lane unless a task of this process is at it.
-    pub(crate) fn take(&self, work: &LaneWork) -> Option<Busy<'_>> {
-        let key = work.key();
+    pub(crate) fn take(&self, work: &LaneWork, phase: Phase) -> Option<Busy<'_>> {
+        let key = work.key(phase);
         match self.lanes().busy.entry(key) {
             Entry::Occupied(_) => None,
             Entry::Vacant(free) => {
@@ -318,6 +327,7 @@ impl Inner {
         ready: &mut Ready,
     ) -> Result<(), AssistantError> {
         let mut lanes: Vec<LaneWork> = Vec::new();
+        let mut waits = false;
         let mut places: BTreeMap<RecordId, usize> = BTreeMap::new();
         let mut query = PendingQuery {
             tenant: lease.tenant,
@@ -331,8 +341,12 @@ impl Inner {
             query.after = items.last().map(|item| item.key);
             let last_page = items.len() < SCAN_MAX;
             for item in items {
+                waits = true;
                 let task = match Task::read(&item) {
+                    // Files wait apart, so that however many there are they hide no answer.
+                    Ok(task) if (task.phase() == Phase::Fetch) != (phase == Phase::Fetch) => continue,
                     Ok(task) => task,
+                    Err(_) if phase == Phase::Fetch => continue,
                     Err(error) => {
                         ready.errors.extend(self.bury_unread(&lease, &item, now, &error).await.err());
                         ready.errors.push(error);
@@ -357,9 +371,9 @@ impl Inner {
                 break;
             }
         }
-        self.lanes().seen(&lease, !lanes.is_empty());
+        self.lanes().seen(&lease, waits);
         for work in lanes {
-            if let Some(until) = self.lanes().rests(&work, now) {
+            if let Some(until) = self.lanes().rests(work.key(phase), now) {
                 ready.due(until);
             } else if ready.lanes.len() < limit && self.wants(&work, phase, now) {
                 ready.lanes.push(work);
@@ -375,8 +389,9 @@ impl Inner {
             Phase::Step => steps,
             // What came in goes first: a member may have taken over.
             Phase::Deliver => !steps && work.sends(now),
+            Phase::Fetch => work.items.iter().any(|(item, _)| item.key.due <= now),
         };
         let mut lanes = self.lanes();
-        wanted && lanes.rests(work, now).is_none() && !lanes.busy.contains_key(&work.key())
+        wanted && lanes.rests(work.key(phase), now).is_none() && !lanes.busy.contains_key(&work.key(phase))
     }
 }

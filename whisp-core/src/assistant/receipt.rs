@@ -76,6 +76,8 @@ impl LaneRun<'_> {
                 }
                 for mut row in rows.into_iter().filter(|row| row.clear.kind != ContentKind::Unsent) {
                     row.unsend();
+                    let files = self.inner.forget_files(self.lease.tenant, row.id()).await?;
+                    self.ops.extend(files);
                     self.messages.insert(row.id(), row);
                 }
                 Ok(())
@@ -97,7 +99,7 @@ impl LaneRun<'_> {
             }
             Task::Settle { message } => self.settle(*message).await,
             Task::Idle { inquiry } => self.idle(*inquiry),
-            Task::Turn { .. } | Task::Send => Ok(()),
+            Task::Turn { .. } | Task::Send | Task::Fetch { .. } => Ok(()),
         }
     }
 
@@ -205,6 +207,8 @@ impl LaneRun<'_> {
             self.deleted.insert(copy);
             self.ops.push(WriteOp::Delete(Kind::MESSAGE, row.record.id, row.record.version));
             self.messages.insert(ours.id(), ours.clone());
+            let files = self.inner.forget_files(self.lease.tenant, copy).await?;
+            self.ops.extend(files);
             return self.receive(ours, &News { step: DeliveryStep::Sent, at: row.clear.at, failure: None });
         }
         if self.now < row.clear.received_at + ECHO_GRACE && self.sending().await? {

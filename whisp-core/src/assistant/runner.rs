@@ -24,8 +24,11 @@ const SWEEP_MAX: usize = 5_000;
 /// How long it waits after a round that failed.
 const FAILURE_REST: Duration = Duration::from_secs(1);
 
-/// Drives an assistant: steps and delivers as soon as there is something to do, sweeps every minute, and gives its
-/// leases back at the end.
+/// How many conversations fetch files at a time, and how many in one round.
+const FETCH_BUDGET: Budget = Budget { lanes: 64, concurrency: 4 };
+
+/// Drives an assistant: steps and delivers as soon as there is something to do, fetches files beside that, sweeps every
+/// minute, and gives its leases back at the end.
 ///
 /// # Examples
 /// ```no_run
@@ -82,7 +85,46 @@ impl Runner {
         RunnerHandle { stop, task: Mutex::new(Some(task)) }
     }
 
-    async fn run(self, mut stopped: watch::Receiver<bool>) -> Result<(), AssistantError> {
+    async fn run(self, stopped: watch::Receiver<bool>) -> Result<(), AssistantError> {
+        tokio::join!(self.work(stopped.clone()), self.fetch(stopped));
+        self.assistant.release().await
+    }
+
+    /// Fetches files, so that a large one holds up no answer. A fetch that is under way at the end is dropped: the file is
+    /// fetched again.
+    async fn fetch(&self, mut stopped: watch::Receiver<bool>) {
+        if self.assistant.inner.media.is_none() {
+            return;
+        }
+        while !*stopped.borrow() {
+            let round = async {
+                let wait = match self.assistant.fetch(&FETCH_BUDGET).await {
+                    Ok(report) => {
+                        report.errors.iter().for_each(|error| self.log(error));
+                        if report.lanes > 0 && report.errors.is_empty() {
+                            Duration::ZERO
+                        } else {
+                            self.until_due(&[&report])
+                        }
+                    }
+                    Err(error) => {
+                        self.log(&error);
+                        FAILURE_REST
+                    }
+                };
+                tokio::select! {
+                    () = self.assistant.inner.wake_fetch.notified() => {}
+                    () = tokio::time::sleep(wait) => {}
+                }
+            };
+            tokio::select! {
+                changed = stopped.changed() => if changed.is_err() { return },
+                () = round => {}
+            }
+        }
+    }
+
+    async fn work(&self, mut stopped: watch::Receiver<bool>) {
         let mut swept = tokio::time::Instant::now();
         while !*stopped.borrow() {
             let wait = match self.round().await {
@@ -106,7 +148,6 @@ impl Runner {
                 () = tokio::time::sleep(wait) => {}
             }
         }
-        self.assistant.release().await
     }
 
     /// Steps and delivers once; returns how long there is nothing to do.

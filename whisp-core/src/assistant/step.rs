@@ -33,7 +33,7 @@ impl Default for Budget {
     }
 }
 
-/// What a step or a delivery did.
+/// What a step, a delivery or a fetch did.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct StepReport {
@@ -49,6 +49,10 @@ pub struct StepReport {
     pub sent: usize,
     /// Messages held back, refused or in doubt.
     pub unsent: usize,
+    /// Files that were fetched and are kept.
+    pub fetched: usize,
+    /// Files that their messages stay without.
+    pub lost: usize,
     /// Conversations that somebody else changed meanwhile: nothing was written, they come again.
     pub conflicts: usize,
     /// What failed. Each conversation that failed rests for a moment and comes again; what can never succeed was moved to
@@ -66,6 +70,8 @@ impl StepReport {
         self.handed_off += other.handed_off;
         self.sent += other.sent;
         self.unsent += other.unsent;
+        self.fetched += other.fetched;
+        self.lost += other.lost;
         self.conflicts += other.conflicts;
         self.errors.extend(other.errors);
     }
@@ -111,10 +117,11 @@ impl Inner {
 
     /// Works on one lane. What goes wrong is part of the report.
     async fn run_lane(&self, phase: Phase, work: LaneWork, now: DateTime<Utc>) -> StepReport {
-        let Some(_busy) = self.take(&work) else { return StepReport::default() };
+        let Some(_busy) = self.take(&work, phase) else { return StepReport::default() };
         let outcome = match phase {
             Phase::Step => self.step_lane(&work, now).await,
             Phase::Deliver => self.deliver_lane(&work, now).await,
+            Phase::Fetch => self.fetch_lane(&work, now).await,
         };
         let mut report = match outcome {
             Ok(report) => report,
@@ -124,7 +131,7 @@ impl Inner {
                 if error.retry() == Retry::Never {
                     self.bury(phase, &work, now, &error, &mut report).await;
                 } else {
-                    self.lanes().rest(work.lease.tenant, work.conversation.into(), now + REST);
+                    self.lanes().rest(work.key(phase), now + REST);
                 }
                 report.errors.push(error);
                 report
@@ -181,9 +188,9 @@ impl Inner {
         error: &AssistantError,
         report: &mut StepReport,
     ) {
-        let due = |(item, task): &&(WorkItem, Task)| item.key.due <= now && task.is_send() == (phase == Phase::Deliver);
+        let due = |(item, task): &&(WorkItem, Task)| item.key.due <= now && task.phase() == phase;
         let due: Vec<(WorkItem, Task)> = work.items.iter().filter(due).cloned().collect();
-        if phase == Phase::Deliver || due.len() == 1 {
+        if phase != Phase::Step || due.len() == 1 {
             report.errors.extend(self.bury_all(work, &due, now, error).await.err());
             return;
         }
@@ -201,7 +208,7 @@ impl Inner {
     }
 
     /// Moves work to the dead letters. What a contact wrote, and what should have been sent, goes to a person.
-    async fn bury_all(
+    pub(crate) async fn bury_all(
         &self,
         work: &LaneWork,
         items: &[(WorkItem, Task)],

@@ -16,15 +16,18 @@ const TENANTS_MAX: usize = 200;
 pub struct SweepReport {
     /// Records deleted.
     pub deleted: usize,
+    /// Files deleted that a crash left without a record.
+    pub orphans: usize,
     /// Whether more is past its time than the budget allowed for.
     pub more: bool,
 }
 
 impl Assistant {
-    /// Deletes what is past its time, at most `limit` records.
+    /// Deletes what is past its time, at most `limit` records, each file before its record; and looks for files that a
+    /// crash left without one, some at each call.
     ///
     /// # Errors
-    /// By the store. What was deleted stays deleted; the next sweep goes on.
+    /// By the stores. What was deleted stays deleted; the next sweep goes on.
     ///
     /// # Cancellation
     /// As an error.
@@ -54,6 +57,7 @@ impl Assistant {
                     if expired.is_empty() {
                         break;
                     }
+                    self.inner.delete_files(tenant, &expired).await?;
                     let mut batch = WriteBatch::new(tenant);
                     batch.ops = expired.iter().map(|r| WriteOp::Delete(r.kind, r.id, r.version)).collect();
                     match store.commit(batch).await? {
@@ -68,8 +72,10 @@ impl Assistant {
             }
             match tenants.next {
                 Some(next) => query.after = Some(next),
-                None => return Ok(report),
+                None => break,
             }
         }
+        report.orphans = self.inner.collect().await?;
+        Ok(report)
     }
 }

@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::assistant::AssistantError;
+use crate::assistant::own::Phase;
 use crate::entity::to_clear;
 use crate::error::Retry;
-use crate::id::{ConversationId, InquiryId, MessageId, RecordId, WorkId};
+use crate::id::{ConversationId, InquiryId, MediaId, MessageId, RecordId, WorkId};
 use crate::model::{DeliveryStep, FailureCode};
 use crate::store::{Bucket, StoreError, StoreErrorKind, WorkItem, WorkKey};
 
@@ -42,12 +43,23 @@ pub(crate) enum Task {
     Send,
     /// A message in doubt has waited long enough.
     Settle { message: MessageId },
+    /// A file that came with a message is to be fetched.
+    Fetch { media: MediaId },
     /// An inquiry may have gone idle.
     Idle { inquiry: InquiryId },
 }
 
 impl Task {
-    /// Returns whether the outbox does this; the rest is the step's.
+    /// Returns who does this.
+    pub(crate) const fn phase(&self) -> Phase {
+        match self {
+            Self::Send => Phase::Deliver,
+            Self::Fetch { .. } => Phase::Fetch,
+            _ => Phase::Step,
+        }
+    }
+
+    /// Returns whether the outbox does this.
     pub(crate) const fn is_send(&self) -> bool {
         matches!(self, Self::Send)
     }
@@ -103,6 +115,7 @@ mod tests {
             r#"{"task":"thread","ours":false}"#,
             r#"{"task":"send"}"#,
             r#"{"task":"settle","message":"ID"}"#,
+            r#"{"task":"fetch","media":"ID"}"#,
             r#"{"task":"idle","inquiry":"ID"}"#,
         ] {
             let literal = literal.replace("ID", ID);

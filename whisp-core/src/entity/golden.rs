@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::connection::{ConnectionClear, ConnectionSecret};
 use super::contact::{ContactClear, ContactSecret};
+use super::media::{MediaClear, MediaSecret};
 use super::message::{MessageClear, MessageSecret};
 use super::plain::ConsentClear;
 use super::raw::{RawClear, SuggestionClear};
@@ -128,6 +129,19 @@ fn what_is_sealed_of_a_connection_a_contact_and_a_message_is_kept_like_this() {
     is_kept::<MessageSecret>(&[
         r#"{"said":{"in":{"type":"text","text":"Hello"}},"platform_id":"wamid.1","handle":{"kind":"phone","value":"7701"},"reply_to":"wamid.0"}"#,
         r#"{"said":{"out":{"send":"text","text":"Hello"}}}"#,
+    ]);
+}
+
+#[test]
+fn a_file_that_came_with_a_message_is_kept_like_this() {
+    is_kept::<MediaClear>(&[
+        r#"{"connection":"00000000-0000-0000-0000-000000000001","kind":"image","at":"2026-11-22T09:00:00Z","state":"pending","revision":0}"#,
+        r#"{"connection":"00000000-0000-0000-0000-000000000001","kind":"document","at":"2026-11-22T09:00:00Z","state":"kept","revision":1}"#,
+        r#"{"connection":"00000000-0000-0000-0000-000000000001","kind":"audio","at":"2026-11-22T09:00:00Z","state":"lost","reason":"too_large","revision":0}"#,
+    ]);
+    is_kept::<MediaSecret>(&[
+        r#"{"reference":{"kind":"audio","id":"1","url":null,"mime":"audio/ogg","sha256":"abc=","filename":null,"live":true}}"#,
+        r#"{"reference":{"kind":"document","id":null,"url":"https://a.example/b","mime":"application/pdf","sha256":null,"filename":"menu.pdf","live":false},"layout":{"size":65537,"chunk":65536,"stride":65616}}"#,
     ]);
 }
 

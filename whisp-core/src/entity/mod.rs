@@ -3,6 +3,7 @@
 
 mod connection;
 mod contact;
+mod media;
 mod message;
 mod plain;
 mod raw;
@@ -16,6 +17,7 @@ use serde::de::DeserializeOwned;
 
 pub(crate) use connection::{ConnectionRow, RouteTarget};
 pub(crate) use contact::{Alias, ContactRow, Former, Holder};
+pub(crate) use media::{Layout, MediaDraft, MediaRow, MediaSecret};
 pub(crate) use message::{Change, MessageDraft, MessageRow, Said};
 pub(crate) use plain::{ConversationRow, DeadLetter, InquiryRow, after};
 pub(crate) use raw::{RawDraft, SuggestionRow};

@@ -4,6 +4,7 @@ mod connection;
 mod content;
 mod conversation;
 mod delivery;
+mod media;
 mod message;
 mod party;
 mod tenant;
@@ -14,6 +15,7 @@ pub use content::{
 };
 pub use conversation::{Conversation, HandOffReason, Handling, Inquiry, Resolution};
 pub use delivery::{Delivery, DeliveryStep, FailureCode};
+pub use media::{MediaFile, MediaLoss, MediaState};
 pub use message::{Author, Message, Provenance, Suggestion, SuggestionState};
 pub use party::{AccountId, ChannelKind, Contact, Handle, HandleKind, PlatformMessageId};
 pub use tenant::{Member, Tenant};

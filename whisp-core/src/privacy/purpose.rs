@@ -74,6 +74,8 @@ pub enum DataCategory {
     Credential,
     /// Ids, names, phone numbers.
     Identity,
+    /// The bytes of files that came with messages, their names and types.
+    Media,
     /// What messages say.
     MessageContent,
     /// What a webhook held that we could not read.
@@ -87,6 +89,7 @@ impl DataCategory {
         match self {
             Self::Credential => "credential",
             Self::Identity => "identity",
+            Self::Media => "media",
             Self::MessageContent => "message_content",
             Self::Raw => "raw",
         }

@@ -62,6 +62,8 @@ kinds! {
     FORMER_ALIAS = "former_alias": owned expires;
     /// An inquiry, under its conversation.
     INQUIRY = "inquiry": listed owned;
+    /// A file that came with a message, under the message. Its bytes are in a [`MediaStore`](crate::media::MediaStore).
+    MEDIA = "media": listed owned expires;
     /// A member of the team, under the tenant.
     MEMBER = "member": listed owned;
     /// A message, under its conversation, ordered by the platform's time; found by the platform's id.

@@ -1,0 +1,69 @@
+//! What a folder needs besides what every object store does.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use object_store::local::LocalFileSystem;
+use tokio::task::spawn_blocking;
+use whisp_core::error::Retry;
+use whisp_core::store::{StoreError, StoreErrorKind};
+
+use super::error::{failed, failed_file};
+
+/// Opens a folder, and makes it if it is not there.
+pub(super) fn open(path: &Path) -> Result<(LocalFileSystem, PathBuf), StoreError> {
+    const OPEN: &str = "open a folder of files";
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|error| failed_file(OPEN, error))?;
+    let path = path.canonicalize().map_err(|error| failed_file(OPEN, error))?;
+    let store = LocalFileSystem::new_with_prefix(&path).map_err(|error| failed(OPEN, error))?;
+    Ok((store.with_fsync(true), path))
+}
+
+/// Lets nobody but the owner read a file.
+pub(super) async fn make_private(file: PathBuf) -> Result<(), StoreError> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let private = fs::Permissions::from_mode(0o600);
+        return blocking("finish a file", move || fs::set_permissions(file, private)).await;
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        Ok(())
+    }
+}
+
+/// Deletes what processes that were killed have left of a file: the halves that `object_store` writes beside it, named
+/// `file#1`, `file#2`, ...
+pub(super) async fn delete_halves(file: PathBuf) -> Result<(), StoreError> {
+    blocking("delete a file", move || {
+        for number in 1_u32.. {
+            let mut half = file.clone().into_os_string();
+            half.push(format!("#{number}"));
+            match fs::remove_file(half) {
+                Ok(()) => {}
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn blocking(
+    operation: &'static str,
+    work: impl FnOnce() -> io::Result<()> + Send + 'static,
+) -> Result<(), StoreError> {
+    match spawn_blocking(work).await {
+        Ok(done) => done.map_err(|error| failed_file(operation, error)),
+        Err(_) => Err(StoreError::new(operation, StoreErrorKind::Unavailable, Retry::After(None))
+            .with_advice("the runtime is shutting down")),
+    }
+}
