@@ -38,7 +38,7 @@ pub const FILES_MAX: usize = 10;
 /// 4. A file that is said to be larger than the channel's limit for its kind is [`MediaErrorKind::TooLarge`] before its
 ///    body is read, and one that turns out to be as soon as it does.
 /// 5. A body ends with `None` only when it came whole: of the size and with the SHA-256 that the platform told, where it
-///    told them. Else it ends with [`MediaErrorKind::Damaged`].
+///    told them. Else it ends with an error: [`MediaErrorKind::Damaged`] where what came is not what was told.
 /// 6. Pieces are never larger than [`PIECE_BYTES_MAX`], and nothing is read ahead of the caller beyond one piece.
 /// 7. No error, `Debug` or log holds the token, an address, an id or a byte of the file.
 ///

@@ -4,13 +4,16 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use whisp_core::channel::{Capabilities, Channel, ChannelError, Outbound, SendReceipt};
 use whisp_core::clock::Clock;
-use whisp_core::model::{ChannelKind, Connection, HandleKind};
+use whisp_core::media::{MediaBody, MediaError, MediaSource};
+use whisp_core::model::{ChannelKind, Connection, HandleKind, Media};
 
 use crate::client::{GraphClient, Host};
 use crate::guard;
 use crate::limits::pages as limit;
+use crate::media;
 use crate::send_api::{self, Dialect};
 
 /// The scope of an account that was connected with Instagram Login.
@@ -68,5 +71,22 @@ impl Channel for Instagram {
             (Host::Facebook, "me")
         };
         send_api::send(&DIALECT, &self.client, &*self.clock, (host, node, &connection.token), message).await
+    }
+}
+
+#[async_trait]
+impl MediaSource for Instagram {
+    fn kind(&self) -> ChannelKind {
+        ChannelKind::Instagram
+    }
+
+    fn keeps_for(&self) -> TimeDelta {
+        media::KEPT_PAGES
+    }
+
+    async fn open(&self, connection: &Connection, file: &Media) -> Result<Box<dyn MediaBody>, MediaError> {
+        guard::check_connection(connection, &ChannelKind::Instagram, &[SCOPE_INSTAGRAM_LOGIN, SCOPE_FACEBOOK_LOGIN])
+            .map_err(media::refused)?;
+        media::open_by_address(&self.client, connection, file).await
     }
 }

@@ -14,13 +14,14 @@
 //! assert_eq!(decoder.decode(&forged).unwrap_err().kind(), WebhookErrorKind::BadSignature);
 //! ```
 //! - [`webhook`]: the handshake, the signature, the decoder; `router` (feature `axum`) mounts them.
-//! - [`WhatsApp`], [`Instagram`], [`Messenger`]: the channels, over one [`GraphClient`].
+//! - [`WhatsApp`], [`Instagram`], [`Messenger`]: the channels, over one [`GraphClient`]; each is a source of the files that
+//!   come with messages too.
 //! - [`explain`]: what Meta's error codes mean and whether to try again.
 //! - `simulator` (feature `simulator`): a Graph API in this process.
 //!
 //! # What it does not do
-//! It does not download media, refresh tokens or walk through Meta's connect dialogs, and it sends no template buttons but
-//! quick replies. It follows no redirect and uses no proxy.
+//! It does not refresh tokens or walk through Meta's connect dialogs, and it sends no template buttons but
+//! quick replies. It follows no redirect but from one of Meta's hosts of files to another, and uses no proxy.
 
 mod client;
 mod error_map;
@@ -28,6 +29,7 @@ mod guard;
 mod instagram;
 mod json;
 mod limits;
+mod media;
 mod messenger;
 #[cfg(feature = "axum")]
 pub mod router;
@@ -44,5 +46,6 @@ pub use client::{
 pub use error_map::{Meaning, explain};
 pub use instagram::Instagram;
 pub use limits::{HUMAN_WINDOW, WINDOW};
+pub use media::{FILE_LIMITS, FileLimit};
 pub use messenger::Messenger;
 pub use whatsapp::WhatsApp;

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use whisp_core::channel::{Capabilities, Channel, ChannelError, Outbound, SendReceipt};
 use whisp_core::clock::Clock;
-use whisp_core::model::{ChannelKind, Connection, HandleKind};
+use whisp_core::media::{MediaBody, MediaError, MediaSource};
+use whisp_core::model::{ChannelKind, Connection, HandleKind, Media};
 
 use crate::client::{GraphClient, Host};
 use crate::guard;
 use crate::limits::pages as limit;
+use crate::media;
 use crate::send_api::{self, Dialect};
 
 /// The scope without which nothing is sent.
@@ -64,5 +67,21 @@ impl Channel for Messenger {
         guard::check_connection(connection, &ChannelKind::Messenger, &[SCOPE])?;
         let at = (Host::Facebook, connection.account.as_str(), &connection.token);
         send_api::send(&DIALECT, &self.client, &*self.clock, at, message).await
+    }
+}
+
+#[async_trait]
+impl MediaSource for Messenger {
+    fn kind(&self) -> ChannelKind {
+        ChannelKind::Messenger
+    }
+
+    fn keeps_for(&self) -> TimeDelta {
+        media::KEPT_PAGES
+    }
+
+    async fn open(&self, connection: &Connection, file: &Media) -> Result<Box<dyn MediaBody>, MediaError> {
+        guard::check_connection(connection, &ChannelKind::Messenger, &[SCOPE]).map_err(media::refused)?;
+        media::open_by_address(&self.client, connection, file).await
     }
 }

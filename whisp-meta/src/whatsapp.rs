@@ -6,15 +6,18 @@ mod body;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 use whisp_core::channel::{Capabilities, Channel, ChannelError, Outbound, OutboundBody, SendReceipt};
 use whisp_core::clock::Clock;
-use whisp_core::model::{ChannelKind, Connection, Handle, HandleKind, PlatformMessageId};
+use whisp_core::media::{MediaBody, MediaError, MediaSource};
+use whisp_core::model::{ChannelKind, Connection, Handle, HandleKind, Media, PlatformMessageId};
 
 use crate::client::{GraphClient, Host, malformed};
 use crate::guard;
 use crate::json::set;
 use crate::limits::{self, invalid, whatsapp as limit};
+use crate::media;
 use crate::window::closed;
 pub(crate) use body::https_link;
 
@@ -108,6 +111,22 @@ impl Channel for WhatsApp {
         let answer =
             self.client.post_message(Host::Facebook, connection.account.as_str(), &connection.token, &request).await?;
         receipt(&answer)
+    }
+}
+
+#[async_trait]
+impl MediaSource for WhatsApp {
+    fn kind(&self) -> ChannelKind {
+        ChannelKind::WhatsApp
+    }
+
+    fn keeps_for(&self) -> TimeDelta {
+        media::KEPT_WHATSAPP
+    }
+
+    async fn open(&self, connection: &Connection, file: &Media) -> Result<Box<dyn MediaBody>, MediaError> {
+        guard::check_connection(connection, &ChannelKind::WhatsApp, &[SCOPE]).map_err(media::refused)?;
+        media::open_by_id(&self.client, connection, file).await
     }
 }
 

@@ -3,6 +3,7 @@
 mod config;
 
 use std::fmt;
+use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
@@ -35,6 +36,8 @@ const USER_AGENT: &str = concat!("whisp/", env!("CARGO_PKG_VERSION"));
 #[derive(Clone)]
 pub struct GraphClient {
     http: Client,
+    /// Whether the hosts of the configuration are this machine's own.
+    loopback: bool,
     facebook: Url,
     instagram: Url,
     app_secret: Option<SecretString>,
@@ -62,10 +65,11 @@ impl GraphClient {
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(config.answer_timeout())
-            .pool_idle_timeout(std::time::Duration::from_secs(IDLE_SECONDS))
+            .read_timeout(config.answer_timeout())
+            .pool_idle_timeout(Duration::from_secs(IDLE_SECONDS))
             .build()
             .map_err(|error| GraphConfigError::Tls(Box::new(error.without_url())))?;
-        Ok(Self { http, facebook, instagram, app_secret: config.app_secret().cloned() })
+        Ok(Self { http, loopback: !config.https_only(), facebook, instagram, app_secret: config.app_secret().cloned() })
     }
 
     /// Posts `body` to `https://host/version/{node}/messages` once, and returns the JSON of a successful answer.
@@ -82,15 +86,52 @@ impl GraphClient {
         read(response).await
     }
 
+    /// Asks for what is known of an object, once, and returns the JSON of a successful answer.
+    pub(crate) async fn get_node(
+        &self,
+        host: Host,
+        node: &str,
+        token: &SecretString,
+        (key, value): (&str, &str),
+    ) -> Result<Value, ChannelError> {
+        let mut url = self.url(host, &[node], token)?;
+        url.query_pairs_mut().append_pair(key, value);
+        let request = self.http.get(url).header(AUTHORIZATION, bearer(token)?);
+        let response = request.send().await.map_err(|error| unanswered(error.without_url()))?;
+        read(response).await
+    }
+
+    /// Begins a download from an address that was checked, with the token only if one is given.
+    pub(crate) async fn get_file(
+        &self,
+        url: Url,
+        token: Option<&SecretString>,
+        timeout: Duration,
+    ) -> Result<Response, ChannelError> {
+        let mut request = self.http.get(url).timeout(timeout);
+        if let Some(token) = token {
+            request = request.header(AUTHORIZATION, bearer(token)?);
+        }
+        request.send().await.map_err(|error| unanswered(error.without_url()))
+    }
+
+    /// Returns whether an address is on one of the hosts of the configuration, and those are this machine's own.
+    pub(crate) fn is_own_loopback(&self, url: &Url) -> bool {
+        self.loopback && [&self.facebook, &self.instagram].iter().any(|own| own.origin() == url.origin())
+    }
+
     fn messages_url(&self, host: Host, node: &str, token: &SecretString) -> Result<Url, ChannelError> {
+        self.url(host, &[node, "messages"], token)
+    }
+
+    fn url(&self, host: Host, path: &[&str], token: &SecretString) -> Result<Url, ChannelError> {
         let mut url = match host {
             Host::Facebook => self.facebook.clone(),
             Host::Instagram => self.instagram.clone(),
         };
         url.path_segments_mut()
             .map_err(|()| ChannelError::new("send", ChannelErrorKind::Invalid, Retry::Never))?
-            .push(node)
-            .push("messages");
+            .extend(path);
         if let Some(secret) = &self.app_secret {
             url.query_pairs_mut().append_pair("appsecret_proof", &appsecret_proof(secret, token));
         }
@@ -172,7 +213,7 @@ pub(crate) struct WaitHints {
 }
 
 impl WaitHints {
-    fn of(headers: &HeaderMap) -> Self {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         Self {
             retry_after: text("retry-after").and_then(|seconds| seconds.trim().parse().ok()),

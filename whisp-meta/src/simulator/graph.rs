@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Path, RawQuery, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use whisp_core::Sensitive;
@@ -18,11 +18,17 @@ use super::config::Account;
 use super::fault::{Fault, Scissors};
 use super::refusal::Refusal;
 use super::state::{ACCEPTED_MAX, RecordedRequest};
-use super::{Core, World, take_pages, take_whatsapp};
+use super::{Core, World, file, take_pages, take_whatsapp};
 use crate::client::{appsecret_proof, hex};
 
 pub(super) fn router(core: Arc<Core>) -> Router {
-    Router::new().route("/{version}/{node}/messages", post(messages)).fallback(unknown_path).with_state(core)
+    Router::new()
+        .route("/{version}/{node}/messages", post(messages))
+        .route("/{version}/{node}", get(file::node))
+        .route(file::WHATSAPP_PATH, get(file::file))
+        .route(file::PAGES_PATH, get(file::file))
+        .fallback(unknown_path)
+        .with_state(core)
 }
 
 async fn unknown_path() -> Response {
@@ -86,12 +92,12 @@ async fn finish(fault: Option<Fault>, response: Option<Response>, scissors: &Sci
     }
 }
 
-fn cut(scissors: &Scissors) -> Response {
+pub(super) fn cut(scissors: &Scissors) -> Response {
     scissors.cut();
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
@@ -132,7 +138,7 @@ impl Core {
         }
     }
 
-    fn account_of(&self, token: &str) -> Option<&Account> {
+    pub(super) fn account_of(&self, token: &str) -> Option<&Account> {
         self.accounts.iter().find(|account| account.token.expose_secret() == token)
     }
 
@@ -165,7 +171,7 @@ fn limited(channel: &ChannelKind) -> Refusal {
     Refusal::new(400, code, message).transient()
 }
 
-fn refused(refusal: &Refusal, trace: &str) -> Response {
+pub(super) fn refused(refusal: &Refusal, trace: &str) -> Response {
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
     let mut response = (status, Json(refusal.envelope(trace))).into_response();
     if let Some(minutes) = refusal.regain_minutes {

@@ -66,6 +66,7 @@ fn content(instagram: bool, mid: &str, say: &Say) -> Option<(&'static str, Value
             json!({ "mid": mid, "text": text.expose(), "reply_to": { "mid": target.expose() } })
         }
         Say::Image { .. } => json!({ "mid": mid, "attachments": attachment("image") }),
+        Say::File { file, .. } => json!({ "mid": mid, "attachments": [file.attachment()] }),
         Say::Voice => json!({ "mid": mid, "attachments": attachment("audio") }),
         Say::Button { id, title } | Say::List { id, title, .. } => {
             json!({ "mid": mid, "text": title.expose(), "quick_reply": { "payload": id.expose() } })

@@ -97,6 +97,13 @@ fn content(say: &Say) -> (&'static str, Value) {
             }
             ("image", image)
         }
+        Say::File { file, caption } => {
+            let mut media = file.webhook();
+            if let Some(caption) = caption {
+                set(&mut media, "caption", caption.expose().as_str());
+            }
+            (file.kind().as_str(), media)
+        }
         Say::Voice => {
             let mut audio = media("audio/ogg; codecs=opus");
             set(&mut audio, "voice", true);

@@ -28,6 +28,7 @@
 
 mod config;
 mod fault;
+mod file;
 mod graph;
 mod hooks_pages;
 mod hooks_whatsapp;
@@ -59,6 +60,7 @@ use whisp_core::model::{ChannelKind, PlatformMessageId};
 use crate::client::GraphConfig;
 pub use config::{Account, ApprovedTemplate, Limits, Persona, Posting, Receipts, SimulatorConfig};
 pub use fault::Fault;
+pub use file::{FileFault, FileRequest, Hosted, Upload};
 use hooks_pages::List;
 use hooks_whatsapp::Status;
 pub use post::{ATTEMPTS_MAX, Delivered, Shape};
@@ -87,6 +89,7 @@ struct Core {
     delivering: tokio::sync::Mutex<()>,
     posted: Notify,
     closed: AtomicBool,
+    address: SocketAddr,
 }
 
 /// What changes.
@@ -95,6 +98,7 @@ struct World {
     faults: VecDeque<Fault>,
     shape: Shape,
     webhook: Option<String>,
+    files: file::Files,
 }
 
 impl Core {
@@ -182,7 +186,13 @@ impl Simulator {
             config.ids.fill(&mut seed);
             State::seeded(seed)
         });
-        let world = World { state, faults: VecDeque::new(), shape: Shape::default(), webhook: config.webhook };
+        let world = World {
+            state,
+            faults: VecDeque::new(),
+            shape: Shape::default(),
+            webhook: config.webhook,
+            files: file::Files::default(),
+        };
         let core = Arc::new(Core {
             clock: config.clock,
             app_secret: config.app_secret,
@@ -197,6 +207,7 @@ impl Simulator {
             delivering: tokio::sync::Mutex::new(()),
             posted: Notify::new(),
             closed: AtomicBool::new(false),
+            address,
         });
         let service = graph::router(Arc::clone(&core)).into_make_service_with_connect_info::<fault::Scissors>();
         let serving = axum::serve(fault::CuttableListener(listener), service);

@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use whisp_core::Sensitive;
 use whisp_core::model::PlatformMessageId;
 
+use super::file::Hosted;
+
 /// What a simulated contact says or does.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -24,6 +26,13 @@ pub enum Say {
     },
     /// A voice message.
     Voice,
+    /// A file that was [uploaded](super::Simulator::upload), with a caption on WhatsApp.
+    File {
+        /// Which.
+        file: Hosted,
+        /// The caption.
+        caption: Option<Sensitive>,
+    },
     /// A press on a button of the business's last message.
     Button {
         /// The button's id.
