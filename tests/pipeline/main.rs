@@ -10,6 +10,7 @@ mod edits;
 mod egress;
 mod hardening;
 mod identity;
+mod media;
 mod promises;
 mod sharing;
 mod takeover;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::SecretString;
-use whisp::assistant::{Assistant, Budget, Ingested, NewConnection, NewTenant, StepReport};
+use whisp::assistant::{Assistant, AssistantBuilder, Budget, Ingested, NewConnection, NewTenant, StepReport};
 use whisp::clock::Clock;
 use whisp::id::{ConnectionId, ConversationId, TenantId};
 use whisp::model::{
@@ -48,20 +48,29 @@ impl World {
     }
 
     pub(crate) async fn over(store: Arc<dyn Store>, engine: Arc<dyn ReplyEngine>, mode: AutomationMode) -> Self {
+        Self::equipped(store, engine, mode, |builder| builder).await
+    }
+
+    /// A world whose assistant has something more.
+    pub(crate) async fn equipped(
+        store: Arc<dyn Store>,
+        engine: Arc<dyn ReplyEngine>,
+        mode: AutomationMode,
+        equip: impl FnOnce(AssistantBuilder) -> AssistantBuilder,
+    ) -> Self {
         let keys = tempfile::tempdir().unwrap();
         let provider = Arc::new(LocalKeyProvider::create(keys.path().join("root.key")).unwrap());
         let vault = Arc::new(EnvelopeVault::open(provider, Arc::new(MemoryKeyTable::new())).await.unwrap());
         let clock = Arc::new(ManualClock::default());
         let channel = Arc::new(RecordingChannel::new(ChannelKind::WhatsApp, Arc::clone(&clock) as Arc<dyn Clock>));
-        let assistant = Assistant::builder()
+        let builder = Assistant::builder()
             .store(Arc::clone(&store))
             .vault(Arc::clone(&vault) as _)
             .clock(Arc::clone(&clock) as _)
             .ids(Arc::new(SeqIds::new(7)))
             .channel(Arc::clone(&channel) as _)
-            .engine(engine)
-            .build()
-            .unwrap();
+            .engine(engine);
+        let assistant = equip(builder).build().unwrap();
         let tenant = TenantId::from_uuid(uuid::Uuid::from_u128(1));
         assistant.create_tenant(NewTenant::new(tenant, "Coffee & Co", "Asia/Almaty")).await.unwrap();
         assistant.set_automation(tenant, true).await.unwrap();

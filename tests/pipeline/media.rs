@@ -1,0 +1,8 @@
+//! Files that come with messages: kept sealed, beside the answers, and gone with what they belong to.
+
+mod bounds;
+mod fate;
+mod fetch;
+mod kit;
+mod platform;
+mod tampered;
