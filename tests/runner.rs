@@ -9,12 +9,12 @@ use whisp::assistant::{Assistant, Config, NewConnection, NewTenant, Runner};
 use whisp::clock::Clock;
 use whisp::id::{ConnectionId, TenantId, WorkerId};
 use whisp::meta::router::{WebhookState, webhook_router};
-use whisp::meta::simulator::{Account, Persona, Posting, Say, Simulator, SimulatorConfig};
+use whisp::meta::simulator::{Account, FileFault, Persona, Posting, Say, Simulator, SimulatorConfig, Upload};
 use whisp::meta::webhook::MetaDecoder;
 use whisp::meta::{GraphClient, Instagram, Messenger, WhatsApp};
-use whisp::model::AutomationMode;
+use whisp::model::{AutomationMode, MediaKind, MediaState};
 use whisp::store::{Bucket, OwnRequest, Store};
-use whisp::stores::{EnvelopeVault, LocalKeyProvider, MemoryKeyTable, MemoryStore};
+use whisp::stores::{EnvelopeVault, LocalKeyProvider, MemoryKeyTable, MemoryStore, ObjectMedia};
 use whisp::system::SystemClock;
 use whisp::testing::{ScriptedEngine, SeqIds};
 
@@ -74,7 +74,11 @@ async fn open_shop() -> Shop {
         .system()
         .channel(Arc::new(WhatsApp::new(graph.clone(), Arc::clone(&clock))))
         .channel(Arc::new(Instagram::new(graph.clone(), Arc::clone(&clock))))
-        .channel(Arc::new(Messenger::new(graph, Arc::clone(&clock))))
+        .channel(Arc::new(Messenger::new(graph.clone(), Arc::clone(&clock))))
+        .media(Arc::new(ObjectMedia::in_memory()))
+        .media_source(Arc::new(WhatsApp::new(graph.clone(), Arc::clone(&clock))))
+        .media_source(Arc::new(Instagram::new(graph.clone(), Arc::clone(&clock))))
+        .media_source(Arc::new(Messenger::new(graph, Arc::clone(&clock))))
         .engine(Arc::new(ScriptedEngine::replying(|question| format!("Answer: {question}"))))
         .config(config)
         .build()
@@ -150,4 +154,44 @@ async fn a_runner_answers_on_each_channel_and_gives_its_leases_back_when_it_stop
     assert!(!next.is_empty());
     assert_eq!(next, after_every_lease);
     assert_eq!(shop.simulator.accepted().len(), people.len(), "nothing was sent twice");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runner_fetches_files_beside_the_answers_and_stops_in_the_middle_of_one() {
+    let shop = open_shop().await;
+    let running = Runner::new(shop.assistant.clone()).start();
+    let [whatsapp, instagram, messenger] = &shop.accounts;
+    let person = Persona::new("77011234567");
+    let picture = || Upload::new(MediaKind::Image, "image/jpeg", vec![7; 100_000]);
+    let sends = |account: &Account, person: &Persona| {
+        let file = shop.simulator.upload(account, picture());
+        shop.simulator.contact_says(account, person, &Say::File { file, caption: None });
+    };
+    for (account, id) in [(instagram, "5678901234567890"), (messenger, "1254477777772919")] {
+        sends(account, &Persona::new(id));
+    }
+    let kept =
+        tokio::time::timeout(PATIENCE, async { while files(&shop.assistant, MediaState::Kept).await < 2 {} }).await;
+    assert!(kept.is_ok(), "both files are kept");
+    shop.simulator.fail_next_file(1, FileFault::NoAnswer);
+    sends(whatsapp, &person);
+    assert!(until(|| shop.simulator.file_requests().len() == 3).await, "the third is being fetched");
+    shop.simulator.contact_says(instagram, &Persona::new("5678901234567891"), &Say::text("Are you open?"));
+    let answered = || shop.simulator.accepted().iter().any(|sent| sent.body.expose().to_string().contains("open"));
+    assert!(until(answered).await, "nobody waits for it");
+    tokio::time::timeout(PATIENCE, running.stop()).await.expect("it stops soon").unwrap();
+    assert_eq!(files(&shop.assistant, MediaState::Pending).await, 1, "it is fetched the next time");
+}
+
+/// Counts the files of all conversations that are in a state.
+async fn files(assistant: &Assistant, state: MediaState) -> usize {
+    let desk = assistant.desk(TENANT);
+    let mut count = 0;
+    for conversation in desk.inbox(None, 10).await.unwrap().conversations {
+        for message in desk.messages(conversation.id, None, 10).await.unwrap().0 {
+            count += desk.media(message.id).await.unwrap().iter().filter(|file| file.state == state).count();
+        }
+    }
+    tokio::task::yield_now().await;
+    count
 }

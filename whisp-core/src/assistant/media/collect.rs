@@ -2,20 +2,29 @@
 
 use std::sync::PoisonError;
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use crate::assistant::{AssistantError, Inner};
 use crate::id::{MediaId, MessageId, TenantId};
 use crate::store::{Cursor, Kind, ListOrder, ListQuery, Record, WriteOp};
 
-/// How many files one sweep looks at.
-const ROUND_MAX: usize = 200;
+/// How often a round goes on. What it looks for comes of a crash in the wrong moment, and listing files costs.
+const ROUND_EVERY: TimeDelta = TimeDelta::hours(1);
+
+/// How many files it looks at each time.
+const FILES_MAX: usize = 1_000;
+
+/// Of how many tenants.
+const TENANTS_MAX: usize = 100;
 
 /// Where the round of the media store is. Lost with the process; the next one begins anew.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Round {
     /// The tenant whose files are looked at, and its place in the directory.
     tenant: Option<(TenantId, Cursor)>,
-    /// The last file seen.
+    /// The last file seen, while there may be more of that tenant.
     file: Option<MediaId>,
+    went_on_at: Option<DateTime<Utc>>,
 }
 
 impl Inner {
@@ -40,27 +49,39 @@ impl Inner {
         Ok(records.iter().map(|record| WriteOp::Delete(record.kind, record.id, record.version)).collect())
     }
 
-    /// Looks at the next files of the media store and deletes those without a record; returns how many.
+    /// Goes on with the round of the media store: looks at the next files, and deletes those without a record. Returns how
+    /// many.
     pub(crate) async fn collect(&self) -> Result<usize, AssistantError> {
         let Some(media) = &self.media else { return Ok(0) };
-        let mut round = *self.round.lock().unwrap_or_else(PoisonError::into_inner);
-        let tenant = match round.tenant {
-            Some((tenant, _)) if round.file.is_some() => Some(tenant),
-            before => {
-                round = Round { tenant: self.tenant_after(before.map(|(_, cursor)| cursor)).await?, file: None };
-                round.tenant.map(|(tenant, _)| tenant)
+        let now = self.clock.now();
+        let mut round = {
+            let mut round = self.round.lock().unwrap_or_else(PoisonError::into_inner);
+            if round.went_on_at.is_some_and(|at| now >= at && now - at < ROUND_EVERY) {
+                return Ok(0);
             }
+            round.went_on_at = Some(now);
+            *round
         };
-        let mut deleted = 0;
-        if let Some(tenant) = tenant {
-            let files = media.list(tenant, round.file, ROUND_MAX).await?;
-            round.file = files.last().copied().filter(|_| files.len() >= ROUND_MAX);
+        let (mut seen, mut deleted) = (0, 0);
+        for _ in 0..TENANTS_MAX {
+            if round.file.is_none() {
+                round.tenant = self.tenant_after(round.tenant.map(|(_, place)| place)).await?;
+            }
+            let Some((tenant, _)) = round.tenant else { break };
+            let page = FILES_MAX - seen;
+            let files = media.list(tenant, round.file, page).await?;
+            seen += files.len();
+            round.file = files.last().copied().filter(|_| files.len() >= page);
             for id in files {
                 // The record was there before the file: without one it is rubbish, at whatever moment one looks.
                 if self.entities.media_row(tenant, id).await?.is_none() {
                     media.delete(tenant, id).await?;
                     deleted += 1;
                 }
+            }
+            *self.round.lock().unwrap_or_else(PoisonError::into_inner) = round;
+            if seen >= FILES_MAX {
+                break;
             }
         }
         *self.round.lock().unwrap_or_else(PoisonError::into_inner) = round;
