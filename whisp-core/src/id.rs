@@ -149,7 +149,18 @@ macro_rules! record_ids {
         }
     )*};
 }
-record_ids!(TenantId, SubjectId, ConnectionId, ConversationId, InquiryId, MediaId, MessageId, SuggestionId, WorkId, WorkerId);
+record_ids!(
+    TenantId,
+    SubjectId,
+    ConnectionId,
+    ConversationId,
+    InquiryId,
+    MediaId,
+    MessageId,
+    SuggestionId,
+    WorkId,
+    WorkerId
+);
 
 impl From<ContactId> for RecordId {
     fn from(id: ContactId) -> Self {

@@ -12,8 +12,9 @@ use crate::store::{Bucket, Commit, Kind, Refusal, Version};
 use crate::vault::VaultErrorKind;
 use crate::webhook::{Delivery, Item};
 
-/// The most items that one commit takes in.
-const CHUNK_MAX: usize = 128;
+/// The most items that one commit takes in: each may bring a contact and a message with all its files, and together they
+/// must fit into one batch.
+const CHUNK_MAX: usize = 96;
 
 /// How often a commit is tried again when it met another one: each time what is a duplicate is left out and what was
 /// created meanwhile is found.
@@ -48,7 +49,7 @@ pub(crate) type Incoming<'a> = (Account, &'a Item);
 
 impl Assistant {
     /// Takes in what a webhook delivered: finds or creates contacts and conversations, seals, leaves duplicates out, and
-    /// writes messages, facts and work in one commit for each tenant (and each 128 items). No engine runs.
+    /// writes messages, facts and work in one commit for each tenant (and each 96 items). No engine runs.
     ///
     /// Answer the platform with 200 after `Ok`, and not before: after an error it delivers again, and what was already
     /// written is noticed as a duplicate.

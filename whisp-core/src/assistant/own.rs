@@ -72,8 +72,7 @@ impl Lanes {
     /// Gives up to `count` leases up, those without work first and none that is worked on, and asks for no other until
     /// then. Returns them.
     pub(crate) fn give_up(&mut self, count: usize, until: DateTime<Utc>) -> Vec<Lease> {
-        let busy: BTreeSet<(TenantId, Bucket)> =
-            self.busy.iter().map(|(key, bucket)| (key.tenant, *bucket)).collect();
+        let busy: BTreeSet<(TenantId, Bucket)> = self.busy.iter().map(|(key, bucket)| (key.tenant, *bucket)).collect();
         let mut free: Vec<Lease> = self.leases.iter().filter(|(key, _)| !busy.contains(key)).map(|(_, l)| *l).collect();
         free.sort_by_key(|lease| !self.idle.contains(&(lease.tenant, lease.bucket)));
         free.truncate(count);

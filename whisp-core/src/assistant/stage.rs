@@ -11,7 +11,9 @@ use crate::assistant::task::{Task, bucket_of};
 use crate::assistant::{AssistantError, Inner};
 use crate::detect::Signal;
 use crate::entity::{Alias, Entities, MediaDraft, MessageDraft, RawDraft, Said, after};
-use crate::id::{ConnectionId, ContactId, ConversationId, FactId, MediaId, MessageId, RecordId, SubjectId, TenantId, WorkId};
+use crate::id::{
+    ConnectionId, ContactId, ConversationId, FactId, MediaId, MessageId, RecordId, SubjectId, TenantId, WorkId,
+};
 use crate::kpi::{Actor, Fact, FactKind};
 use crate::media::FILES_MAX;
 use crate::model::{Author, Content, ContentKind, Provenance};

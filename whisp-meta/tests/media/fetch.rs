@@ -67,7 +67,7 @@ async fn a_mime_type_comes_with_the_body() {
 async fn a_redirect_within_the_platform_is_followed() {
     let world = World::open(&ChannelKind::WhatsApp).await;
     let media = world.sends_image();
-    let to = media.url.as_ref().unwrap().expose().clone();
+    let to = media.url.as_ref().unwrap().expose().to_string();
     world.simulator.fail_next_file(1, FileFault::Redirect { to: to.clone() });
     assert_eq!(world.fetch(&media).await.unwrap(), picture(1_000));
     let relative = to.strip_prefix(&world.simulator.url()).unwrap().to_owned();

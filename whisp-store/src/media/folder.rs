@@ -25,18 +25,17 @@ pub(super) fn open(path: &Path) -> Result<(LocalFileSystem, PathBuf), StoreError
 }
 
 /// Lets nobody but the owner read a file.
+#[cfg(unix)]
 pub(super) async fn make_private(file: PathBuf) -> Result<(), StoreError> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let private = fs::Permissions::from_mode(0o600);
-        return blocking("finish a file", move || fs::set_permissions(file, private)).await;
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = file;
-        Ok(())
-    }
+    use std::os::unix::fs::PermissionsExt as _;
+    let private = fs::Permissions::from_mode(0o600);
+    blocking("finish a file", move || fs::set_permissions(file, private)).await
+}
+
+/// Elsewhere a file has the permissions of its folder.
+#[cfg(not(unix))]
+pub(super) async fn make_private(_file: PathBuf) -> Result<(), StoreError> {
+    std::future::ready(Ok(())).await
 }
 
 /// Deletes what processes that were killed have left of a file: the halves that `object_store` writes beside it, named
