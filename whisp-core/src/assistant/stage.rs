@@ -10,12 +10,9 @@ use crate::assistant::people::Person;
 use crate::assistant::task::{Task, bucket_of};
 use crate::assistant::{AssistantError, Inner};
 use crate::detect::Signal;
-use crate::entity::{Alias, Entities, MediaDraft, MessageDraft, RawDraft, Said, after};
-use crate::id::{
-    ConnectionId, ContactId, ConversationId, FactId, MediaId, MessageId, RecordId, SubjectId, TenantId, WorkId,
-};
+use crate::entity::{Alias, Entities, MessageDraft, RawDraft, Said, after};
+use crate::id::{ConnectionId, ContactId, ConversationId, FactId, MessageId, RecordId, SubjectId, TenantId, WorkId};
 use crate::kpi::{Actor, Fact, FactKind};
-use crate::media::FILES_MAX;
 use crate::model::{Author, Content, ContentKind, Provenance};
 use crate::privacy::{AffirmativeAct, ConsentEvent, ConsentState, Purpose};
 use crate::store::{BlindIndex, Bucket, DedupKey, Expect, Kind, RECORD_MAX, Record, WriteBatch, WriteOp};
@@ -293,38 +290,6 @@ impl<'a> Stage<'a> {
         Ok(true)
     }
 
-    /// Lets the files of a message be fetched, where there is somebody to fetch them and a place to keep them. Their records
-    /// are there before the first byte of them is.
-    async fn files(&mut self, account: &Account, item: &Item, draft: &MessageDraft) -> Result<(), AssistantError> {
-        let Said::In(Content::Media { items, .. }) = &draft.said else { return Ok(()) };
-        if self.inner.media.is_none() || !self.inner.sources.contains_key(&item.channel) {
-            return Ok(());
-        }
-        for (place, reference) in items.iter().take(FILES_MAX).enumerate() {
-            if reference.id.is_none() && reference.url.is_none() {
-                continue;
-            }
-            let id = MediaId::from_uuid(self.inner.ids.time_ordered(self.now));
-            let file = MediaDraft {
-                id,
-                message: draft.id,
-                place,
-                connection: draft.connection,
-                contact: draft.contact,
-                reference,
-                at: draft.at,
-                expires_at: draft.expires_at,
-            };
-            let record = self.inner.entities.new_media(self.staged.batch.tenant, &file).await?;
-            if too_large(&record) {
-                continue;
-            }
-            self.op(WriteOp::Put(record));
-            self.work(account, draft.conversation, self.now, &Task::Fetch { media: id })?;
-        }
-        Ok(())
-    }
-
     /// A contact wrote: counts it, notices a stop at once, and lets the rest wait for the end of the burst.
     async fn live(
         &mut self,
@@ -467,7 +432,7 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    fn work(
+    pub(super) fn work(
         &mut self,
         account: &Account,
         lane: ConversationId,
@@ -505,6 +470,6 @@ impl<'a> Stage<'a> {
 }
 
 /// Returns whether no store would take a record.
-const fn too_large(record: &Record) -> bool {
+pub(super) const fn too_large(record: &Record) -> bool {
     record.clear.0.len() + record.sealed.0.len() > RECORD_MAX
 }

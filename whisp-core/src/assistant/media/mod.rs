@@ -10,6 +10,7 @@ mod chunks;
 mod collect;
 mod fetch;
 mod files;
+mod wanted;
 
 pub(crate) use collect::Round;
 pub use files::OpenFile;
