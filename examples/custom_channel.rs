@@ -67,7 +67,7 @@ impl Channel for Sms {
             ChannelError::new("send", kind, retry).with_source(error.without_url())
         })?;
         let (kind, retry) = match response.status().as_u16() {
-            200..300 => return Ok(SendReceipt { id: None, recipient: None }),
+            200..300 => return Ok(SendReceipt::new(None)),
             429 => (Kind::RateLimited, Retry::After(None)),
             400..500 => (Kind::Invalid, Retry::Never),
             _ => (Kind::Unknown, Retry::OutcomeUnknown),

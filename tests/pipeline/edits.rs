@@ -186,7 +186,7 @@ impl Channel for Slow {
     async fn send(&self, _to: &Connection, message: &Outbound) -> Result<SendReceipt, ChannelError> {
         self.called.notify_one();
         self.answer.notified().await;
-        Ok(SendReceipt { id: Some(PlatformMessageId::new(&format!("wamid.{}", message.tag))), recipient: None })
+        Ok(SendReceipt::new(Some(PlatformMessageId::new(&format!("wamid.{}", message.tag)))))
     }
 }
 

@@ -97,7 +97,7 @@ impl Channel for WritesAgain {
             .release(self.clock.now())
             .map_err(|denied| ChannelError::new("send", ChannelErrorKind::Denied, Retry::Never).with_source(denied))?;
         self.sent.lock().unwrap().extend(body.content().readable().map(str::to_owned));
-        Ok(SendReceipt { id: None, recipient: None })
+        Ok(SendReceipt::new(None))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What goes out: a channel sends one message, or says why it could not.
 
+mod pace;
 mod split;
 
 use std::fmt;
@@ -7,6 +8,8 @@ use std::fmt;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+
+pub use pace::{Pace, Rate, Usage};
 
 use crate::error::define_error;
 use crate::model::{Author, ChannelKind, Connection, Content, Handle, Media, PlatformMessageId};
@@ -26,6 +29,9 @@ use crate::sensitive::Sensitive;
 /// 5. [`capabilities`](Channel::capabilities) never change while the channel lives, and what they do not list is
 ///    refused with [`ChannelErrorKind::Unsupported`] before any call.
 /// 6. No error, `Debug` or log holds the token, the text or a handle.
+/// 7. What is wrong with one message or one contact is not told as what is wrong with the connection
+///    ([`Auth`](ChannelErrorKind::Auth), [`RateLimited`](ChannelErrorKind::RateLimited),
+///    [`Unavailable`](ChannelErrorKind::Unavailable)): after such an error nothing goes through the connection for a while.
 ///
 /// # Cancellation
 /// Dropping `send` leaves the outcome unknown: the message may or may not have gone out.
@@ -71,10 +77,13 @@ pub struct Capabilities {
     pub replies: bool,
     /// Whether messages can be marked as read and typing can be shown.
     pub signals: bool,
+    /// How fast messages may go. A host that knows better says so for one connection with
+    /// [`set_rate`](crate::assistant::Assistant::set_rate).
+    pub pace: Pace,
 }
 
 impl Capabilities {
-    /// A channel that sends texts of up to `limit`, at any time, and nothing else.
+    /// A channel that sends texts of up to `limit`, at any time and pace, and nothing else.
     #[must_use]
     pub const fn text_only(limit: TextLimit) -> Self {
         Self {
@@ -89,6 +98,7 @@ impl Capabilities {
             reactions: false,
             replies: false,
             signals: false,
+            pace: Pace::UNLIMITED,
         }
     }
 }
@@ -287,6 +297,16 @@ pub struct SendReceipt {
     pub id: Option<PlatformMessageId>,
     /// The handle that the platform made of the one we gave (WhatsApp rewrites some numbers), if it told.
     pub recipient: Option<Handle>,
+    /// How much of its budget of calls the platform says is used up, if it told: sending slows down before it is.
+    pub usage: Option<Usage>,
+}
+
+impl SendReceipt {
+    /// The platform took it under this id, and told nothing else.
+    #[must_use]
+    pub const fn new(id: Option<PlatformMessageId>) -> Self {
+        Self { id, recipient: None, usage: None }
+    }
 }
 
 define_error! {
@@ -304,7 +324,9 @@ define_error! {
         Malformed = "the answer can't be read",
         /// The contact stopped such messages.
         OptedOut = "the contact stopped such messages",
-        /// Too much in too short a time.
+        /// Too much to this one contact in too short a time. Others can be written to.
+        PairLimited = "too many messages to this contact",
+        /// Too much through this connection in too short a time.
         RateLimited = "too many messages",
         /// The contact can't be reached: no such person, blocked, too old an app.
         Recipient = "the contact can't be reached",

@@ -44,7 +44,8 @@ impl fmt::Display for ErrorChain<'_> {
 macro_rules! define_error {
     ($(#[$doc:meta])* $name:ident, $kind:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),* $(,)? }) => {
         #[doc = concat!("What went wrong in a [`", stringify!($name), "`].")]
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+        #[serde(rename_all = "snake_case")]
         #[non_exhaustive]
         pub enum $kind { $($(#[$vdoc])* $variant),* }
 

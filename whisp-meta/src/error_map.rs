@@ -95,7 +95,7 @@ const CODES: &[(&[i64], Meaning)] = &[
     (&[2, 131_000, 131_016, 133_004], again(Kind::Unavailable, None, SERVICE)),
     (&[4, 17, 32, 341, 613], again(Kind::RateLimited, None, LIMITED)),
     (&[130_429], again(Kind::RateLimited, None, "the number sends more than its throughput allows")),
-    (&[131_056], again(Kind::RateLimited, Some(PAIR_WAIT), "too many messages to this one contact")),
+    (&[131_056], again(Kind::PairLimited, Some(PAIR_WAIT), "too many messages to this one contact")),
     (&[131_064], again(Kind::RateLimited, Some(HOUR), "the number reached its daily limit of new contacts")),
     (&[131_057], again(Kind::Unavailable, Some(MINUTE), "the number is in maintenance")),
     (&[134_101], again(Kind::Unavailable, Some(TEN_MINUTES), "the template is still syncing")),
@@ -229,7 +229,7 @@ mod tests {
             (400, 80_001, None, Kind::RateLimited, soon),
             (400, 80_007, None, Kind::RateLimited, soon),
             (400, 130_429, None, Kind::RateLimited, soon),
-            (400, 131_056, None, Kind::RateLimited, Retry::After(Some(PAIR_WAIT))),
+            (400, 131_056, None, Kind::PairLimited, Retry::After(Some(PAIR_WAIT))),
             (400, 131_048, None, Kind::Blocked, Retry::Never),
             (403, 368, None, Kind::Blocked, Retry::Never),
             (400, 100, None, Kind::Invalid, Retry::Never),
@@ -295,11 +295,11 @@ mod tests {
     fn headers_say_when_to_come_back_and_a_bound_holds() {
         let answer = json!({ "error": { "code": 80_007 } });
         let wait = |hints| refusal(400, &hints, Some(&answer)).retry();
-        let regain = WaitHints { retry_after: None, regain_minutes: Some(19) };
+        let regain = WaitHints { regain_minutes: Some(19), ..WaitHints::default() };
         assert_eq!(wait(regain), Retry::After(Some(Duration::from_secs(19 * 60))));
-        let both = WaitHints { retry_after: Some(7), regain_minutes: Some(19) };
+        let both = WaitHints { retry_after: Some(7), ..regain };
         assert_eq!(wait(both), Retry::After(Some(Duration::from_secs(7))));
-        let mad = WaitHints { retry_after: Some(u64::MAX), regain_minutes: None };
+        let mad = WaitHints { retry_after: Some(u64::MAX), ..WaitHints::default() };
         assert_eq!(wait(mad), Retry::After(Some(WAIT_MAX)));
     }
 

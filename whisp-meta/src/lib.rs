@@ -17,6 +17,7 @@
 //! - [`WhatsApp`], [`Instagram`], [`Messenger`]: the channels, over one [`GraphClient`]; each is a source of the files that
 //!   come with messages too.
 //! - [`explain`]: what Meta's error codes mean and whether to try again.
+//! - [`pace`](mod@pace): how fast Meta lets messages go.
 //! - `simulator` (feature `simulator`): a Graph API in this process.
 //!
 //! # What it does not do
@@ -31,6 +32,7 @@ mod json;
 mod limits;
 mod media;
 mod messenger;
+pub mod pace;
 #[cfg(feature = "axum")]
 pub mod router;
 mod send_api;

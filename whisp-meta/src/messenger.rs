@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use whisp_core::channel::{Capabilities, Channel, ChannelError, Outbound, SendReceipt};
+use whisp_core::channel::{Capabilities, Channel, ChannelError, Outbound, Pace, SendReceipt};
 use whisp_core::clock::Clock;
 use whisp_core::media::{MediaBody, MediaError, MediaSource};
 use whisp_core::model::{ChannelKind, Connection, HandleKind, Media};
@@ -13,6 +13,7 @@ use crate::client::{GraphClient, Host};
 use crate::guard;
 use crate::limits::pages as limit;
 use crate::media;
+use crate::pace;
 use crate::send_api::{self, Dialect};
 
 /// The scope without which nothing is sent.
@@ -43,13 +44,22 @@ const DIALECT: Dialect = Dialect {
 pub struct Messenger {
     client: GraphClient,
     clock: Arc<dyn Clock>,
+    pace: Pace,
 }
 
 impl Messenger {
     /// Makes the channel. The clock tells whether a permit still holds.
     #[must_use]
     pub fn new(client: GraphClient, clock: Arc<dyn Clock>) -> Self {
-        Self { client, clock }
+        Self { client, clock, pace: pace::messenger() }
+    }
+
+    /// Keeps to another pace than [`pace`](crate::pace) says, on all connections. For one connection:
+    /// [`Assistant::set_rate`](whisp_core::assistant::Assistant::set_rate).
+    #[must_use]
+    pub const fn with_pace(mut self, pace: Pace) -> Self {
+        self.pace = pace;
+        self
     }
 }
 
@@ -60,7 +70,7 @@ impl Channel for Messenger {
     }
 
     fn capabilities(&self) -> Capabilities {
-        send_api::capabilities(&DIALECT)
+        send_api::capabilities(&DIALECT, self.pace)
     }
 
     async fn send(&self, connection: &Connection, message: &Outbound) -> Result<SendReceipt, ChannelError> {

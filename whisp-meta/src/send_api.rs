@@ -3,11 +3,11 @@
 
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use whisp_core::channel::{Capabilities, ChannelError, Choice, Outbound, OutboundBody, SendReceipt};
+use whisp_core::channel::{Capabilities, ChannelError, Choice, Outbound, OutboundBody, Pace, SendReceipt};
 use whisp_core::clock::Clock;
 use whisp_core::model::{Handle, HandleKind, Media, MediaKind, PlatformMessageId};
 
-use crate::client::{GraphClient, Host, malformed};
+use crate::client::{Answer, GraphClient, Host, malformed};
 use crate::guard;
 use crate::json::set;
 use crate::limits::{self, Limit, check_count, invalid, pages as limit, unsupported};
@@ -28,7 +28,7 @@ pub(crate) struct Dialect {
 }
 
 /// What the two channels can do.
-pub(crate) const fn capabilities(dialect: &Dialect) -> Capabilities {
+pub(crate) const fn capabilities(dialect: &Dialect, pace: Pace) -> Capabilities {
     let mut capabilities = Capabilities::text_only(dialect.text.text());
     capabilities.window = Some(limits::WINDOW);
     capabilities.human_window = Some(limits::HUMAN_WINDOW);
@@ -38,6 +38,7 @@ pub(crate) const fn capabilities(dialect: &Dialect) -> Capabilities {
     capabilities.reactions = true;
     capabilities.replies = true;
     capabilities.signals = true;
+    capabilities.pace = pace;
     capabilities
 }
 
@@ -56,7 +57,7 @@ pub(crate) async fn send(
         (write(dialect, message, body)?, is_message(body))
     };
     let (host, node, token) = at;
-    let mut answer = Value::Null;
+    let mut answer = Answer::default();
     for request in &requests {
         // The first call took time, in which the person may have withdrawn.
         guard::release(message, clock)?;
@@ -168,13 +169,15 @@ fn reaction(
 }
 
 /// Reads `{"recipient_id"?, "message_id"?}`. A message without its id is no answer; an action has none.
-fn receipt(dialect: &Dialect, is_message: bool, answer: &Value) -> Result<SendReceipt, ChannelError> {
+fn receipt(dialect: &Dialect, is_message: bool, answer: &Answer) -> Result<SendReceipt, ChannelError> {
+    let Answer { json: answer, usage } = answer;
     let text = |key: &str| answer.get(key).and_then(Value::as_str);
     let id = text("message_id").map(PlatformMessageId::new);
     if id.is_none() && is_message {
         return Err(malformed(200));
     }
-    Ok(SendReceipt { id, recipient: text("recipient_id").map(|value| Handle::new(dialect.handle, value)) })
+    let recipient = text("recipient_id").map(|value| Handle::new(dialect.handle, value));
+    Ok(SendReceipt { id, recipient, usage: *usage })
 }
 
 /// Returns whether a body becomes a message, with an id of its own.

@@ -8,16 +8,17 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
-use whisp_core::channel::{Capabilities, Channel, ChannelError, Outbound, OutboundBody, SendReceipt};
+use whisp_core::channel::{Capabilities, Channel, ChannelError, Outbound, OutboundBody, Pace, SendReceipt};
 use whisp_core::clock::Clock;
 use whisp_core::media::{MediaBody, MediaError, MediaSource};
 use whisp_core::model::{ChannelKind, Connection, Handle, HandleKind, Media, PlatformMessageId};
 
-use crate::client::{GraphClient, Host, malformed};
+use crate::client::{Answer, GraphClient, Host, malformed};
 use crate::guard;
 use crate::json::set;
 use crate::limits::{self, invalid, whatsapp as limit};
 use crate::media;
+use crate::pace;
 use crate::window::closed;
 pub(crate) use body::https_link;
 
@@ -45,13 +46,22 @@ const SCOPE: &str = "whatsapp_business_messaging";
 pub struct WhatsApp {
     client: GraphClient,
     clock: Arc<dyn Clock>,
+    pace: Pace,
 }
 
 impl WhatsApp {
     /// Makes the channel. The clock tells whether a permit still holds.
     #[must_use]
     pub fn new(client: GraphClient, clock: Arc<dyn Clock>) -> Self {
-        Self { client, clock }
+        Self { client, clock, pace: pace::whatsapp() }
+    }
+
+    /// Keeps to another pace than [`pace`](crate::pace) says, on all connections. For one connection:
+    /// [`Assistant::set_rate`](whisp_core::assistant::Assistant::set_rate).
+    #[must_use]
+    pub const fn with_pace(mut self, pace: Pace) -> Self {
+        self.pace = pace;
+        self
     }
 
     /// Reads the body under its permit and writes the request.
@@ -102,6 +112,7 @@ impl Channel for WhatsApp {
         capabilities.reactions = true;
         capabilities.replies = true;
         capabilities.signals = true;
+        capabilities.pace = self.pace;
         capabilities
     }
 
@@ -149,9 +160,9 @@ fn address(to: &Handle) -> Result<(&'static str, String), ChannelError> {
 }
 
 /// Reads `{"messages": [{"id"}], "contacts": [{"wa_id"?, "user_id"?}]}`, or `{"success": true}` of a read mark.
-fn receipt(answer: &Value) -> Result<SendReceipt, ChannelError> {
+fn receipt(Answer { json: answer, usage }: &Answer) -> Result<SendReceipt, ChannelError> {
     if answer.get("success").is_some() {
-        return Ok(SendReceipt { id: None, recipient: None });
+        return Ok(SendReceipt { usage: *usage, ..SendReceipt::new(None) });
     }
     let id = answer.pointer("/messages/0/id").and_then(Value::as_str).ok_or_else(|| malformed(200))?;
     let handle = |key: &str, kind| {
@@ -159,5 +170,5 @@ fn receipt(answer: &Value) -> Result<SendReceipt, ChannelError> {
         Some(Handle::new(kind, value))
     };
     let recipient = handle("wa_id", HandleKind::Phone).or_else(|| handle("user_id", HandleKind::Bsuid));
-    Ok(SendReceipt { id: Some(PlatformMessageId::new(id)), recipient })
+    Ok(SendReceipt { id: Some(PlatformMessageId::new(id)), recipient, usage: *usage })
 }

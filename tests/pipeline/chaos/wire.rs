@@ -130,6 +130,6 @@ impl Channel for Wire {
         if roll <= 3 {
             return Err(ChannelError::new("send", ChannelErrorKind::Unknown, Retry::OutcomeUnknown));
         }
-        Ok(SendReceipt { id: Some(PlatformMessageId::new(&id)), recipient: None })
+        Ok(SendReceipt::new(Some(PlatformMessageId::new(&id))))
     }
 }

@@ -76,7 +76,8 @@ pub async fn check_all(harness: &dyn ChannelHarness) -> Result<(), Violation> {
     an_unseen_answer_is_unknown(harness).await?;
     a_refusal_carries_its_code(harness).await?;
     capabilities_hold(harness).await?;
-    nothing_is_printed(harness).await
+    nothing_is_printed(harness).await?;
+    a_message_is_not_the_connection(harness).await
 }
 
 /// Contract 1: one request a send, whether it is taken, refused, or never answered.
@@ -150,6 +151,26 @@ pub async fn a_refusal_carries_its_code(harness: &dyn ChannelHarness) -> Result<
         ensure(4, right, || format!("{failure:?} advises {:?}", error.retry()))?;
     }
     Ok(())
+}
+
+/// Contract 7: what is wrong with one message is not told as what is wrong with the connection, and too much in too short
+/// a time is told as such.
+///
+/// # Errors
+/// [`Violation`].
+///
+/// # Cancellation
+/// Dropping it sends no more.
+pub async fn a_message_is_not_the_connection(harness: &dyn ChannelHarness) -> Result<(), Violation> {
+    use ChannelErrorKind as Kind;
+    harness.fail_next(Failure::Refused);
+    let refused = failed(7, send(harness, &text(harness)).await)?.kind();
+    let blamed = matches!(refused, Kind::Auth | Kind::RateLimited | Kind::Unavailable);
+    ensure(7, !blamed, || format!("a message that is refused for good is told as {refused:?}"))?;
+    harness.fail_next(Failure::Limited);
+    let limited = failed(7, send(harness, &text(harness)).await)?.kind();
+    let told = matches!(limited, Kind::RateLimited | Kind::PairLimited);
+    ensure(7, told, || format!("too much in too short a time is told as {limited:?}"))
 }
 
 /// Contract 5: the capabilities stay as they are; what they do not list, a text over the limit, and a machine's message

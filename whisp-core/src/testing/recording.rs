@@ -102,7 +102,7 @@ impl Channel for RecordingChannel {
         });
         match failure {
             Some(error) => Err(error),
-            None => Ok(SendReceipt { id: Some(id), recipient: None }),
+            None => Ok(SendReceipt::new(Some(id))),
         }
     }
 }

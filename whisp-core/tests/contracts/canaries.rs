@@ -221,7 +221,7 @@ fn what_goes_out_hides_what_it_says_and_to_whom() {
         message.reply_to = Some(mid());
         hides(&message);
     }
-    hides(&SendReceipt { id: Some(mid()), recipient: Some(handle()) });
+    hides(&SendReceipt { recipient: Some(handle()), ..SendReceipt::new(Some(mid())) });
 }
 
 #[test]

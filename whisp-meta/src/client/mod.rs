@@ -1,21 +1,23 @@
 //! Calls to the Graph API: one attempt each, over HTTPS only, with nothing secret in what it prints.
 
 mod config;
+mod usage;
 
 use std::fmt;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Client, Response, Url, redirect, retry};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
-use whisp_core::channel::{ChannelError, ChannelErrorKind};
+use whisp_core::channel::{ChannelError, ChannelErrorKind, Usage};
 use whisp_core::error::Retry;
 
 use crate::error_map;
 pub(crate) use config::Host;
 pub use config::{ANSWER_TIMEOUT, API_VERSION, CONNECT_TIMEOUT, GraphConfig, GraphConfigError};
+pub(crate) use usage::WaitHints;
 
 /// How large an answer may be, in bytes. Meta's answers to a send take a few hundred.
 pub const ANSWER_BYTES_MAX: usize = 256 * 1024;
@@ -72,14 +74,14 @@ impl GraphClient {
         Ok(Self { http, loopback: !config.https_only(), facebook, instagram, app_secret: config.app_secret().cloned() })
     }
 
-    /// Posts `body` to `https://host/version/{node}/messages` once, and returns the JSON of a successful answer.
+    /// Posts `body` to `https://host/version/{node}/messages` once, and returns a successful answer.
     pub(crate) async fn post_message(
         &self,
         host: Host,
         node: &str,
         token: &SecretString,
         body: &Value,
-    ) -> Result<Value, ChannelError> {
+    ) -> Result<Answer, ChannelError> {
         let url = self.messages_url(host, node, token)?;
         let request = self.http.post(url).header(AUTHORIZATION, bearer(token)?).json(body);
         let response = request.send().await.map_err(|error| unanswered(error.without_url()))?;
@@ -98,7 +100,7 @@ impl GraphClient {
         url.query_pairs_mut().append_pair(key, value);
         let request = self.http.get(url).header(AUTHORIZATION, bearer(token)?);
         let response = request.send().await.map_err(|error| unanswered(error.without_url()))?;
-        read(response).await
+        Ok(read(response).await?.json)
     }
 
     /// Begins a download from an address that was checked, with the token only if one is given.
@@ -172,17 +174,25 @@ fn unanswered(error: reqwest::Error) -> ChannelError {
         .with_source(error)
 }
 
-/// Reads an answer: the JSON of a success, or the error that a refusal means.
-async fn read(mut response: Response) -> Result<Value, ChannelError> {
+/// A successful answer.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    pub(crate) json: Value,
+    pub(crate) usage: Option<Usage>,
+}
+
+/// Reads an answer: a success, or the error that a refusal means.
+async fn read(mut response: Response) -> Result<Answer, ChannelError> {
     let status = response.status().as_u16();
-    let headers = std::mem::take(response.headers_mut());
+    let hints = WaitHints::of(response.headers());
     let body = read_bounded(&mut response).await?;
     let answer = serde_json::from_slice::<Value>(&body).ok();
     if (200..300).contains(&status) {
         // The platform took it, but without a readable answer there is no id: the same as no answer.
-        return answer.filter(|answer| answer.get("error").is_none()).ok_or_else(|| malformed(status));
+        let json = answer.filter(|answer| answer.get("error").is_none()).ok_or_else(|| malformed(status))?;
+        return Ok(Answer { json, usage: hints.usage() });
     }
-    Err(error_map::refusal(status, &WaitHints::of(&headers), answer.as_ref()))
+    Err(error_map::refusal(status, &hints, answer.as_ref()))
 }
 
 async fn read_bounded(response: &mut Response) -> Result<Vec<u8>, ChannelError> {
@@ -201,31 +211,6 @@ pub(crate) fn malformed(status: u16) -> ChannelError {
     ChannelError::new("send", ChannelErrorKind::Malformed, Retry::OutcomeUnknown)
         .with_code(i64::from(status))
         .with_advice("the message may have been taken; wait for a receipt or an echo, or let a member decide")
-}
-
-/// What the headers of a refusal say about when to come back.
-#[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct WaitHints {
-    /// `Retry-After`, in seconds. Meta promises none; a proxy may set it.
-    pub(crate) retry_after: Option<u64>,
-    /// The longest `estimated_time_to_regain_access` of `X-Business-Use-Case-Usage`, in minutes.
-    pub(crate) regain_minutes: Option<u64>,
-}
-
-impl WaitHints {
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        Self {
-            retry_after: text("retry-after").and_then(|seconds| seconds.trim().parse().ok()),
-            regain_minutes: text("x-business-use-case-usage").and_then(regain_minutes),
-        }
-    }
-}
-
-fn regain_minutes(usage: &str) -> Option<u64> {
-    let usage: Value = serde_json::from_str(usage).ok()?;
-    let buckets = usage.as_object()?.values().filter_map(Value::as_array).flatten();
-    buckets.filter_map(|bucket| bucket.get("estimated_time_to_regain_access")?.as_u64()).max().filter(|&wait| wait > 0)
 }
 
 #[cfg(test)]
@@ -249,15 +234,6 @@ mod tests {
             let config = GraphConfig::default().with_version(version);
             assert!(matches!(GraphClient::new(&config), Err(GraphConfigError::Version)), "{version}");
         }
-    }
-
-    #[test]
-    fn the_longest_wait_of_the_usage_header_counts() {
-        let usage = r#"{"1":[{"type":"messenger","estimated_time_to_regain_access":0}],
-            "2":[{"type":"whatsapp","estimated_time_to_regain_access":19}]}"#;
-        assert_eq!(regain_minutes(usage), Some(19));
-        assert_eq!(regain_minutes("[]"), None);
-        assert_eq!(regain_minutes("{"), None);
     }
 
     #[test]

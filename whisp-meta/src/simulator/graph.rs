@@ -125,17 +125,23 @@ impl Core {
 
     fn answer(&self, call: &Call, outcome: Result<Value, Refusal>) -> Response {
         let mut world = self.world();
-        match outcome {
-            Ok(answer) => {
-                record(&mut world, self, call, Some(200), None);
-                Json(answer).into_response()
-            }
+        let account = self.account_of(call.token.as_deref().unwrap_or_default());
+        let (status, code) =
+            outcome.as_ref().map_or_else(|refusal| (refusal.status, Some(refusal.code)), |_| (200, None));
+        record(&mut world, self, call, Some(status), code);
+        let regain = outcome.as_ref().err().and_then(|refusal| refusal.regain_minutes);
+        let mut response = match outcome {
+            Ok(answer) => Json(answer).into_response(),
             Err(refusal) => {
-                record(&mut world, self, call, Some(refusal.status), Some(refusal.code));
                 let trace = format!("A{}", hex(world.state.mint().get(..11).unwrap_or_default()));
                 refused(&refusal, &trace)
             }
+        };
+        if let Some(account) = account {
+            let used = world.state.used_of_hour(&account.id, self.limits.calls_per_hour, self.clock.now());
+            tell_usage(&mut response, account, if regain.is_some() { 100 } else { used }, regain.unwrap_or(0));
         }
+        response
     }
 
     pub(super) fn account_of(&self, token: &str) -> Option<&Account> {
@@ -173,17 +179,21 @@ fn limited(channel: &ChannelKind) -> Refusal {
 
 pub(super) fn refused(refusal: &Refusal, trace: &str) -> Response {
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
-    let mut response = (status, Json(refusal.envelope(trace))).into_response();
-    if let Some(minutes) = refusal.regain_minutes {
-        let usage = json!({ "0": [{
-            "type": "whatsapp", "call_count": 100, "total_cputime": 25, "total_time": 25,
-            "estimated_time_to_regain_access": minutes,
-        }] });
+    (status, Json(refusal.envelope(trace))).into_response()
+}
+
+/// Writes the headers by which Meta tells how much of its budgets is used up: of the app, and of the business.
+fn tell_usage(response: &mut Response, account: &Account, percent: u32, regain_minutes: u64) {
+    let app = json!({ "call_count": percent.min(100) / 4, "total_time": 1, "total_cputime": 1 });
+    let business = json!({ account.owner.as_str(): [{
+        "type": account.channel.as_str(), "call_count": percent, "total_cputime": 1, "total_time": 1,
+        "estimated_time_to_regain_access": regain_minutes,
+    }] });
+    for (name, usage) in [("x-app-usage", app), ("x-business-use-case-usage", business)] {
         if let Ok(value) = usage.to_string().parse() {
-            response.headers_mut().insert("x-business-use-case-usage", value);
+            response.headers_mut().insert(name, value);
         }
     }
-    response
 }
 
 fn record(world: &mut World, core: &Core, call: &Call, status: Option<u16>, code: Option<i64>) {

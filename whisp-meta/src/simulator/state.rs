@@ -200,6 +200,14 @@ impl State {
         count(&mut counters.hour, now.timestamp() / TimeDelta::hours(1).num_seconds(), max)
     }
 
+    /// Returns how much of the hour's budget is used up, in percent.
+    pub(super) fn used_of_hour(&self, account: &AccountId, max: u32, now: DateTime<Utc>) -> u32 {
+        let hour = now.timestamp() / TimeDelta::hours(1).num_seconds();
+        let used = self.counters.get(account).filter(|counters| counters.hour.0 == hour);
+        let percent = used.map_or(0, |counters| u64::from(counters.hour.1) * 100 / u64::from(max.max(1)));
+        u32::try_from(percent).unwrap_or(u32::MAX)
+    }
+
     /// Counts a message; returns whether it is within the second's throughput.
     pub(super) fn within_second(&mut self, account: &AccountId, max: u32, now: DateTime<Utc>) -> bool {
         let counters = self.counters.entry(account.clone()).or_default();

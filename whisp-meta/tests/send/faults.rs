@@ -130,6 +130,7 @@ async fn rates_are_told_apart() {
     world.send_text("1").await.unwrap();
     world.send_text("2").await.unwrap();
     let pair = world.send_text("3").await.unwrap_err();
+    assert_eq!(pair.kind(), Kind::PairLimited);
     assert_eq!((pair.code(), pair.retry()), (Some(131_056), Retry::After(Some(Duration::from_secs(6)))));
     assert_eq!(world.send_text("4").await.unwrap_err().code(), Some(130_429));
     clock.advance(chrono::TimeDelta::seconds(6));

@@ -23,6 +23,7 @@ enum Fault {
     ForgetsCode,
     SendsAnything,
     PrintsHandle,
+    BlamesTheConnection,
 }
 
 struct Harness {
@@ -50,7 +51,10 @@ impl TextOnly {
         let code = |error: ChannelError| if self.fault == Fault::ForgetsCode { error } else { error.with_code(7) };
         let error = |kind, retry| ChannelError::new("send", kind, retry);
         match self.failures.lock().unwrap().pop_front() {
-            None => Ok(SendReceipt { id: None, recipient: None }),
+            None => Ok(SendReceipt::new(None)),
+            Some(Failure::Refused) if self.fault == Fault::BlamesTheConnection => {
+                Err(code(error(ChannelErrorKind::Auth, Retry::Never)))
+            }
             Some(Failure::Refused) => Err(code(error(ChannelErrorKind::Invalid, Retry::Never))),
             Some(Failure::Limited) => Err(code(error(ChannelErrorKind::RateLimited, Retry::After(None)))),
             Some(Failure::Unanswered) if self.fault == Fault::CallsItFailed => {
@@ -141,6 +145,7 @@ async fn each_broken_contract_is_found() {
         (Fault::ForgetsCode, 4),
         (Fault::SendsAnything, 5),
         (Fault::PrintsHandle, 6),
+        (Fault::BlamesTheConnection, 7),
     ] {
         assert_eq!(check_all(&harness(fault)).await.unwrap_err().contract, contract, "{fault:?}");
     }
