@@ -149,7 +149,11 @@ async fn a_runner_answers_on_each_channel_and_gives_its_leases_back_when_it_stop
     assert_eq!(*log.lock().unwrap(), [""; 0]);
 
     // Whoever comes next owns every bucket at once, without waiting for a lease to end.
-    let next = shop.buckets_at(7, TimeDelta::zero()).await;
+    for (account, id) in &people {
+        shop.simulator.contact_says(account, &Persona::new(id), &Say::text("And today?"));
+    }
+    assert!(until(|| shop.simulator.waiting() == 0).await, "messages are taken in all the same");
+    let next = shop.buckets_at(7, TimeDelta::seconds(1)).await;
     let after_every_lease = shop.buckets_at(8, TimeDelta::hours(1)).await;
     assert!(!next.is_empty());
     assert_eq!(next, after_every_lease);

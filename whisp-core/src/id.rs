@@ -111,6 +111,10 @@ id! {
     WorkId
 }
 id! {
+    /// One piece of work that could not be done.
+    DeadLetterId
+}
+id! {
     /// One fact.
     FactId
 }
@@ -159,7 +163,8 @@ record_ids!(
     MessageId,
     SuggestionId,
     WorkId,
-    WorkerId
+    WorkerId,
+    DeadLetterId
 );
 
 impl From<ContactId> for RecordId {

@@ -3,6 +3,7 @@
 use secrecy::SecretString;
 
 use crate::assistant::{Assistant, AssistantError};
+use crate::channel::Rate;
 use crate::entity::{ConnectionRow, Entities, RouteTarget};
 use crate::id::{ConnectionId, RecordId, SubjectId, TenantId};
 use crate::model::{AccountId, AutomationMode, ChannelKind, Connection, ConnectionState, Tenant};
@@ -176,6 +177,8 @@ impl Assistant {
             connection.token = SecretString::from("");
             connection.state = ConnectionState::Disconnected;
             if self.try_put(tenant, live).await? {
+                // It rests no longer for what the old token did.
+                self.inner.pace().forget((tenant, id));
                 return Ok(id);
             }
         }
@@ -212,6 +215,28 @@ impl Assistant {
         let mut row = self.inner.entities.connection_row(tenant, connection).await?;
         row.clear.mode = mode;
         self.put(tenant, row.next()?, "connection").await
+    }
+
+    /// Sets how fast messages may go through a connection, where the host knows better than the channel's
+    /// [`pace`](crate::channel::Capabilities::pace): a number that the platform lets send more, or one that is used
+    /// elsewhere too. `None` goes by the channel again. Other workers notice it with their next message.
+    ///
+    /// # Errors
+    /// [`AssistantError::NotFound`], [`Conflict`](AssistantError::Conflict); by the store.
+    ///
+    /// # Cancellation
+    /// Done or not done; repeat the call.
+    pub async fn set_rate(
+        &self,
+        tenant: TenantId,
+        connection: ConnectionId,
+        rate: Option<Rate>,
+    ) -> Result<(), AssistantError> {
+        let mut row = self.inner.entities.connection_row(tenant, connection).await?;
+        row.clear.rate = rate;
+        self.put(tenant, row.next()?, "connection").await?;
+        self.inner.pace().forget((tenant, connection));
+        Ok(())
     }
 
     /// Disconnects an account: its token is overwritten, its webhooks find nobody, nothing is sent any more. Its

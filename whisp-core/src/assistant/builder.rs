@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use lru::LruCache;
 
-use crate::assistant::{Assistant, Config, Inner, ROUTES_MAX, media, own};
+use crate::assistant::{Assistant, Config, Inner, ROUTES_MAX, media, own, pace};
 use crate::channel::Channel;
 use crate::clock::Clock;
 use crate::detect::{Detector, PhraseDetector};
@@ -153,6 +153,7 @@ impl AssistantBuilder {
                 routes: Mutex::new(LruCache::new(ROUTES_MAX)),
                 lanes: Mutex::new(own::Lanes::default()),
                 round: Mutex::new(media::Round::default()),
+                pace: Mutex::new(pace::Paces::default()),
                 #[cfg(feature = "runtime")]
                 wake: tokio::sync::Notify::new(),
                 #[cfg(feature = "runtime")]

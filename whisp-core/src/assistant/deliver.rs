@@ -4,31 +4,19 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::assistant::lane::LaneRun;
-use crate::assistant::own::{LaneWork, Phase};
-use crate::assistant::receipt::actor;
+use crate::assistant::pace::Ask;
+use crate::assistant::pick::{LaneWork, Phase};
 use crate::assistant::step::{Budget, StepReport};
 use crate::assistant::task::Task;
 use crate::assistant::{Assistant, AssistantError, Inner};
-use crate::channel::{Capabilities, ChannelError, ChannelErrorKind, Outbound, OutboundBody, SendReceipt};
-use crate::entity::{Change, ConnectionRow, MessageRow};
-use crate::error::Retry;
-use crate::id::{MessageId, TenantId};
-use crate::kpi::FactKind;
+use crate::channel::{Capabilities, ChannelErrorKind, Outbound, OutboundBody};
+use crate::entity::{ConnectionRow, MessageRow};
+use crate::id::TenantId;
 use crate::model::{
-    Author, ChannelKind, Connection, ConnectionState, ContentKind, Delivery, DeliveryStep, FailureCode, HandOffReason,
-    Handle, Handling, Message,
+    Author, Connection, ConnectionState, ContentKind, DeliveryStep, HandOffReason, Handle, Handling, Message,
 };
 use crate::privacy::{AutomatedReplies, Denied, DeniedReason, Grant, Permit, ServiceProvision};
 use crate::store::{Commit, WriteBatch, WriteOp};
-
-/// How often a message is tried at most, where the channel says that it may be.
-const SEND_TRIES_MAX: u32 = 6;
-
-/// How long it waits after the first failure, where the channel says nothing; doubled each time.
-const SEND_REST: TimeDelta = TimeDelta::seconds(2);
-
-/// How long it waits while the business has to connect the account again.
-const AUTH_REST: TimeDelta = TimeDelta::minutes(10);
 
 /// The messaging window is taken to end so much earlier than the platform's, for clocks that differ.
 const WINDOW_MARGIN: TimeDelta = TimeDelta::minutes(2);
@@ -41,6 +29,12 @@ impl Assistant {
     /// messaging window are checked again and the message is marked as being sent; after it the result is written. A
     /// call without an answer leaves it in doubt until a receipt settles it or a member looks: it is never sent again
     /// blindly.
+    ///
+    /// It keeps to the pace of each connection and each person ([`Pace`](crate::channel::Pace)): a message that may not go
+    /// yet stays as it is, without a try, and holds up no other one; [`StepReport::next_due`] tells when to come again. A
+    /// connection that fails rests, longer each time, and recovers step by step. A round is shared fairly between tenants,
+    /// connections and conversations. It may be called again while a call is under way, so that a connection whose calls
+    /// take long delays only itself.
     ///
     /// # Errors
     /// When leases or work can't be read. What fails in one conversation is in [`StepReport::errors`].
@@ -62,9 +56,6 @@ enum Verdict {
     Fail,
 }
 
-/// How often the result of a send is committed again when somebody else changed the conversation meanwhile.
-const RECORD_TRIES_MAX: usize = 8;
-
 impl Inner {
     pub(crate) async fn deliver_lane(&self, work: &LaneWork, now: DateTime<Utc>) -> Result<StepReport, AssistantError> {
         let Some(mut run) = LaneRun::open(self, work.lease, work.conversation, now).await? else {
@@ -77,7 +68,7 @@ impl Inner {
         if row.clear.delivery.as_ref().is_some_and(|delivery| delivery.step == DeliveryStep::Sending) {
             // Whoever was sending it is gone, and with it the answer.
             run.sent_work(work);
-            run.doubt(row)?;
+            run.abandon(row)?;
             return run.commit().await;
         }
         run.hear(work).await?;
@@ -88,7 +79,8 @@ impl Inner {
         };
         let holder = self.gate.permit::<ServiceProvision>(&tenant, tenant.account_holder, now).await?;
         let connection = self.entities.connection(&holder, tenant.id, &connection_row).await?;
-        let (grant, outside_window) = match run.verdict(&row, &connection, &channel.capabilities()).await? {
+        let can = channel.capabilities();
+        let (grant, outside_window) = match run.verdict(&row, &connection, &can).await? {
             Verdict::Send { grant, outside_window } => (grant, outside_window),
             Verdict::Cancel => {
                 run.sent_work(work);
@@ -101,6 +93,20 @@ impl Inner {
                 return run.commit().await;
             }
         };
+        let mut pace = can.pace;
+        pace.connection = connection_row.clear.rate.or(pace.connection);
+        let ask = Ask {
+            flow: (tenant.id, connection.id),
+            lane: work.conversation,
+            pace,
+            media: row.clear.kind == ContentKind::Media,
+            now: self.clock.now(),
+        };
+        let tokens = self.pace().take(&ask);
+        if let Err(until) = tokens {
+            // Nothing is written: the work stays as it is, and so do its tries.
+            return Ok(StepReport { paced: 1, next_due: Some(until), ..StepReport::default() });
+        }
         let (message, body) = self.entities.message(&grant, tenant.id, &row).await?;
         let (Some(to), Some(body)) = (run.handle(&grant).await?, body) else {
             run.sent_work(work);
@@ -115,44 +121,12 @@ impl Inner {
         let result = channel.send(&connection, &outbound).await;
         drop(outbound);
         let refused = result.as_ref().is_err_and(|error| error.kind() == ChannelErrorKind::Auth);
-        let report = self.record_result(work, id, result, channel.kind()).await?;
+        let wait = self.note(&ask, &result);
+        let report = self.record_result(work, id, result, (channel.kind(), wait)).await?;
         if refused {
             self.reauthorize(tenant.id, connection_row).await?;
         }
         Ok(report)
-    }
-
-    /// Writes what came of a send, again and again if need be: a result that is lost leaves the message in doubt.
-    async fn record_result(
-        &self,
-        work: &LaneWork,
-        id: MessageId,
-        result: Result<SendReceipt, ChannelError>,
-        channel: ChannelKind,
-    ) -> Result<StepReport, AssistantError> {
-        let mut tries = 0;
-        loop {
-            let now = self.clock.now();
-            let Some(mut run) = LaneRun::open(self, work.lease, work.conversation, now).await? else {
-                return Ok(StepReport::default());
-            };
-            run.sent_work(work);
-            let attempts = work.items.iter().filter(|(_, task)| task.is_send()).map(|(item, _)| item.attempts).max();
-            match run.message(id).await? {
-                Some(row) => run.record(row, &result, attempts.unwrap_or(0)).await?,
-                // Past its time, and swept meanwhile: the next one goes.
-                None => run.unblock(id)?,
-            }
-            tries += 1;
-            match run.commit().await {
-                Err(AssistantError::Conflict(_)) if tries < RECORD_TRIES_MAX => {}
-                Ok(mut report) => {
-                    report.errors.extend(result.err().map(|error| AssistantError::Channel(channel, error)));
-                    return Ok(report);
-                }
-                Err(error) => return Err(error),
-            }
-        }
     }
 
     /// Notes that the business has to connect the account again.
@@ -186,7 +160,7 @@ fn outbound(
 
 impl LaneRun<'_> {
     /// Returns the first message of the outbox that still waits; those that are settled are dropped from it.
-    async fn front(&mut self) -> Result<Option<MessageRow>, AssistantError> {
+    pub(super) async fn front(&mut self) -> Result<Option<MessageRow>, AssistantError> {
         while let Some(id) = self.lane.conversation.outbox.first().copied() {
             if let Some(row) = self.message(id).await?
                 && let Some(delivery) = &row.clear.delivery
@@ -222,7 +196,7 @@ impl LaneRun<'_> {
     pub(crate) async fn give_up(&mut self) -> Result<(), AssistantError> {
         match self.front().await? {
             Some(row) if row.clear.delivery.as_ref().is_some_and(|d| d.step == DeliveryStep::Sending) => {
-                self.doubt(row)
+                self.abandon(row)
             }
             Some(row) => self.settle_as(row, DeliveryStep::Failed, None, Some(HandOffReason::SendFailed)),
             None => Ok(()),
@@ -231,7 +205,7 @@ impl LaneRun<'_> {
 
     /// Asks for the permit to send a message; `None` where it must not be sent: a person has taken over, or the contact
     /// wants no such message.
-    async fn permit(&self, row: &MessageRow) -> Result<Option<Grant>, AssistantError> {
+    pub(super) async fn permit(&self, row: &MessageRow) -> Result<Option<Grant>, AssistantError> {
         let taken_over = match (&row.clear.author, &self.lane.conversation.handling) {
             (Author::Engine { .. }, Handling::Member { .. }) => true,
             // A notice of the hand-off itself still goes out, unless a member has spoken already.
@@ -309,142 +283,20 @@ impl LaneRun<'_> {
     fn mark_sending(&mut self, mut row: MessageRow) {
         let now = self.now;
         if let Some(delivery) = &mut row.clear.delivery {
-            *delivery = Delivery {
-                step: DeliveryStep::Sending,
-                at: now,
-                attempts: delivery.attempts + 1,
-                called_at: Some(now),
-                failure: None,
-            };
+            delivery.step = DeliveryStep::Sending;
+            delivery.at = now;
+            delivery.attempts += 1;
+            delivery.called_at = Some(now);
+            delivery.failure = None;
         }
         self.messages.insert(row.id(), row);
         self.conversation_mut();
     }
 
     /// Takes the sends that brought us here off the list.
-    fn sent_work(&mut self, work: &LaneWork) {
+    pub(super) fn sent_work(&mut self, work: &LaneWork) {
         for (item, _) in work.items.iter().filter(|(item, task)| task.is_send() && item.key.due <= self.now) {
             self.ops.push(WriteOp::Complete(item.key));
         }
-    }
-
-    /// Writes what came of a send.
-    async fn record(
-        &mut self,
-        mut row: MessageRow,
-        result: &Result<SendReceipt, ChannelError>,
-        attempts: u32,
-    ) -> Result<(), AssistantError> {
-        let now = self.now;
-        match result {
-            Ok(receipt) => {
-                let sender = actor(&row.clear.author);
-                let fresh = row.clear.delivery.as_mut().is_some_and(|d| d.advance(DeliveryStep::Sent, now, None));
-                if let Some(id) = receipt.id.clone() {
-                    let tenant = &self.tenant.tenant;
-                    let subject = self.lane.conversation.contact.0;
-                    let permit = self.inner.gate.permit::<ServiceProvision>(tenant, subject, now).await?;
-                    let change = Change::PlatformId(self.lane.conversation.connection, id);
-                    self.inner.entities.reseal(permit.grant(), tenant.id, &mut row, change).await?;
-                }
-                if fresh {
-                    self.wrote(sender, now);
-                    self.report.sent += 1;
-                }
-                self.pop(row)
-            }
-            Err(error) => {
-                let step = row.clear.delivery.as_ref().map(|delivery| delivery.step);
-                if step != Some(DeliveryStep::Sending) {
-                    // A receipt was faster than the error and knows better.
-                    return self.pop(row);
-                }
-                let code = error.code().map(FailureCode);
-                match (error.kind(), error.retry()) {
-                    // Something changed about the contact while it was on its way. Whether it may still go is asked anew:
-                    // a member's second message must not cost them the first.
-                    (ChannelErrorKind::Denied, _) => {
-                        if attempts + 1 < SEND_TRIES_MAX && self.permit(&row).await?.is_some() {
-                            self.wait(row, TimeDelta::zero(), attempts + 1, code)?;
-                        } else {
-                            self.settle_as(row, DeliveryStep::Cancelled, code, None)?;
-                        }
-                    }
-                    (_, Retry::OutcomeUnknown) => self.doubt(row)?,
-                    (ChannelErrorKind::Auth, _) => self.wait(row, AUTH_REST, attempts, code)?,
-                    (_, Retry::After(wait)) if attempts + 1 < SEND_TRIES_MAX => {
-                        let wait = wait
-                            .and_then(|wait| TimeDelta::from_std(wait).ok())
-                            .unwrap_or_else(|| SEND_REST * (1 << attempts.min(10)));
-                        self.wait(row, wait, attempts + 1, code)?;
-                    }
-                    _ => self.settle_as(row, DeliveryStep::Failed, code, Some(HandOffReason::SendFailed))?,
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// Puts a message back to wait; the ones behind it wait with it, so that the order stays.
-    fn wait(
-        &mut self,
-        mut row: MessageRow,
-        wait: TimeDelta,
-        attempts: u32,
-        failure: Option<FailureCode>,
-    ) -> Result<(), AssistantError> {
-        let now = self.now;
-        if let Some(delivery) = &mut row.clear.delivery {
-            *delivery = Delivery { step: DeliveryStep::Queued, at: now, failure, ..*delivery };
-        }
-        self.messages.insert(row.id(), row);
-        self.enqueue(&Task::Send, now + wait, attempts)
-    }
-
-    /// A message of which nobody knows whether it went out: receipts may tell, else a person must look. It stays first in
-    /// the outbox until then.
-    fn doubt(&mut self, mut row: MessageRow) -> Result<(), AssistantError> {
-        let now = self.now;
-        if let Some(delivery) = &mut row.clear.delivery {
-            delivery.advance(DeliveryStep::InDoubt, now, None);
-        }
-        self.enqueue(&Task::Settle { message: row.id() }, now + self.inner.config.settle_after, 0)?;
-        self.report.unsent += 1;
-        self.messages.insert(row.id(), row);
-        Ok(())
-    }
-
-    /// Ends a message without sending it.
-    fn settle_as(
-        &mut self,
-        mut row: MessageRow,
-        step: DeliveryStep,
-        failure: Option<FailureCode>,
-        hand_off: Option<HandOffReason>,
-    ) -> Result<(), AssistantError> {
-        let now = self.now;
-        let sender = actor(&row.clear.author);
-        if let Some(delivery) = &mut row.clear.delivery {
-            delivery.advance(step, now, failure);
-        }
-        if step == DeliveryStep::Failed {
-            self.fact(FactKind::SendFailed, sender, now);
-        }
-        if let Some(reason) = hand_off {
-            self.hand_off(None, reason);
-        }
-        self.report.unsent += 1;
-        self.pop(row)
-    }
-
-    /// Takes a settled message from the outbox and goes on with the next.
-    fn pop(&mut self, row: MessageRow) -> Result<(), AssistantError> {
-        let id = row.id();
-        self.messages.insert(id, row);
-        self.conversation_mut().outbox.retain(|there| *there != id);
-        if self.lane.conversation.outbox.is_empty() {
-            return Ok(());
-        }
-        self.enqueue(&Task::Send, self.now, 0)
     }
 }

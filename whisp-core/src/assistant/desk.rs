@@ -1,4 +1,4 @@
-//! What members do: read, answer, take over, hand back, resolve, use suggestions.
+//! What members do: read, answer, take over, hand back, resolve, use suggestions. The queue is in `letters`.
 
 use crate::assistant::task::{Task, bucket_of};
 use crate::assistant::{Assistant, AssistantError};
@@ -14,7 +14,7 @@ use crate::privacy::{AffirmativeAct, ConsentEvent, ConsentState, Permit, Purpose
 use crate::store::{Commit, Cursor, Kind, ListOrder, ListQuery, WriteBatch, WriteOp};
 
 /// How often a change is tried again when somebody else changed the conversation meanwhile.
-const TRIES_MAX: usize = 8;
+pub(super) const TRIES_MAX: usize = 8;
 
 /// How many open suggestions of a conversation are looked through when it goes on without them.
 const SUGGESTIONS_MAX: usize = 50;
@@ -392,7 +392,8 @@ impl Desk {
             }
             if row.conversation.outbox.is_empty() {
                 let work = WorkId::from_uuid(inner.ids.time_ordered(now));
-                batch.ops.push(WriteOp::Enqueue(Task::Send.item(bucket_of(id, buckets), id, now, work, 0)?));
+                let send = Task::send(&row.conversation).item(bucket_of(id, buckets), id, now, work, 0)?;
+                batch.ops.push(WriteOp::Enqueue(send));
             }
             row.conversation.outbox.push(message);
             if takes_over {
@@ -477,7 +478,7 @@ impl Desk {
         Ok(())
     }
 
-    async fn commit(&self, batch: WriteBatch) -> Result<(), AssistantError> {
+    pub(super) async fn commit(&self, batch: WriteBatch) -> Result<(), AssistantError> {
         match self.assistant.inner.entities.store.commit(batch).await? {
             Commit::Done => Ok(()),
             Commit::Refused(_) => Err(AssistantError::Conflict("record")),

@@ -14,18 +14,23 @@ mod error;
 mod identity;
 mod ingest;
 mod lane;
+mod letters;
 mod measure;
 mod media;
 mod own;
+mod pace;
 mod people;
+mod pick;
 mod receipt;
 #[cfg(feature = "runtime")]
 mod runner;
+mod sent;
 mod share;
+mod slots;
 mod stage;
 mod step;
 mod sweep;
-mod task;
+pub(crate) mod task;
 mod turn;
 
 use std::collections::BTreeMap;
@@ -42,6 +47,7 @@ pub use desk::{Desk, InboxPage};
 pub use erase::ErasureReceipt;
 pub use error::AssistantError;
 pub use ingest::Ingested;
+pub use letters::QueuePage;
 pub use media::OpenFile;
 #[cfg(feature = "runtime")]
 pub use runner::{Runner, RunnerHandle};
@@ -86,6 +92,7 @@ pub(crate) struct Inner {
     routes: Mutex<LruCache<RecordId, ingest::Account>>,
     lanes: Mutex<own::Lanes>,
     round: Mutex<media::Round>,
+    pace: Mutex<pace::Paces>,
     #[cfg(feature = "runtime")]
     wake: tokio::sync::Notify,
     #[cfg(feature = "runtime")]
@@ -112,6 +119,10 @@ impl Assistant {
 impl Inner {
     fn lanes(&self) -> std::sync::MutexGuard<'_, own::Lanes> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pace(&self) -> std::sync::MutexGuard<'_, pace::Paces> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells the runner, if there is one, that there is something to do.

@@ -99,7 +99,7 @@ impl LaneRun<'_> {
             }
             Task::Settle { message } => self.settle(*message).await,
             Task::Idle { inquiry } => self.idle(*inquiry),
-            Task::Turn { .. } | Task::Send | Task::Fetch { .. } => Ok(()),
+            Task::Turn { .. } | Task::Send { .. } | Task::Fetch { .. } => Ok(()),
         }
     }
 
@@ -176,7 +176,7 @@ impl LaneRun<'_> {
         if self.lane.conversation.outbox.is_empty() {
             return Ok(());
         }
-        self.enqueue(&Task::Send, self.now, 0)
+        self.enqueue(&Task::send(&self.lane.conversation), self.now, 0)
     }
 
     /// The platform repeated what the business sent. If we sent it, the copy goes and the send is settled; else a

@@ -1,10 +1,14 @@
 //! Drives an assistant on tokio.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::assistant::{Assistant, AssistantError, Budget, StepReport};
 use crate::error::ErrorChain;
@@ -14,6 +18,10 @@ const TICK: Duration = Duration::from_millis(500);
 
 /// The shortest wait between two rounds that found nothing, however soon the next thing is due.
 const TICK_MIN: Duration = Duration::from_millis(5);
+
+/// How many steps run beside one another, and how many deliveries: while one waits for a slow engine or channel, the next
+/// serves everybody else.
+const CALLS_MAX: usize = 4;
 
 /// How often it sweeps.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -28,7 +36,8 @@ const FAILURE_REST: Duration = Duration::from_secs(1);
 const FETCH_BUDGET: Budget = Budget { lanes: 64, concurrency: 4 };
 
 /// Drives an assistant: steps and delivers as soon as there is something to do, fetches files beside that, sweeps every
-/// minute, and gives its leases back at the end.
+/// minute, and gives its leases back at the end. A call that takes long holds up no other: steps, deliveries and sweeps
+/// run beside one another.
 ///
 /// # Examples
 /// ```no_run
@@ -99,14 +108,7 @@ impl Runner {
         while !*stopped.borrow() {
             let round = async {
                 let wait = match self.assistant.fetch(&FETCH_BUDGET).await {
-                    Ok(report) => {
-                        report.errors.iter().for_each(|error| self.log(error));
-                        if report.lanes > 0 && report.errors.is_empty() {
-                            Duration::ZERO
-                        } else {
-                            self.until_due(&[&report])
-                        }
-                    }
+                    Ok(report) => self.rest_after(&report),
                     Err(error) => {
                         self.log(&error);
                         FAILURE_REST
@@ -125,54 +127,140 @@ impl Runner {
     }
 
     async fn work(&self, mut stopped: watch::Receiver<bool>) {
-        let mut swept = tokio::time::Instant::now();
+        let mut jobs = FuturesUnordered::new();
+        let mut lines = [Line::new(Work::Step), Line::new(Work::Deliver), Line::new(Work::Sweep)];
         while !*stopped.borrow() {
-            let wait = match self.round().await {
-                Ok(wait) => wait,
-                Err(error) => {
-                    self.log(&error);
-                    FAILURE_REST
-                }
-            };
-            if swept.elapsed() >= SWEEP_EVERY {
-                swept = tokio::time::Instant::now();
-                if let Err(error) = self.assistant.sweep(SWEEP_MAX).await {
-                    self.log(&error);
+            for line in &mut lines {
+                if line.may_start() {
+                    line.started();
+                    jobs.push(self.job(line.work));
                 }
             }
+            let next = lines.iter().filter(|line| line.has_room()).map(|line| line.due).min();
             tokio::select! {
                 // The sender is dropped with the handle: then it is over too.
                 changed = stopped.changed() => if changed.is_err() { break },
-                () = self.assistant.inner.wake.notified() => {}
-                () = self.assistant.inner.entities.store.wait() => self.assistant.inner.lanes().want(),
-                () = tokio::time::sleep(wait) => {}
+                () = self.assistant.inner.wake.notified() => lines.iter_mut().for_each(Line::hurry),
+                () = self.assistant.inner.entities.store.wait() => {
+                    self.assistant.inner.lanes().want();
+                    lines.iter_mut().for_each(Line::hurry);
+                }
+                Some((work, wait)) = jobs.next() => {
+                    for line in &mut lines {
+                        if line.work == work {
+                            line.ended(wait);
+                        } else if work == Work::Step && wait.is_zero() {
+                            // What it decided is to be sent.
+                            line.hurry();
+                        }
+                    }
+                }
+                () = sleep_until(next) => {}
             }
         }
+        // What is under way ends; nothing new begins.
+        while jobs.next().await.is_some() {}
     }
 
-    /// Steps and delivers once; returns how long there is nothing to do.
-    async fn round(&self) -> Result<Duration, AssistantError> {
-        let step = self.assistant.step(&self.budget).await?;
-        let delivery = self.assistant.deliver(&self.budget).await?;
-        let worked = step.lanes + delivery.lanes > 0;
-        let failed = !step.errors.is_empty() || !delivery.errors.is_empty();
-        for error in step.errors.iter().chain(&delivery.errors) {
+    /// Makes one call; returns how long there is nothing to do.
+    fn job(&self, work: Work) -> Pin<Box<dyn Future<Output = (Work, Duration)> + Send + '_>> {
+        Box::pin(async move {
+            let report = match work {
+                Work::Step => self.assistant.step(&self.budget).await,
+                Work::Deliver => self.assistant.deliver(&self.budget).await,
+                Work::Sweep => match self.assistant.sweep(SWEEP_MAX).await {
+                    Ok(_) => return (work, SWEEP_EVERY),
+                    Err(error) => Err(error),
+                },
+            };
+            let wait = match report {
+                Ok(report) => self.rest_after(&report),
+                Err(error) => {
+                    self.log(&error);
+                    if work == Work::Sweep { SWEEP_EVERY } else { FAILURE_REST }
+                }
+            };
+            (work, wait)
+        })
+    }
+
+    fn rest_after(&self, report: &StepReport) -> Duration {
+        for error in &report.errors {
             self.log(error);
         }
-        if worked && !failed {
-            return Ok(Duration::ZERO);
+        if report.lanes > 0 && report.errors.is_empty() {
+            return Duration::ZERO;
         }
-        Ok(self.until_due(&[&step, &delivery]))
-    }
-
-    fn until_due(&self, reports: &[&StepReport]) -> Duration {
         let now = self.assistant.now();
-        let next = reports.iter().filter_map(|report| report.next_due).min();
-        next.map_or(TICK, |due| (due - now).to_std().unwrap_or(TICK_MIN).clamp(TICK_MIN, TICK))
+        report.next_due.map_or(TICK, |due| (due - now).to_std().unwrap_or(TICK_MIN).clamp(TICK_MIN, TICK))
     }
 
     fn log(&self, error: &AssistantError) {
         (self.on_error)(&ErrorChain(error).to_string());
+    }
+}
+
+/// What the runner calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    Step,
+    Deliver,
+    Sweep,
+}
+
+/// The calls of one kind.
+#[derive(Debug)]
+struct Line {
+    work: Work,
+    running: usize,
+    /// When the next one begins.
+    due: Instant,
+    /// There is something new since the last one began.
+    again: bool,
+}
+
+impl Line {
+    fn new(work: Work) -> Self {
+        let wait = if work == Work::Sweep { SWEEP_EVERY } else { Duration::ZERO };
+        Self { work, running: 0, due: Instant::now() + wait, again: false }
+    }
+
+    const fn has_room(&self) -> bool {
+        self.running < if matches!(self.work, Work::Sweep) { 1 } else { CALLS_MAX }
+    }
+
+    fn may_start(&self) -> bool {
+        self.has_room() && Instant::now() >= self.due
+    }
+
+    fn started(&mut self) {
+        self.running += 1;
+        self.again = false;
+        // If it takes longer, another one looks after what it is not at.
+        self.due = Instant::now() + TICK;
+    }
+
+    fn ended(&mut self, wait: Duration) {
+        self.running = self.running.saturating_sub(1);
+        let due = Instant::now() + if self.again { Duration::ZERO } else { wait };
+        self.due = if self.running == 0 { due } else { self.due.min(due) };
+    }
+
+    /// There is something new.
+    fn hurry(&mut self) {
+        match self.work {
+            Work::Sweep => {}
+            _ if self.running == 0 => self.due = Instant::now(),
+            // It may see it already. If not, the next one begins when it ends, or when it takes long.
+            _ => self.again = true,
+        }
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -46,6 +46,7 @@ impl Inner {
             workers.iter().partition(|worker| worker.id == self.worker.into());
         let (living, dead): (Vec<&Record>, Vec<&Record>) =
             others.into_iter().partition(|worker| worker.expires_at.is_some_and(|until| until > now));
+        self.pace().share_between(living.len() + 1);
         let held = self.lanes().held();
         if held == 0 && living.is_empty() && dead.is_empty() {
             return Ok(());

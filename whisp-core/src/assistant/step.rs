@@ -1,28 +1,35 @@
 //! Works through the conversations of the buckets that this worker owns.
 
+use std::collections::VecDeque;
+
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 
 use crate::assistant::lane::LaneRun;
-use crate::assistant::own::{LaneWork, Phase, Ready};
+use crate::assistant::pick::{LaneWork, Phase, Ready};
+use crate::assistant::slots::{Busy, Caps};
 use crate::assistant::task::Task;
 use crate::assistant::{Assistant, AssistantError, Inner};
-use crate::entity::{DeadLetter, Entities};
+use crate::entity::{Entities, LetterClear};
 use crate::error::{ErrorChain, Retry};
 use crate::id::{ConversationId, MessageId};
-use crate::model::HandOffReason;
+use crate::model::{HandOffReason, LetterState};
 use crate::store::{Expect, Lease, WorkItem, WriteBatch, WriteOp};
 use crate::vault::VaultErrorKind;
 
 /// How long a lane that failed rests before it is tried again.
 pub(crate) const REST: TimeDelta = TimeDelta::seconds(2);
 
+/// How long conversations wait for which there was no slot, because another call had them all.
+const SLOT_REST: TimeDelta = TimeDelta::milliseconds(100);
+
 /// How much one call does at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     /// So many conversations.
     pub lanes: usize,
-    /// So many of them at a time.
+    /// So many of them at a time; where several tenants have something to do, half of it for each at most.
     pub concurrency: usize,
 }
 
@@ -53,6 +60,8 @@ pub struct StepReport {
     pub fetched: usize,
     /// Files that their messages stay without.
     pub lost: usize,
+    /// Conversations whose next message waits for the pace of its connection or its person: nothing was written.
+    pub paced: usize,
     /// Conversations that somebody else changed meanwhile: nothing was written, they come again.
     pub conflicts: usize,
     /// What failed. Each conversation that failed rests for a moment and comes again; what can never succeed was moved to
@@ -72,8 +81,14 @@ impl StepReport {
         self.unsent += other.unsent;
         self.fetched += other.fetched;
         self.lost += other.lost;
+        self.paced += other.paced;
         self.conflicts += other.conflicts;
         self.errors.extend(other.errors);
+        other.next_due.into_iter().for_each(|due| self.due(due));
+    }
+
+    fn due(&mut self, at: DateTime<Utc>) {
+        self.next_due = Some(self.next_due.map_or(at, |next| next.min(at)));
     }
 }
 
@@ -107,17 +122,29 @@ impl Inner {
         let now = self.clock.now();
         let Ready { lanes, next_due, errors } = self.ready(phase, now, budget.lanes).await?;
         let mut report = StepReport { next_due, errors, ..StepReport::default() };
-        let mut done =
-            stream::iter(lanes).map(|work| self.run_lane(phase, work, now)).buffer_unordered(budget.concurrency.max(1));
-        while let Some(lane) = done.next().await {
+        let caps = Caps::of(&lanes, budget.concurrency);
+        let mut waiting = VecDeque::from(lanes);
+        let mut running = FuturesUnordered::new();
+        loop {
+            while running.len() < budget.concurrency.max(1)
+                && let Some((work, busy)) = self.admit(&mut waiting, phase, caps)
+            {
+                running.push(self.run_lane(phase, work, busy));
+            }
+            let Some(lane) = running.next().await else { break };
             report.add(lane);
+        }
+        if !waiting.is_empty() {
+            // Another call has all their slots.
+            report.due(now + SLOT_REST);
         }
         Ok(report)
     }
 
     /// Works on one lane. What goes wrong is part of the report.
-    async fn run_lane(&self, phase: Phase, work: LaneWork, now: DateTime<Utc>) -> StepReport {
-        let Some(_busy) = self.take(&work, phase) else { return StepReport::default() };
+    async fn run_lane(&self, phase: Phase, work: LaneWork, _busy: Busy<'_>) -> StepReport {
+        // A round may have lasted for a while already.
+        let now = self.clock.now();
         let outcome = match phase {
             Phase::Step => self.step_lane(&work, now).await,
             Phase::Deliver => self.deliver_lane(&work, now).await,
@@ -137,7 +164,7 @@ impl Inner {
                 report
             }
         };
-        report.lanes = 1;
+        report.lanes = 1_usize.saturating_sub(report.paced);
         report
     }
 
@@ -159,7 +186,7 @@ impl Inner {
             || (!turns.is_empty() && due(|task| matches!(task, Task::Echo { .. })));
         let open = if ready { run.open_turn(&turns).await? } else { None };
         for (item, task) in &work.items {
-            if item.key.due <= now && !matches!(task, Task::Turn { .. } | Task::Send) {
+            if item.key.due <= now && !matches!(task, Task::Turn { .. } | Task::Send { .. }) {
                 run.complete(item);
                 run.event(task, item).await?;
             }
@@ -225,10 +252,11 @@ impl Inner {
                 // Whose work it was is gone, and the rest of what names them goes this moment.
                 continue;
             }
-            run.bury(serde_json::to_value(task).unwrap_or_default(), error)?;
+            let message = if task.is_send() { run.front().await?.map(|row| row.id()) } else { None };
+            run.bury(serde_json::to_value(task).unwrap_or_default(), message, error)?;
             match task {
                 Task::Turn { .. } => run.hand_off(None, HandOffReason::EngineFailed),
-                Task::Send => run.give_up().await?,
+                Task::Send { .. } => run.give_up().await?,
                 _ => {}
             }
         }
@@ -250,18 +278,24 @@ impl Inner {
             return self.commit_owned(lease, batch).await;
         };
         run.complete(item);
-        run.bury(serde_json::Value::String(item.payload.0.clone()), error)?;
+        run.bury(serde_json::Value::String(item.payload.0.clone()), None, error)?;
         run.commit().await.map(drop)
     }
 }
 
 impl LaneRun<'_> {
     /// Writes a dead letter. The conversation is part of it, so that none is written for somebody who was erased.
-    fn bury(&mut self, task: serde_json::Value, error: &AssistantError) -> Result<(), AssistantError> {
+    fn bury(
+        &mut self,
+        task: serde_json::Value,
+        message: Option<MessageId>,
+        error: &AssistantError,
+    ) -> Result<(), AssistantError> {
         let (now, tenant) = (self.now, self.lease.tenant);
         let conversation = self.conversation_mut();
         let (id, subject) = (conversation.id, conversation.contact.0);
-        let letter = DeadLetter { conversation: id, task, reason: ErrorChain(error).to_string(), at: now };
+        let reason = ErrorChain(error).to_string();
+        let letter = LetterClear { conversation: id, task, message, reason, at: now, state: LetterState::Open };
         let expires_at = now + self.inner.config.retention.dead_letters;
         let record = Entities::new_dead_letter(tenant, self.inner.record_id(), subject, &letter, expires_at)?;
         self.ops.push(WriteOp::Put(record));

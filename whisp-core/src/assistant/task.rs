@@ -4,11 +4,11 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::assistant::AssistantError;
-use crate::assistant::own::Phase;
+use crate::assistant::pick::Phase;
 use crate::entity::to_clear;
 use crate::error::Retry;
-use crate::id::{ConversationId, InquiryId, MediaId, MessageId, RecordId, WorkId};
-use crate::model::{DeliveryStep, FailureCode};
+use crate::id::{ConnectionId, ConversationId, InquiryId, MediaId, MessageId, RecordId, WorkId};
+use crate::model::{Conversation, DeliveryStep, FailureCode};
 use crate::store::{Bucket, StoreError, StoreErrorKind, WorkItem, WorkKey};
 
 /// What a piece of work asks for. An index is written as the id that it makes.
@@ -39,8 +39,11 @@ pub(crate) enum Task {
     },
     /// Another app took the thread, or gave it back.
     Thread { ours: bool },
-    /// The conversation's outbox has something to send.
-    Send,
+    /// The conversation's outbox has something to send, through this connection. Work of older versions does not tell.
+    Send {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        connection: Option<ConnectionId>,
+    },
     /// A message in doubt has waited long enough.
     Settle { message: MessageId },
     /// A file that came with a message is to be fetched.
@@ -50,10 +53,15 @@ pub(crate) enum Task {
 }
 
 impl Task {
+    /// Something waits in the outbox of a conversation.
+    pub(crate) const fn send(conversation: &Conversation) -> Self {
+        Self::Send { connection: Some(conversation.connection) }
+    }
+
     /// Returns who does this.
     pub(crate) const fn phase(&self) -> Phase {
         match self {
-            Self::Send => Phase::Deliver,
+            Self::Send { .. } => Phase::Deliver,
             Self::Fetch { .. } => Phase::Fetch,
             _ => Phase::Step,
         }
@@ -61,7 +69,31 @@ impl Task {
 
     /// Returns whether the outbox does this.
     pub(crate) const fn is_send(&self) -> bool {
-        matches!(self, Self::Send)
+        matches!(self, Self::Send { .. })
+    }
+
+    /// Returns what it is, as people are shown it: the word under which it is kept.
+    pub(crate) const fn word(&self) -> &'static str {
+        match self {
+            Self::Turn { .. } => "turn",
+            Self::Echo { .. } => "echo",
+            Self::Edit { .. } => "edit",
+            Self::Unsend { .. } => "unsend",
+            Self::Receipt { .. } => "receipt",
+            Self::Thread { .. } => "thread",
+            Self::Send { .. } => "send",
+            Self::Settle { .. } => "settle",
+            Self::Fetch { .. } => "fetch",
+            Self::Idle { .. } => "idle",
+        }
+    }
+
+    /// Returns the message that it names, if it names one.
+    pub(crate) const fn message(&self) -> Option<MessageId> {
+        match self {
+            Self::Turn { message } | Self::Echo { message, .. } | Self::Settle { message } => Some(*message),
+            _ => None,
+        }
     }
 
     /// Makes a piece of work of it.
@@ -114,6 +146,7 @@ mod tests {
             r#"{"task":"receipt","targets":[],"up_to":"2026-11-22T08:59:59.000001Z","tag":null,"step":"read","at":"2026-11-22T09:00:00Z","failure":null}"#,
             r#"{"task":"thread","ours":false}"#,
             r#"{"task":"send"}"#,
+            r#"{"task":"send","connection":"ID"}"#,
             r#"{"task":"settle","message":"ID"}"#,
             r#"{"task":"fetch","media":"ID"}"#,
             r#"{"task":"idle","inquiry":"ID"}"#,
@@ -121,6 +154,7 @@ mod tests {
             let literal = literal.replace("ID", ID);
             let task: Task = serde_json::from_str(&literal).unwrap_or_else(|error| panic!("{literal}: {error}"));
             assert_eq!(serde_json::to_string(&task).unwrap(), literal);
+            assert!(literal.starts_with(&format!("{{\"task\":\"{}\"", task.word())), "{literal}");
         }
     }
 
@@ -128,8 +162,9 @@ mod tests {
     fn work_of_a_newer_version_is_refused_with_what_to_do() {
         let conversation = ConversationId::from_bytes([1; 16]);
         let id = WorkId::from_bytes([2; 16]);
-        let mut item = Task::Send.item(Bucket(0), conversation, DateTime::UNIX_EPOCH, id, 0).unwrap();
-        assert_eq!(Task::read(&item).unwrap(), Task::Send);
+        let send = Task::Send { connection: None };
+        let mut item = send.item(Bucket(0), conversation, DateTime::UNIX_EPOCH, id, 0).unwrap();
+        assert_eq!(Task::read(&item).unwrap(), send);
         item.payload.0 = r#"{"task":"telepathy"}"#.to_owned();
         let error = Task::read(&item).unwrap_err();
         assert!(error.to_string().contains("written by a newer version"), "{error}");

@@ -415,7 +415,7 @@ impl LaneRun<'_> {
         let idle = conversation.outbox.is_empty();
         conversation.outbox.push(id);
         if idle {
-            self.enqueue(&Task::Send, now, 0)?;
+            self.enqueue(&Task::send(&self.lane.conversation), now, 0)?;
         }
         Ok(id)
     }

@@ -5,6 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::assistant::AssistantError;
+use crate::channel::Rate;
 use crate::entity::{Entities, from_clear, position, to_clear};
 use crate::id::{ConnectionId, RecordId, SubjectId, TenantId};
 use crate::model::{AccountId, AutomationMode, ChannelKind, Connection, ConnectionState};
@@ -22,6 +23,9 @@ pub(crate) struct ConnectionClear {
     connected_at: DateTime<Utc>,
     /// How often the token was replaced.
     revision: u32,
+    /// How fast messages may go through it, where the host said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rate: Option<Rate>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -115,7 +119,7 @@ impl Entities {
             || Record::new(Kind::CONNECTION, connection.id.into()),
             |row| Record { version: row.record.version + 1, ..row.record.clone() },
         );
-        let revision = before.map_or(0, |row| row.clear.revision + 1);
+        let (revision, rate) = before.map_or((0, None), |row| (row.clear.revision + 1, row.clear.rate));
         record.parent = Some(connection.tenant.into());
         record.position = position(connection.connected_at);
         record.subjects = vec![holder];
@@ -126,6 +130,7 @@ impl Entities {
             scopes: connection.scopes.clone(),
             connected_at: connection.connected_at,
             revision,
+            rate,
         })?;
         let secret = ConnectionSecret {
             account: connection.account.clone(),

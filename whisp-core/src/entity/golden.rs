@@ -10,7 +10,7 @@ use super::media::{MediaClear, MediaSecret};
 use super::message::{MessageClear, MessageSecret};
 use super::plain::ConsentClear;
 use super::raw::{RawClear, SuggestionClear};
-use super::{DeadLetter, Former, Holder, RouteTarget};
+use super::{Former, Holder, LetterClear, RouteTarget};
 use crate::assistant::ErasureReceipt;
 use crate::channel::OutboundBody;
 use crate::model::{Content, Conversation, Inquiry, Tenant};
@@ -32,6 +32,7 @@ fn a_message_is_kept_like_this() {
         r#"{"author":"member","member":"00000000-0000-0000-0000-000000000001","provenance":"sent","kind":"interactive","at":"2026-11-22T09:00:00Z","received_at":"2026-11-22T09:00:00Z","inquiry":"00000000-0000-0000-0000-000000000002","revision":1,"delivery":{"step":"failed","at":"2026-11-22T09:00:00Z","attempts":2,"failure":131026},"tag":"0123456789abcdef0123456789abcdef"}"#,
         r#"{"author":"member","member":null,"provenance":"echo","kind":"story_mention","at":"2026-11-22T09:00:00Z","received_at":"2026-11-22T09:00:00Z","revision":0}"#,
         r#"{"author":"engine","engine":"openai:gpt-5-mini","provenance":"sent","kind":"text","at":"2026-11-22T09:00:00Z","received_at":"2026-11-22T09:00:00Z","revision":0,"delivery":{"step":"in_doubt","at":"2026-11-22T09:00:00Z","attempts":1,"failure":null},"tag":"t"}"#,
+        r#"{"author":"engine","engine":"rules","provenance":"sent","kind":"text","at":"2026-11-22T09:00:00Z","received_at":"2026-11-22T09:00:00Z","revision":0,"delivery":{"step":"in_doubt","at":"2026-11-22T09:00:05Z","attempts":2,"called_at":"2026-11-22T09:00:04Z","failure":null,"log":[{"at":"2026-11-22T09:00:00Z","end":"refused","error":"pair_limited","code":131056},{"at":"2026-11-22T09:00:04Z","end":"in_doubt"}]},"tag":"t"}"#,
         r#"{"author":"system","provenance":"history","kind":"unsent","at":"2026-11-22T09:00:00Z","received_at":"2026-11-22T09:00:00Z","revision":3}"#,
     ]);
 }
@@ -41,6 +42,7 @@ fn a_connection_and_the_route_to_it_are_kept_like_this() {
     is_kept::<ConnectionClear>(&[
         r#"{"channel":"whatsapp","mode":"automatic","state":"live","scopes":["whatsapp_business_messaging"],"connected_at":"2026-11-22T09:00:00Z","revision":0}"#,
         r#"{"channel":"sms","mode":"suggest","state":"reauthorize","scopes":[],"connected_at":"2026-11-22T09:00:00Z","revision":2}"#,
+        r#"{"channel":"whatsapp","mode":"automatic","state":"live","scopes":[],"connected_at":"2026-11-22T09:00:00Z","revision":1,"rate":{"burst":200,"every_micros":1250}}"#,
         r#"{"channel":"instagram","mode":"off","state":"disconnected","scopes":[],"connected_at":"2026-11-22T09:00:00Z","revision":7}"#,
     ]);
     is_kept::<RouteTarget>(&[
@@ -90,8 +92,10 @@ fn a_consent_is_kept_like_this() {
 
 #[test]
 fn what_could_not_be_done_is_kept_like_this() {
-    is_kept::<DeadLetter>(&[
+    is_kept::<LetterClear>(&[
         r#"{"conversation":"00000000-0000-0000-0000-000000000001","task":{"task":"send"},"reason":"commit: no space is left","at":"2026-11-22T09:00:00Z"}"#,
+        r#"{"conversation":"00000000-0000-0000-0000-000000000001","task":{"task":"send"},"message":"00000000-0000-0000-0000-000000000002","reason":"open: the key is gone","at":"2026-11-22T09:00:00Z","state":{"is":"retried","by":"00000000-0000-0000-0000-000000000003","at":"2026-11-22T09:10:00Z"}}"#,
+        r#"{"conversation":"00000000-0000-0000-0000-000000000001","task":"of a newer version","reason":"read work: the store is damaged","at":"2026-11-22T09:00:00Z","state":{"is":"discarded","by":"00000000-0000-0000-0000-000000000003","at":"2026-11-22T09:10:00Z","why":"late"}}"#,
     ]);
 }
 

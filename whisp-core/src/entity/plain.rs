@@ -4,9 +4,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::assistant::AssistantError;
+use crate::assistant::task::Task;
 use crate::entity::{Entities, from_clear, position, to_clear};
-use crate::id::{ConversationId, InquiryId, RecordId, SubjectId, TenantId};
-use crate::model::{Conversation, Inquiry};
+use crate::id::{ConversationId, DeadLetterId, InquiryId, MessageId, RecordId, SubjectId, TenantId};
+use crate::model::{Conversation, DeadLetter, Inquiry, LetterState};
 use crate::privacy::{AffirmativeAct, ConsentEvent, ConsentState, Purpose, Standing};
 use crate::store::{Kind, ListOrder, ListQuery, PAGE_MAX, Record, StoreError};
 
@@ -75,13 +76,61 @@ pub(super) struct ConsentClear {
 
 /// Work that could not be done and waits for somebody to look.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct DeadLetter {
+pub(crate) struct LetterClear {
     pub(crate) conversation: ConversationId,
-    /// What was to be done.
+    /// What was to be done; its text where it could not be read.
     pub(crate) task: serde_json::Value,
+    /// The message that was to be sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) message: Option<MessageId>,
     /// Why it could not be.
     pub(crate) reason: String,
     pub(crate) at: DateTime<Utc>,
+    #[serde(default, skip_serializing_if = "is_open")]
+    pub(crate) state: LetterState,
+}
+
+fn is_open(state: &LetterState) -> bool {
+    *state == LetterState::Open
+}
+
+/// A dead letter as it is stored.
+#[derive(Debug)]
+pub(crate) struct LetterRow {
+    record: Record,
+    pub(crate) clear: LetterClear,
+}
+
+impl LetterRow {
+    pub(crate) fn read(record: Record) -> Result<Self, StoreError> {
+        Ok(Self { clear: from_clear(&record)?, record })
+    }
+
+    pub(crate) fn next(mut self, state: LetterState) -> Result<Record, StoreError> {
+        self.clear.state = state;
+        self.record.version += 1;
+        self.record.clear = to_clear(&self.clear)?;
+        Ok(self.record)
+    }
+
+    /// Returns what was to be done, where it can be read.
+    pub(crate) fn task(&self) -> Option<Task> {
+        serde_json::from_value(self.clear.task.clone()).ok()
+    }
+
+    /// Returns the letter as people are shown it.
+    pub(crate) fn letter(self) -> DeadLetter {
+        let task = self.task();
+        DeadLetter {
+            id: DeadLetterId::from_uuid(self.record.id.as_uuid()),
+            conversation: self.clear.conversation,
+            what: task.as_ref().map(|task| task.word().to_owned()),
+            message: self.clear.message.or_else(|| task.as_ref().and_then(Task::message)),
+            reason: self.clear.reason,
+            at: self.clear.at,
+            state: self.clear.state,
+        }
+    }
 }
 
 /// Returns a time for the next entry of a log that goes by time: now, or just after the last one where several come at
@@ -171,7 +220,7 @@ impl Entities {
         tenant: TenantId,
         id: RecordId,
         subject: SubjectId,
-        letter: &DeadLetter,
+        letter: &LetterClear,
         expires_at: DateTime<Utc>,
     ) -> Result<Record, StoreError> {
         let mut record = Record::new(Kind::DEAD_LETTER, id);

@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::channel::ChannelErrorKind;
+
 /// How far an outgoing message has come. Receipts come late, twice and in any order, so it only moves forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -50,6 +52,35 @@ impl DeliveryStep {
 #[serde(transparent)]
 pub struct FailureCode(pub i64);
 
+/// How one call to the platform ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AttemptEnd {
+    /// The platform took the message.
+    Taken,
+    /// It was refused, here or there: nothing was sent.
+    Refused,
+    /// Nobody knows: no answer came, or the process died before it. A receipt may have settled it since; that is in the
+    /// message's [`step`](Delivery::step).
+    InDoubt,
+}
+
+/// One call to the platform. Nothing in it says anything about the person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// When it began, by our clock.
+    pub at: DateTime<Utc>,
+    /// How it ended.
+    pub end: AttemptEnd,
+    /// What went wrong, if something did and it was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ChannelErrorKind>,
+    /// The platform's code, if it told one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<FailureCode>,
+}
+
 /// The delivery of one outgoing message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
@@ -65,13 +96,27 @@ pub struct Delivery {
     pub called_at: Option<DateTime<Utc>>,
     /// Why it failed, if it did. Kept when a receipt from the device later proves that it arrived after all.
     pub failure: Option<FailureCode>,
+    /// The last calls, oldest first, at most [`LOG_MAX`](Self::LOG_MAX).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<Attempt>,
 }
 
 impl Delivery {
+    /// How many calls are remembered of one message.
+    pub const LOG_MAX: usize = 16;
+
     /// A message that waits to be sent.
     #[must_use]
     pub const fn queued(at: DateTime<Utc>) -> Self {
-        Self { step: DeliveryStep::Queued, at, attempts: 0, called_at: None, failure: None }
+        Self { step: DeliveryStep::Queued, at, attempts: 0, called_at: None, failure: None, log: Vec::new() }
+    }
+
+    /// Remembers a call; the oldest one is forgotten where there are too many.
+    pub fn remember(&mut self, attempt: Attempt) {
+        if self.log.len() >= Self::LOG_MAX {
+            self.log.remove(0);
+        }
+        self.log.push(attempt);
     }
 
     /// Moves forward to `step`; returns whether anything changed. A step that is behind or the same changes nothing,

@@ -4,6 +4,7 @@ mod connection;
 mod content;
 mod conversation;
 mod delivery;
+mod letter;
 mod media;
 mod message;
 mod party;
@@ -14,7 +15,8 @@ pub use content::{
     Content, ContentKind, FlowReply, Location, Media, MediaKind, OrderItem, Share, ShareKind, SharedContact, StoryRef,
 };
 pub use conversation::{Conversation, HandOffReason, Handling, Inquiry, Resolution};
-pub use delivery::{Delivery, DeliveryStep, FailureCode};
+pub use delivery::{Attempt, AttemptEnd, Delivery, DeliveryStep, FailureCode};
+pub use letter::{DeadLetter, DiscardReason, LetterState, Waiting};
 pub use media::{MediaFile, MediaLoss, MediaState};
 pub use message::{Author, Message, Provenance, Suggestion, SuggestionState};
 pub use party::{AccountId, ChannelKind, Contact, Handle, HandleKind, PlatformMessageId};

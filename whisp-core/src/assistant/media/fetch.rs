@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::chunks::{Place, Sealing};
-use crate::assistant::own::{LaneWork, Phase};
+use crate::assistant::pick::{LaneWork, Phase};
 use crate::assistant::step::{Budget, REST, StepReport};
 use crate::assistant::task::Task;
 use crate::assistant::{Assistant, AssistantError, Inner};

@@ -1,0 +1,239 @@
+//! What came of a call to a channel, and what becomes of the message.
+
+use chrono::TimeDelta;
+
+use crate::assistant::lane::LaneRun;
+use crate::assistant::pace::{Ask, Outcome};
+use crate::assistant::pick::LaneWork;
+use crate::assistant::receipt::actor;
+use crate::assistant::step::StepReport;
+use crate::assistant::task::Task;
+use crate::assistant::{AssistantError, Inner};
+use crate::channel::{ChannelError, ChannelErrorKind, SendReceipt};
+use crate::entity::{Change, MessageRow};
+use crate::error::Retry;
+use crate::id::MessageId;
+use crate::kpi::FactKind;
+use crate::model::{Attempt, AttemptEnd, ChannelKind, DeliveryStep, FailureCode, HandOffReason};
+use crate::privacy::ServiceProvision;
+
+/// How often a message is tried at most, where the channel says that it may be.
+const SEND_TRIES_MAX: u32 = 6;
+
+/// How long it waits after the first failure, where the channel says nothing; doubled each time.
+const SEND_REST: TimeDelta = TimeDelta::seconds(2);
+
+/// How long it waits while the business has to connect the account again.
+const AUTH_REST: TimeDelta = TimeDelta::minutes(10);
+
+/// For how long a message is tried that is refused for nothing but the pace. That is no fault of its own, so it costs
+/// none of its tries.
+const LIMITED_FOR: TimeDelta = TimeDelta::hours(24);
+
+/// How often the result of a send is committed again when somebody else changed the conversation meanwhile.
+const RECORD_TRIES_MAX: usize = 8;
+
+impl Inner {
+    /// Lets the pace know what came of a call. Returns how long the message waits at least, if it is to go again.
+    pub(super) fn note(&self, ask: &Ask, result: &Result<SendReceipt, ChannelError>) -> Option<TimeDelta> {
+        let outcome = match result {
+            Ok(receipt) => Outcome::Taken(receipt.usage),
+            Err(error) => {
+                let told = if let Retry::After(told) = error.retry() { told } else { None };
+                Outcome::Failed(error.kind(), told)
+            }
+        };
+        let now = self.clock.now();
+        self.pace().note(ask, outcome, now, &*self.ids)
+    }
+
+    /// Writes what came of a send, again and again if need be: a result that is lost leaves the message in doubt. `rest`
+    /// is how long the pace asks to wait.
+    pub(super) async fn record_result(
+        &self,
+        work: &LaneWork,
+        id: MessageId,
+        result: Result<SendReceipt, ChannelError>,
+        (channel, rest): (ChannelKind, Option<TimeDelta>),
+    ) -> Result<StepReport, AssistantError> {
+        let mut tries = 0;
+        loop {
+            let now = self.clock.now();
+            let Some(mut run) = LaneRun::open(self, work.lease, work.conversation, now).await? else {
+                return Ok(StepReport::default());
+            };
+            run.sent_work(work);
+            let attempts = work.items.iter().filter(|(_, task)| task.is_send()).map(|(item, _)| item.attempts).max();
+            match run.message(id).await? {
+                Some(row) => run.record(row, &result, attempts.unwrap_or(0), rest).await?,
+                // Past its time, and swept meanwhile: the next one goes.
+                None => run.unblock(id)?,
+            }
+            tries += 1;
+            match run.commit().await {
+                Err(AssistantError::Conflict(_)) if tries < RECORD_TRIES_MAX => {}
+                Ok(mut report) => {
+                    report.errors.extend(result.err().map(|error| AssistantError::Channel(channel, error)));
+                    return Ok(report);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl LaneRun<'_> {
+    /// Writes what came of a send.
+    async fn record(
+        &mut self,
+        mut row: MessageRow,
+        result: &Result<SendReceipt, ChannelError>,
+        attempts: u32,
+        rest: Option<TimeDelta>,
+    ) -> Result<(), AssistantError> {
+        let now = self.now;
+        remember(&mut row, result.as_ref().err());
+        match result {
+            Ok(receipt) => {
+                let sender = actor(&row.clear.author);
+                let fresh = row.clear.delivery.as_mut().is_some_and(|d| d.advance(DeliveryStep::Sent, now, None));
+                if let Some(id) = receipt.id.clone() {
+                    let tenant = &self.tenant.tenant;
+                    let subject = self.lane.conversation.contact.0;
+                    let permit = self.inner.gate.permit::<ServiceProvision>(tenant, subject, now).await?;
+                    let change = Change::PlatformId(self.lane.conversation.connection, id);
+                    self.inner.entities.reseal(permit.grant(), tenant.id, &mut row, change).await?;
+                }
+                if fresh {
+                    self.wrote(sender, now);
+                    self.report.sent += 1;
+                }
+                self.pop(row)
+            }
+            Err(error) => {
+                let step = row.clear.delivery.as_ref().map(|delivery| delivery.step);
+                if step != Some(DeliveryStep::Sending) {
+                    // A receipt was faster than the error and knows better.
+                    return self.pop(row);
+                }
+                let code = error.code().map(FailureCode);
+                match (error.kind(), error.retry()) {
+                    // Something changed about the contact while it was on its way. Whether it may still go is asked anew:
+                    // a member's second message must not cost them the first.
+                    (ChannelErrorKind::Denied, _) => {
+                        if attempts + 1 < SEND_TRIES_MAX && self.permit(&row).await?.is_some() {
+                            self.wait(row, TimeDelta::zero(), attempts + 1, code)?;
+                        } else {
+                            self.settle_as(row, DeliveryStep::Cancelled, code, None)?;
+                        }
+                    }
+                    (_, Retry::OutcomeUnknown) => self.doubt(row)?,
+                    (ChannelErrorKind::Auth, _) => self.wait(row, AUTH_REST, attempts, code)?,
+                    (ChannelErrorKind::RateLimited | ChannelErrorKind::PairLimited, Retry::After(_))
+                        if now - row.clear.at < LIMITED_FOR =>
+                    {
+                        self.wait(row, rest.unwrap_or(SEND_REST), attempts, code)?;
+                    }
+                    (_, Retry::After(wait)) if attempts + 1 < SEND_TRIES_MAX => {
+                        let wait = wait
+                            .and_then(|wait| TimeDelta::from_std(wait).ok())
+                            .unwrap_or_else(|| SEND_REST * (1 << attempts.min(10)));
+                        self.wait(row, wait.max(rest.unwrap_or_default()), attempts + 1, code)?;
+                    }
+                    _ => self.settle_as(row, DeliveryStep::Failed, code, Some(HandOffReason::SendFailed))?,
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Puts a message back to wait; the ones behind it wait with it, so that the order stays.
+    fn wait(
+        &mut self,
+        mut row: MessageRow,
+        wait: TimeDelta,
+        attempts: u32,
+        failure: Option<FailureCode>,
+    ) -> Result<(), AssistantError> {
+        let now = self.now;
+        if let Some(delivery) = &mut row.clear.delivery {
+            delivery.step = DeliveryStep::Queued;
+            delivery.at = now;
+            delivery.failure = failure;
+        }
+        self.messages.insert(row.id(), row);
+        self.enqueue(&Task::send(&self.lane.conversation), now + wait, attempts)
+    }
+
+    /// Whoever was sending it is gone, and with it the answer.
+    pub(super) fn abandon(&mut self, mut row: MessageRow) -> Result<(), AssistantError> {
+        if let Some(delivery) = &mut row.clear.delivery {
+            let at = delivery.called_at.unwrap_or(delivery.at);
+            delivery.remember(Attempt { at, end: AttemptEnd::InDoubt, error: None, code: None });
+        }
+        self.doubt(row)
+    }
+
+    /// A message of which nobody knows whether it went out: receipts may tell, else a person must look. It stays first in
+    /// the outbox until then.
+    fn doubt(&mut self, mut row: MessageRow) -> Result<(), AssistantError> {
+        let now = self.now;
+        if let Some(delivery) = &mut row.clear.delivery {
+            delivery.advance(DeliveryStep::InDoubt, now, None);
+        }
+        self.enqueue(&Task::Settle { message: row.id() }, now + self.inner.config.settle_after, 0)?;
+        self.report.unsent += 1;
+        self.messages.insert(row.id(), row);
+        Ok(())
+    }
+
+    /// Ends a message without sending it.
+    pub(super) fn settle_as(
+        &mut self,
+        mut row: MessageRow,
+        step: DeliveryStep,
+        failure: Option<FailureCode>,
+        hand_off: Option<HandOffReason>,
+    ) -> Result<(), AssistantError> {
+        let now = self.now;
+        let sender = actor(&row.clear.author);
+        if let Some(delivery) = &mut row.clear.delivery {
+            delivery.advance(step, now, failure);
+        }
+        if step == DeliveryStep::Failed {
+            self.fact(FactKind::SendFailed, sender, now);
+        }
+        if let Some(reason) = hand_off {
+            self.hand_off(None, reason);
+        }
+        self.report.unsent += 1;
+        self.pop(row)
+    }
+
+    /// Takes a settled message from the outbox and goes on with the next.
+    fn pop(&mut self, row: MessageRow) -> Result<(), AssistantError> {
+        let id = row.id();
+        self.messages.insert(id, row);
+        self.conversation_mut().outbox.retain(|there| *there != id);
+        if self.lane.conversation.outbox.is_empty() {
+            return Ok(());
+        }
+        self.enqueue(&Task::send(&self.lane.conversation), self.now, 0)
+    }
+}
+
+/// Writes into a message's log how its last call ended.
+fn remember(row: &mut MessageRow, error: Option<&ChannelError>) {
+    let Some(delivery) = &mut row.clear.delivery else { return };
+    let end = match error.map(ChannelError::retry) {
+        None => AttemptEnd::Taken,
+        Some(Retry::OutcomeUnknown) => AttemptEnd::InDoubt,
+        Some(_) => AttemptEnd::Refused,
+    };
+    delivery.remember(Attempt {
+        at: delivery.called_at.unwrap_or(delivery.at),
+        end,
+        error: error.map(ChannelError::kind),
+        code: error.and_then(ChannelError::code).map(FailureCode),
+    });
+}
