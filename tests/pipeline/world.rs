@@ -6,13 +6,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::SecretString;
 use whisp::assistant::{Assistant, AssistantBuilder, Budget, Ingested, NewConnection, NewTenant, StepReport};
 use whisp::clock::Clock;
-use whisp::id::{ConnectionId, ConversationId, TenantId};
+use whisp::id::{ConnectionId, ConversationId, MessageId, TenantId};
 use whisp::model::{
     AccountId, AutomationMode, ChannelKind, Content, DeliveryStep, FailureCode, Handle, HandleKind, Message,
     PlatformMessageId, Provenance,
 };
 use whisp::reply::ReplyEngine;
-use whisp::store::Store;
+use whisp::store::{Kind, ListOrder, ListQuery, Store};
 use whisp::stores::{EnvelopeVault, LocalKeyProvider, MemoryKeyTable, MemoryStore};
 use whisp::testing::{ManualClock, RecordingChannel, ScriptedEngine, SeqIds};
 use whisp::webhook::{ContactRef, Delivery, Event, Item, MessageEvent, Receipt, ReceiptTarget};
@@ -29,7 +29,7 @@ pub(crate) struct World {
     pub(crate) assistant: Assistant,
     pub(crate) tenant: TenantId,
     pub(crate) connection: ConnectionId,
-    _keys: tempfile::TempDir,
+    pub(crate) keys: tempfile::TempDir,
 }
 
 /// Answers every question with `Answer: <question>`.
@@ -87,7 +87,7 @@ impl World {
             )
             .await
             .unwrap();
-        Self { clock, store, vault, channel, assistant, tenant, connection, _keys: keys }
+        Self { clock, store, vault, channel, assistant, tenant, connection, keys }
     }
 
     /// A second process over the same store and keys.
@@ -179,10 +179,31 @@ impl World {
         panic!("there is always something to do");
     }
 
+    /// The same where the channel fails.
+    pub(crate) async fn settle_with_errors(&self) {
+        self.later(4);
+        self.step().await;
+        assert_eq!(self.deliver().await.errors.len(), 1);
+    }
+
     pub(crate) async fn conversation(&self) -> ConversationId {
         let inbox = self.assistant.desk(self.tenant).inbox(None, 10).await.unwrap();
         assert_eq!(inbox.conversations.len(), 1, "one conversation");
         inbox.conversations[0].id
+    }
+
+    /// The ids of the messages of the only conversation, oldest first, whether they can be opened or not.
+    pub(crate) async fn messages_raw(&self) -> Vec<MessageId> {
+        let query = ListQuery {
+            tenant: self.tenant,
+            kind: Kind::MESSAGE,
+            parent: self.conversation().await.into(),
+            order: ListOrder::Ascending,
+            after: None,
+            limit: 100,
+        };
+        let records = self.store.list(&query).await.unwrap().records;
+        records.into_iter().map(|record| MessageId::from_uuid(record.id.as_uuid())).collect()
     }
 
     /// The messages of the only conversation, oldest first.
