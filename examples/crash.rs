@@ -40,7 +40,7 @@ const PEOPLE: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// After how long without news everything is settled, where everybody has an answer.
-const QUIET: Duration = Duration::from_secs(3);
+const QUIET: Duration = Duration::from_secs(6);
 
 /// The same where somebody has none.
 const QUIET_IN_DOUBT: Duration = Duration::from_secs(20);
@@ -172,6 +172,10 @@ async fn reconcile(platform: &Platform, store: Arc<dyn Store>, table: Arc<dyn Ke
             let mut is_answered = is_with_a_person;
             for message in messages.iter().filter(|message| message.provenance == Provenance::Sent) {
                 let step = message.delivery.as_ref().unwrap().step;
+                // Whoever sent it died; nobody knows whether it went out until a receipt or a person settles it.
+                if matches!(step, DeliveryStep::InDoubt | DeliveryStep::Sending) {
+                    looked_after.insert(person.clone());
+                }
                 if step.rank() >= DeliveryStep::Sent.rank() && step != DeliveryStep::Cancelled {
                     sent.extend(message.platform_id.clone());
                     is_answered = true;
@@ -200,7 +204,7 @@ async fn reconcile(platform: &Platform, store: Arc<dyn Store>, table: Arc<dyn Ke
         let what =
             message.tag.clone().unwrap_or_else(|| format!("{}:{:?}", message.to.expose(), message.body.expose()));
         books.sent_twice += usize::from(!told.insert(what));
-        // What nobody here knows to have gone out is in doubt, and that is for a person to settle.
+        // What nobody here knows to have gone out is in doubt, or with a person who settles it.
         let is_known = sent.contains(&message.id) || looked_after.contains(message.to.expose().as_str());
         books.sent_unknown += usize::from(!is_known);
     }
