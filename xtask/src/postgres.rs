@@ -15,6 +15,9 @@ const SERVER_USER: &str = "postgres";
 /// users, for the tests of rights.
 const TEST_USER: &str = "whisp";
 
+/// The programs of PostgreSQL that are needed.
+const PROGRAMS: &[&str] = &["initdb", "pg_ctl", "createuser", "createdb"];
+
 /// A server, for as long as this is held.
 pub(crate) struct Server {
     url: String,
@@ -124,7 +127,9 @@ fn bin() -> Option<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut debian: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
     debian.sort_by_key(|bin| bin.parent().and_then(Path::file_name)?.to_str()?.parse::<u32>().ok());
-    on_path.chain(debian.into_iter().rev()).find(|bin| bin.join("initdb").exists() && bin.join("pg_ctl").exists())
+    // Some of them may be linked into a folder of the path without the others.
+    let has_all = |bin: &PathBuf| PROGRAMS.iter().all(|program| bin.join(program).exists());
+    on_path.chain(debian.into_iter().rev()).find(has_all)
 }
 
 fn is_root() -> bool {
