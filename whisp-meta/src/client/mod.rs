@@ -37,12 +37,27 @@ const USER_AGENT: &str = concat!("whisp/", env!("CARGO_PKG_VERSION"));
 /// - No proxy: the library reads no environment.
 #[derive(Clone)]
 pub struct GraphClient {
+    way: Way,
+    app_secret: Option<SecretString>,
+}
+
+/// How calls get there.
+#[derive(Clone)]
+enum Way {
+    Http(Web),
+    /// To a simulator of this process, without a socket.
+    #[cfg(feature = "simulator")]
+    Inside(std::sync::Arc<crate::simulator::Core>),
+}
+
+/// The hosts, and what calls them.
+#[derive(Clone)]
+struct Web {
     http: Client,
     /// Whether the hosts of the configuration are this machine's own.
     loopback: bool,
     facebook: Url,
     instagram: Url,
-    app_secret: Option<SecretString>,
 }
 
 impl fmt::Debug for GraphClient {
@@ -71,7 +86,27 @@ impl GraphClient {
             .pool_idle_timeout(Duration::from_secs(IDLE_SECONDS))
             .build()
             .map_err(|error| GraphConfigError::Tls(Box::new(error.without_url())))?;
-        Ok(Self { http, loopback: !config.https_only(), facebook, instagram, app_secret: config.app_secret().cloned() })
+        let web = Web { http, loopback: !config.https_only(), facebook, instagram };
+        Ok(Self { way: Way::Http(web), app_secret: config.app_secret().cloned() })
+    }
+
+    /// Makes a client that reaches a simulator of this process without a socket. It sends; files it does not fetch.
+    #[cfg(feature = "simulator")]
+    pub(crate) const fn inside(core: std::sync::Arc<crate::simulator::Core>, app_secret: SecretString) -> Self {
+        Self { way: Way::Inside(core), app_secret: Some(app_secret) }
+    }
+
+    fn web(&self) -> Result<&Web, ChannelError> {
+        match &self.way {
+            Way::Http(web) => Ok(web),
+            #[cfg(feature = "simulator")]
+            Way::Inside(_) => Err(ChannelError::new("fetch", ChannelErrorKind::Unsupported, Retry::Never)
+                .with_advice("a simulator without a socket has no files")),
+        }
+    }
+
+    fn proof(&self, token: &SecretString) -> Option<String> {
+        self.app_secret.as_ref().map(|secret| appsecret_proof(secret, token))
     }
 
     /// Posts `body` to `https://host/version/{node}/messages` once, and returns a successful answer.
@@ -82,10 +117,20 @@ impl GraphClient {
         token: &SecretString,
         body: &Value,
     ) -> Result<Answer, ChannelError> {
-        let url = self.messages_url(host, node, token)?;
-        let request = self.http.post(url).header(AUTHORIZATION, bearer(token)?).json(body);
-        let response = request.send().await.map_err(|error| unanswered(error.without_url()))?;
-        read(response).await
+        let proof = self.proof(token);
+        match &self.way {
+            Way::Http(web) => {
+                let url = web.messages_url(host, node, proof.as_deref())?;
+                let request = web.http.post(url).header(AUTHORIZATION, bearer(token)?).json(body);
+                let response = request.send().await.map_err(|error| unanswered(error.without_url()))?;
+                read(response).await
+            }
+            #[cfg(feature = "simulator")]
+            Way::Inside(core) => match core.post_inside(node, token, proof, body) {
+                Some((status, headers, answer)) => outcome(status, &WaitHints::of(&headers), answer),
+                None => Err(unknown()),
+            },
+        }
     }
 
     /// Asks for what is known of an object, once, and returns the JSON of a successful answer.
@@ -96,9 +141,10 @@ impl GraphClient {
         token: &SecretString,
         (key, value): (&str, &str),
     ) -> Result<Value, ChannelError> {
-        let mut url = self.url(host, &[node], token)?;
+        let web = self.web()?;
+        let mut url = web.url(host, &[node], self.proof(token).as_deref())?;
         url.query_pairs_mut().append_pair(key, value);
-        let request = self.http.get(url).header(AUTHORIZATION, bearer(token)?);
+        let request = web.http.get(url).header(AUTHORIZATION, bearer(token)?);
         let response = request.send().await.map_err(|error| unanswered(error.without_url()))?;
         Ok(read(response).await?.json)
     }
@@ -110,7 +156,7 @@ impl GraphClient {
         token: Option<&SecretString>,
         timeout: Duration,
     ) -> Result<Response, ChannelError> {
-        let mut request = self.http.get(url).timeout(timeout);
+        let mut request = self.web()?.http.get(url).timeout(timeout);
         if let Some(token) = token {
             request = request.header(AUTHORIZATION, bearer(token)?);
         }
@@ -119,14 +165,17 @@ impl GraphClient {
 
     /// Returns whether an address is on one of the hosts of the configuration, and those are this machine's own.
     pub(crate) fn is_own_loopback(&self, url: &Url) -> bool {
-        self.loopback && [&self.facebook, &self.instagram].iter().any(|own| own.origin() == url.origin())
+        let own = |web: &Web| [&web.facebook, &web.instagram].iter().any(|own| own.origin() == url.origin());
+        self.web().is_ok_and(|web| web.loopback && own(web))
+    }
+}
+
+impl Web {
+    fn messages_url(&self, host: Host, node: &str, proof: Option<&str>) -> Result<Url, ChannelError> {
+        self.url(host, &[node, "messages"], proof)
     }
 
-    fn messages_url(&self, host: Host, node: &str, token: &SecretString) -> Result<Url, ChannelError> {
-        self.url(host, &[node, "messages"], token)
-    }
-
-    fn url(&self, host: Host, path: &[&str], token: &SecretString) -> Result<Url, ChannelError> {
+    fn url(&self, host: Host, path: &[&str], proof: Option<&str>) -> Result<Url, ChannelError> {
         let mut url = match host {
             Host::Facebook => self.facebook.clone(),
             Host::Instagram => self.instagram.clone(),
@@ -134,8 +183,8 @@ impl GraphClient {
         url.path_segments_mut()
             .map_err(|()| ChannelError::new("send", ChannelErrorKind::Invalid, Retry::Never))?
             .extend(path);
-        if let Some(secret) = &self.app_secret {
-            url.query_pairs_mut().append_pair("appsecret_proof", &appsecret_proof(secret, token));
+        if let Some(proof) = proof {
+            url.query_pairs_mut().append_pair("appsecret_proof", proof);
         }
         Ok(url)
     }
@@ -169,9 +218,12 @@ fn unanswered(error: reqwest::Error) -> ChannelError {
     if error.is_builder() {
         return ChannelError::new("send", ChannelErrorKind::Invalid, Retry::Never).with_source(error);
     }
+    unknown().with_source(error)
+}
+
+fn unknown() -> ChannelError {
     ChannelError::new("send", ChannelErrorKind::Unknown, Retry::OutcomeUnknown)
         .with_advice("wait for a receipt or an echo, or let a member decide")
-        .with_source(error)
 }
 
 /// A successful answer.
@@ -186,13 +238,17 @@ async fn read(mut response: Response) -> Result<Answer, ChannelError> {
     let status = response.status().as_u16();
     let hints = WaitHints::of(response.headers());
     let body = read_bounded(&mut response).await?;
-    let answer = serde_json::from_slice::<Value>(&body).ok();
+    outcome(status, &hints, serde_json::from_slice(&body).ok())
+}
+
+/// What an answer means; one that is not JSON is `None`.
+fn outcome(status: u16, hints: &WaitHints, answer: Option<Value>) -> Result<Answer, ChannelError> {
     if (200..300).contains(&status) {
         // The platform took it, but without a readable answer there is no id: the same as no answer.
         let json = answer.filter(|answer| answer.get("error").is_none()).ok_or_else(|| malformed(status))?;
         return Ok(Answer { json, usage: hints.usage() });
     }
-    Err(error_map::refusal(status, &hints, answer.as_ref()))
+    Err(error_map::refusal(status, hints, answer.as_ref()))
 }
 
 async fn read_bounded(response: &mut Response) -> Result<Vec<u8>, ChannelError> {
@@ -239,7 +295,7 @@ mod tests {
     #[test]
     fn an_account_id_stays_one_segment_of_the_path() {
         let client = GraphClient::new(&GraphConfig::default()).unwrap();
-        let url = client.messages_url(Host::Facebook, "../x?y", &"t".to_owned().into()).unwrap();
+        let url = client.web().unwrap().messages_url(Host::Facebook, "../x?y", None).unwrap();
         assert_eq!(url.as_str(), "https://graph.facebook.com/v25.0/..%2Fx%3Fy/messages");
     }
 

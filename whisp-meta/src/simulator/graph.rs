@@ -1,4 +1,4 @@
-//! The HTTP side: who calls, whether anything goes wrong on purpose, and the answer.
+//! Calls, over HTTP or from within this process: who calls, whether anything goes wrong on purpose, and the answer.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use axum::extract::{ConnectInfo, Path, RawQuery, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use whisp_core::Sensitive;
 use whisp_core::model::ChannelKind;
@@ -19,7 +19,7 @@ use super::fault::{Fault, Scissors};
 use super::refusal::Refusal;
 use super::state::{ACCEPTED_MAX, RecordedRequest};
 use super::{Core, World, file, take_pages, take_whatsapp};
-use crate::client::{appsecret_proof, hex};
+use crate::client::{API_VERSION, appsecret_proof, hex};
 
 pub(super) fn router(core: Arc<Core>) -> Router {
     Router::new()
@@ -53,26 +53,8 @@ async fn messages(
         proof: query.and_then(|query| query.strip_prefix("appsecret_proof=").map(str::to_owned)),
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
     };
-    let fault = core.world().faults.pop_front();
-    let response = match &fault {
-        Some(Fault::NoAnswer { accepted: false } | Fault::Cut { accepted: false }) => {
-            record(&mut core.world(), &core, &call, None, None);
-            None
-        }
-        Some(Fault::Refuse { status, code, subcode }) => {
-            let refusal = Refusal::new(*status, *code, "(simulated)").with_subcode(*subcode);
-            Some(core.answer(&call, Err(refusal)))
-        }
-        Some(Fault::Limited { regain_minutes }) => {
-            let account = core.account_of(call.token.as_deref().unwrap_or_default());
-            let channel = account.map_or(ChannelKind::WhatsApp, |account| account.channel.clone());
-            let refusal = limited(&channel).regained_in(*regain_minutes);
-            Some(core.answer(&call, Err(refusal)))
-        }
-        _ => Some(core.take(&call)),
-    };
-    core.posted.notify_one();
-    finish(fault, response, &scissors).await
+    let (fault, answer) = core.call(&call);
+    finish(fault, answer.map(Answer::into_response), &scissors).await
 }
 
 /// Lets an answer out, or not.
@@ -101,6 +83,41 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
+/// What a call is answered with.
+struct Answer {
+    status: u16,
+    /// How much of its budgets is used up.
+    headers: HeaderMap,
+    body: Value,
+}
+
+impl Answer {
+    fn refused(refusal: &Refusal, trace: &str) -> Self {
+        Self { status: refusal.status, headers: HeaderMap::new(), body: refusal.envelope(trace) }
+    }
+
+    /// Writes the headers by which Meta tells how much of its budgets is used up: of the app, and of the business.
+    fn tell_usage(&mut self, account: &Account, percent: u32, regain_minutes: u64) {
+        let app = json!({ "call_count": percent.min(100) / 4, "total_time": 1, "total_cputime": 1 });
+        let business = json!({ account.owner.as_str(): [{
+            "type": account.channel.as_str(), "call_count": percent, "total_cputime": 1, "total_time": 1,
+            "estimated_time_to_regain_access": regain_minutes,
+        }] });
+        for (name, usage) in [("x-app-usage", app), ("x-business-use-case-usage", business)] {
+            if let Ok(value) = usage.to_string().parse() {
+                self.headers.insert(name, value);
+            }
+        }
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_REQUEST);
+        (status, self.headers, Json(self.body)).into_response()
+    }
+}
+
 /// One call, taken apart.
 struct Call {
     path: String,
@@ -111,8 +128,59 @@ struct Call {
 }
 
 impl Core {
+    /// Takes a call of this process, without a socket. Returns the status, the headers, and the JSON where it is any;
+    /// `None` where no answer comes. A slow answer is not slow.
+    pub(crate) fn post_inside(
+        &self,
+        node: &str,
+        token: &SecretString,
+        proof: Option<String>,
+        body: &Value,
+    ) -> Option<(u16, HeaderMap, Option<Value>)> {
+        if self.is_closed() {
+            return None;
+        }
+        let call = Call {
+            path: format!("/{API_VERSION}/{node}/messages"),
+            node: node.to_owned(),
+            token: Some(token.expose_secret().to_owned()),
+            proof,
+            body: body.clone(),
+        };
+        match self.call(&call) {
+            (Some(Fault::NoAnswer { .. } | Fault::Cut { .. }), _) | (_, None) => None,
+            (Some(Fault::Garbled { status }), _) => Some((status, HeaderMap::new(), None)),
+            (_, Some(Answer { status, headers, body })) => Some((status, headers, Some(body))),
+        }
+    }
+
+    /// Takes a call, unless something is to go wrong before that. Returns what is to go wrong, and the answer; none where
+    /// nothing was taken and nothing is said.
+    fn call(&self, call: &Call) -> (Option<Fault>, Option<Answer>) {
+        let fault = self.world().faults.pop_front();
+        let answer = match &fault {
+            Some(Fault::NoAnswer { accepted: false } | Fault::Cut { accepted: false }) => {
+                record(&mut self.world(), self, call, None, None);
+                None
+            }
+            Some(Fault::Refuse { status, code, subcode }) => {
+                let refusal = Refusal::new(*status, *code, "(simulated)").with_subcode(*subcode);
+                Some(self.answer(call, Err(refusal)))
+            }
+            Some(Fault::Limited { regain_minutes }) => {
+                let account = self.account_of(call.token.as_deref().unwrap_or_default());
+                let channel = account.map_or(ChannelKind::WhatsApp, |account| account.channel.clone());
+                let refusal = limited(&channel).regained_in(*regain_minutes);
+                Some(self.answer(call, Err(refusal)))
+            }
+            _ => Some(self.take(call)),
+        };
+        self.posted.notify_one();
+        (fault, answer)
+    }
+
     /// Takes a call as Meta does, and records it.
-    fn take(&self, call: &Call) -> Response {
+    fn take(&self, call: &Call) -> Answer {
         let outcome = {
             let mut world = self.world();
             self.authorize(&mut world, call).and_then(|account| match account.channel {
@@ -123,25 +191,25 @@ impl Core {
         self.answer(call, outcome)
     }
 
-    fn answer(&self, call: &Call, outcome: Result<Value, Refusal>) -> Response {
+    fn answer(&self, call: &Call, outcome: Result<Value, Refusal>) -> Answer {
         let mut world = self.world();
         let account = self.account_of(call.token.as_deref().unwrap_or_default());
         let (status, code) =
             outcome.as_ref().map_or_else(|refusal| (refusal.status, Some(refusal.code)), |_| (200, None));
         record(&mut world, self, call, Some(status), code);
         let regain = outcome.as_ref().err().and_then(|refusal| refusal.regain_minutes);
-        let mut response = match outcome {
-            Ok(answer) => Json(answer).into_response(),
+        let mut answer = match outcome {
+            Ok(body) => Answer { status, headers: HeaderMap::new(), body },
             Err(refusal) => {
                 let trace = format!("A{}", hex(world.state.mint().get(..11).unwrap_or_default()));
-                refused(&refusal, &trace)
+                Answer::refused(&refusal, &trace)
             }
         };
         if let Some(account) = account {
             let used = world.state.used_of_hour(&account.id, self.limits.calls_per_hour, self.clock.now());
-            tell_usage(&mut response, account, if regain.is_some() { 100 } else { used }, regain.unwrap_or(0));
+            answer.tell_usage(account, if regain.is_some() { 100 } else { used }, regain.unwrap_or(0));
         }
-        response
+        answer
     }
 
     pub(super) fn account_of(&self, token: &str) -> Option<&Account> {
@@ -178,22 +246,7 @@ fn limited(channel: &ChannelKind) -> Refusal {
 }
 
 pub(super) fn refused(refusal: &Refusal, trace: &str) -> Response {
-    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
-    (status, Json(refusal.envelope(trace))).into_response()
-}
-
-/// Writes the headers by which Meta tells how much of its budgets is used up: of the app, and of the business.
-fn tell_usage(response: &mut Response, account: &Account, percent: u32, regain_minutes: u64) {
-    let app = json!({ "call_count": percent.min(100) / 4, "total_time": 1, "total_cputime": 1 });
-    let business = json!({ account.owner.as_str(): [{
-        "type": account.channel.as_str(), "call_count": percent, "total_cputime": 1, "total_time": 1,
-        "estimated_time_to_regain_access": regain_minutes,
-    }] });
-    for (name, usage) in [("x-app-usage", app), ("x-business-use-case-usage", business)] {
-        if let Ok(value) = usage.to_string().parse() {
-            response.headers_mut().insert(name, value);
-        }
-    }
+    Answer::refused(refusal, trace).into_response()
 }
 
 fn record(world: &mut World, core: &Core, call: &Call, status: Option<u16>, code: Option<i64>) {

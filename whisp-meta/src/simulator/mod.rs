@@ -49,6 +49,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -56,8 +57,9 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use whisp_core::clock::Clock;
 use whisp_core::model::{ChannelKind, PlatformMessageId};
+use whisp_core::webhook::WebhookRequest;
 
-use crate::client::GraphConfig;
+use crate::client::{GraphClient, GraphConfig};
 pub use config::{Account, ApprovedTemplate, Limits, Persona, Posting, Receipts, SimulatorConfig};
 pub use fault::Fault;
 pub use file::{FileFault, FileRequest, Hosted, Upload};
@@ -75,7 +77,7 @@ const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(5);
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 
 /// What the server and the simulator share.
-struct Core {
+pub(crate) struct Core {
     clock: Arc<dyn Clock>,
     app_secret: SecretString,
     accounts: Vec<Account>,
@@ -83,7 +85,8 @@ struct Core {
     limits: Limits,
     receipts: Receipts,
     require_proof: bool,
-    http: reqwest::Client,
+    /// By which webhooks are posted; `None` where none are.
+    http: Option<reqwest::Client>,
     world: Mutex<World>,
     file: Option<PathBuf>,
     delivering: tokio::sync::Mutex<()>,
@@ -102,6 +105,41 @@ struct World {
 }
 
 impl Core {
+    fn new(config: SimulatorConfig, address: SocketAddr, http: Option<reqwest::Client>) -> io::Result<Self> {
+        let kept = match &config.file {
+            Some(file) => State::load(file)?,
+            None => None,
+        };
+        let state = kept.or(config.state).unwrap_or_else(|| {
+            let mut seed = [0; 16];
+            config.ids.fill(&mut seed);
+            State::seeded(seed)
+        });
+        let world = World {
+            state,
+            faults: VecDeque::new(),
+            shape: Shape::default(),
+            webhook: config.webhook,
+            files: file::Files::default(),
+        };
+        Ok(Self {
+            clock: config.clock,
+            app_secret: config.app_secret,
+            accounts: config.accounts,
+            templates: config.templates,
+            limits: config.limits,
+            receipts: config.receipts,
+            require_proof: config.require_proof,
+            http,
+            world: Mutex::new(world),
+            file: config.file,
+            delivering: tokio::sync::Mutex::new(()),
+            posted: Notify::new(),
+            closed: AtomicBool::new(false),
+            address,
+        })
+    }
+
     fn world(&self) -> WorldGuard<'_> {
         let world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
         WorldGuard { world, file: self.file.as_deref(), changed: false }
@@ -177,51 +215,33 @@ impl Simulator {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let http = reqwest::Client::builder().no_proxy().timeout(WEBHOOK_TIMEOUT).build().map_err(io::Error::other)?;
-        let kept = match &config.file {
-            Some(file) => State::load(file)?,
-            None => None,
-        };
-        let state = kept.or(config.state).unwrap_or_else(|| {
-            let mut seed = [0; 16];
-            config.ids.fill(&mut seed);
-            State::seeded(seed)
-        });
-        let world = World {
-            state,
-            faults: VecDeque::new(),
-            shape: Shape::default(),
-            webhook: config.webhook,
-            files: file::Files::default(),
-        };
-        let core = Arc::new(Core {
-            clock: config.clock,
-            app_secret: config.app_secret,
-            accounts: config.accounts,
-            templates: config.templates,
-            limits: config.limits,
-            receipts: config.receipts,
-            require_proof: config.require_proof,
-            http,
-            world: Mutex::new(world),
-            file: config.file,
-            delivering: tokio::sync::Mutex::new(()),
-            posted: Notify::new(),
-            closed: AtomicBool::new(false),
-            address,
-        });
+        let posting = config.posting;
+        let core = Arc::new(Core::new(config, address, Some(http))?);
         let service = graph::router(Arc::clone(&core)).into_make_service_with_connect_info::<fault::Scissors>();
         let serving = axum::serve(fault::CuttableListener(listener), service);
         let mut tasks = vec![tokio::spawn(async move {
             // Serving ends only with the task.
             drop(serving.await);
         })];
-        if config.posting == Posting::Immediately {
+        if posting == Posting::Immediately {
             tasks.push(tokio::spawn(post_immediately(Arc::clone(&core))));
         }
         Ok(Self { core, address, tasks })
     }
 
-    /// Returns where it listens: `http://127.0.0.1:49152`.
+    /// Makes one that listens nowhere and posts nothing: [`client`](Self::client) reaches it and
+    /// [`take_waiting`](Self::take_waiting) hands its webhooks over, without a socket and without a runtime. For tests
+    /// that run many of them.
+    ///
+    /// # Errors
+    /// When the file of [`with_file`](SimulatorConfig::with_file) can't be read.
+    pub fn inside(config: SimulatorConfig) -> io::Result<Self> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let core = Arc::new(Core::new(config, address, None)?);
+        Ok(Self { core, address, tasks: Vec::new() })
+    }
+
+    /// Returns where it listens: `http://127.0.0.1:49152`; the port is 0 where it does not.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
@@ -231,6 +251,12 @@ impl Simulator {
     #[must_use]
     pub fn graph(&self) -> GraphConfig {
         GraphConfig::default().with_hosts(&self.url(), &self.url()).danger_allow_plain_http_to_loopback()
+    }
+
+    /// Returns a client that reaches it without a socket.
+    #[must_use]
+    pub fn client(&self) -> GraphClient {
+        GraphClient::inside(Arc::clone(&self.core), self.core.app_secret.clone())
     }
 
     /// Sets where webhooks are posted to.
@@ -279,7 +305,8 @@ impl Simulator {
         world.state.said += 1;
         let person = world.state.person(&account.id, persona);
         if say.opens_window() {
-            person.wrote_at = Some(now);
+            // A clock that goes back closes no window.
+            person.wrote_at = person.wrote_at.max(Some(now));
         }
         let id = world.state.message_id(account, &persona.id, false);
         let body = if account.channel == ChannelKind::WhatsApp {
@@ -379,6 +406,19 @@ impl Simulator {
     #[must_use]
     pub fn waiting_bodies(&self) -> Vec<Value> {
         self.core.world().state.queue.iter().map(|webhook| webhook.body.clone()).collect()
+    }
+
+    /// Takes the webhooks that wait out of the queue, in order, to bring them on a way of one's own.
+    #[must_use]
+    pub fn take_waiting(&self) -> Vec<Value> {
+        std::mem::take(&mut self.core.world().state.queue).into_iter().map(|webhook| webhook.body).collect()
+    }
+
+    /// Returns a webhook as it is posted: as Meta writes it, signed.
+    #[must_use]
+    pub fn request(&self, body: &Value, received_at: DateTime<Utc>) -> WebhookRequest {
+        let body = post::wire(body).into_bytes();
+        WebhookRequest { signature: Some(post::sign(&self.core.app_secret, &body)), body, received_at }
     }
 
     /// Returns all sends that came, the last [`REQUESTS_MAX`] of them.

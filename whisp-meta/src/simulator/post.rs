@@ -122,8 +122,8 @@ fn batched(waiting: Vec<Queued>, most: usize) -> Vec<Batch> {
 
 async fn post(core: &Core, url: &str, body: &str) -> bool {
     let signature = sign(&core.app_secret, body.as_bytes());
-    let request = core
-        .http
+    let Some(http) = &core.http else { return false };
+    let request = http
         .post(url)
         .header(CONTENT_TYPE, "application/json")
         .header("X-Hub-Signature-256", signature)
@@ -141,19 +141,20 @@ pub(super) async fn handshake(core: &Core, verify_token: &str) -> bool {
     };
     let query = [("hub.mode", "subscribe"), ("hub.challenge", &challenge), ("hub.verify_token", verify_token)];
     let Ok(url) = reqwest::Url::parse_with_params(&url, query) else { return false };
-    let Ok(response) = core.http.get(url).send().await else { return false };
+    let Some(http) = &core.http else { return false };
+    let Ok(response) = http.get(url).send().await else { return false };
     response.status().is_success() && response.text().await.is_ok_and(|body| body == challenge)
 }
 
 /// Returns the value of `X-Hub-Signature-256`.
-fn sign(secret: &SecretString, body: &[u8]) -> String {
+pub(super) fn sign(secret: &SecretString, body: &[u8]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
     format!("sha256={}", hex(hmac::sign(&key, body).as_ref()))
 }
 
 /// Writes JSON as Meta puts it on the wire: everything outside ASCII, and `/`, `<`, `@`, escaped. Outside strings
 /// compact JSON holds none of these.
-fn wire(body: &Value) -> String {
+pub(super) fn wire(body: &Value) -> String {
     let mut out = String::new();
     for character in body.to_string().chars() {
         match character {

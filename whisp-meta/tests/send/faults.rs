@@ -33,12 +33,13 @@ async fn each_fault_has_its_kind_its_retry_and_its_trace_on_the_other_side() {
         (Fault::Garbled { status: 200 }, Kind::Malformed, unknown, 1),
         (Fault::Garbled { status: 502 }, Kind::Unknown, unknown, 1),
     ];
-    for channel_kind in CHANNELS {
+    for (channel_kind, inside) in CHANNELS.into_iter().flat_map(|kind| [(kind.clone(), false), (kind, true)]) {
         let mut world = World::open(&channel_kind).await;
         let impatient = world.simulator.graph().with_answer_timeout(Duration::from_millis(300));
-        world.channel = channel(&channel_kind, GraphClient::new(&impatient).unwrap(), Arc::clone(&world.clock) as _);
+        let client = if inside { world.simulator.client() } else { GraphClient::new(&impatient).unwrap() };
+        world.channel = channel(&channel_kind, client, Arc::clone(&world.clock) as _);
         for (fault, kind, retry, accepted) in cases.clone() {
-            let what = format!("{channel_kind} {fault:?}");
+            let what = format!("{channel_kind} {fault:?}, without a socket: {inside}");
             let (requests_before, accepted_before) = counts(&world);
             world.simulator.fail_next(1, fault);
             let error = world.send_text("x").await.unwrap_err();

@@ -8,10 +8,14 @@ use axum::body::Bytes;
 use axum::extract::Query;
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::Value;
+use whisp_core::clock::Clock as _;
 use whisp_core::model::ChannelKind;
-use whisp_meta::simulator::{ATTEMPTS_MAX, Posting, Say, Shape};
+use whisp_core::testing::ManualClock;
+use whisp_core::webhook::{Event, WebhookDecoder as _};
+use whisp_meta::simulator::{ATTEMPTS_MAX, Persona, Posting, Say, Shape, Simulator};
+use whisp_meta::webhook::MetaDecoder;
 
-use crate::world::{World, config};
+use crate::world::{PHONE, World, account, config};
 
 /// A host's endpoint that checks the signature and keeps what came.
 #[derive(Clone)]
@@ -118,7 +122,7 @@ async fn what_is_not_answered_comes_again_until_it_is_given_up() {
 #[tokio::test]
 async fn a_simulator_that_posts_immediately_needs_no_call() {
     let kind = ChannelKind::Messenger;
-    let clock = Arc::new(whisp_core::testing::ManualClock::default());
+    let clock = Arc::new(ManualClock::default());
     let endpoint = Endpoint::open().await;
     let config = config(&kind, &clock).with_posting(Posting::Immediately).with_webhook(&endpoint.url);
     let world = World::with(&kind, clock, config).await;
@@ -142,4 +146,19 @@ async fn an_endpoint_proves_itself_by_the_challenge() {
     world.simulator.set_webhook(&url);
     assert!(world.simulator.handshake("right").await);
     assert!(!world.simulator.handshake("wrong").await);
+}
+
+#[test]
+fn without_a_socket_webhooks_are_handed_over_as_they_would_be_posted() {
+    let clock = Arc::new(ManualClock::default());
+    let kind = ChannelKind::WhatsApp;
+    let simulator = Simulator::inside(config(&kind, &clock)).unwrap();
+    let (account, persona) = (account(&kind), Persona::new(PHONE));
+    let id = simulator.contact_says(&account, &persona, &Say::text("hello"));
+    let bodies = simulator.take_waiting();
+    assert_eq!((bodies.len(), simulator.waiting()), (1, 0));
+    let decoder = MetaDecoder::new(&["app-secret".to_owned().into()]);
+    let delivery = decoder.decode(&simulator.request(&bodies[0], clock.now())).unwrap();
+    let Event::Message(message) = &delivery.items[0].event else { panic!("{delivery:?}") };
+    assert_eq!(message.id.as_ref(), Some(&id));
 }
