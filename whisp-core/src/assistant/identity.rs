@@ -39,6 +39,13 @@ pub(super) struct Held {
     former: Option<(Former, Version)>,
 }
 
+impl Held {
+    /// Returns whether nobody has the handle.
+    pub(super) const fn is_free(&self) -> bool {
+        self.holder.is_none()
+    }
+}
+
 /// Who was found.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Found {

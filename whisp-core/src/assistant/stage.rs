@@ -17,7 +17,7 @@ use crate::model::{Author, Content, ContentKind, Provenance};
 use crate::privacy::{AffirmativeAct, ConsentEvent, ConsentState, Purpose};
 use crate::store::{BlindIndex, Bucket, DedupKey, Expect, Kind, RECORD_MAX, Record, WriteBatch, WriteOp};
 use crate::vault::IndexField;
-use crate::webhook::{Delivery, Event, Item, MessageEvent, Receipt, ReceiptTarget};
+use crate::webhook::{ContactRef, Delivery, Event, Item, MessageEvent, Receipt, ReceiptTarget};
 
 /// How long an item may come late or again, and is remembered. Meta delivers again for up to 7 days (WhatsApp, webhooks
 /// overview, 29 April 2026).
@@ -36,6 +36,8 @@ pub(crate) struct Stage<'a> {
     /// The connections that the items came by.
     connections: BTreeSet<ConnectionId>,
     seen: BTreeSet<DedupKey>,
+    /// Which item is staged.
+    current: usize,
     pub(super) people: BTreeMap<ContactId, Person>,
     /// Conversations that this batch begins, and when by the platform's clock.
     pub(super) begun: BTreeMap<ConversationId, DateTime<Utc>>,
@@ -82,6 +84,7 @@ impl<'a> Stage<'a> {
             handles: BTreeMap::new(),
             connections: BTreeSet::new(),
             seen: BTreeSet::new(),
+            current: 0,
             people: BTreeMap::new(),
             begun: BTreeMap::new(),
             gone,
@@ -110,6 +113,7 @@ impl<'a> Stage<'a> {
 
     /// Stages one item.
     pub(crate) async fn add(&mut self, index: usize, (account, item): &Incoming<'_>) -> Result<(), AssistantError> {
+        self.current = index;
         let keys = self.dedup_keys(account, item).await?;
         if keys.iter().any(|key| self.seen.contains(key)) {
             self.staged.duplicates += 1;
@@ -186,10 +190,10 @@ impl<'a> Stage<'a> {
             Event::Unsent { contact, target } => {
                 let target = self.platform_index(account, target).await?;
                 let at = self.told_at(item);
-                let Some(alias) = self.conversation_of(account, contact.as_ref(), target, at).await? else {
-                    return Ok(false);
-                };
-                self.work(account, alias.conversation, self.now, &Task::Unsend { target })?;
+                match self.conversation_of(account, contact.as_ref(), target, at).await? {
+                    Some(alias) => self.work(account, alias.conversation, self.now, &Task::Unsend { target })?,
+                    None => self.unsent_before(account, contact.as_ref(), target).await?,
+                }
                 Ok(true)
             }
             Event::Receipt(receipt) => self.receipt(account, item, receipt).await,
@@ -218,6 +222,28 @@ impl<'a> Stage<'a> {
         }
     }
 
+    /// Notes that a message was taken back of which nobody is known yet: an unsend overtook the first message of a contact.
+    /// Nothing about the contact is written for it, because perhaps nothing comes; if the message does, it is left out.
+    async fn unsent_before(
+        &mut self,
+        account: &Account,
+        contact: Option<&ContactRef>,
+        target: RecordId,
+    ) -> Result<(), AssistantError> {
+        let tenant = self.staged.batch.tenant;
+        for handle in contact.into_iter().flat_map(|contact| &contact.handles) {
+            // The message may be taken in this moment, and its contact with it.
+            let key = self.inner.entities.alias_key(tenant, account.connection, handle).await?;
+            if self.handles.get(&key).is_none_or(Held::is_free) {
+                self.expect(Expect::Absent(Kind::ALIAS, key));
+            }
+        }
+        let key = unsent_key(target);
+        self.seen.insert(key);
+        self.op(WriteOp::Remember { key, until: self.now + LATE_MAX });
+        Ok(())
+    }
+
     async fn message(&mut self, account: &Account, item: &Item, event: &MessageEvent) -> Result<bool, AssistantError> {
         let tenant = self.staged.batch.tenant;
         let entities = &self.inner.entities;
@@ -229,6 +255,15 @@ impl<'a> Stage<'a> {
             Some(tag) => Some(entities.tag_index(tenant, tag).await?),
             None => None,
         };
+        if let Some(mid) = mid.filter(|_| item.provenance == Provenance::Live) {
+            let key = unsent_key(RecordId::from_bytes(mid.0));
+            if self.seen.contains(&key) {
+                return Ok(false);
+            }
+            // Seen: it was taken back before it came, and goes as a duplicate does.
+            self.staged.batch.expects.push(Expect::Unseen { key, at: self.now });
+            self.staged.origins.push(Origin::Item(self.current));
+        }
         let alias = self.resolve(account, &event.contact, self.told_at(item)).await?;
         let echo = item.provenance == Provenance::Echo;
         if echo {
@@ -467,6 +502,13 @@ impl<'a> Stage<'a> {
         let told = DedupKey { second: item.at.timestamp(), digest: digest.0 };
         Ok(if item.at == self.received_at { vec![DedupKey { second: 0, ..told }, told] } else { vec![told] })
     }
+}
+
+/// Returns the key by which a message is known that was taken back before it came. It has no time: an unsend tells its own.
+fn unsent_key(target: RecordId) -> DedupKey {
+    let mut digest = [0; 32];
+    digest.iter_mut().zip(target.into_bytes()).for_each(|(to, from)| *to = from);
+    DedupKey { second: 0, digest }
 }
 
 /// Returns whether no store would take a record.
