@@ -241,8 +241,13 @@ impl LaneRun<'_> {
             unanswered.extend(self.message(*id).await?.filter(|row| wants_answer(row.clear.kind)));
         }
         unanswered.sort_by_key(|row| (row.clear.at, row.id()));
+        // As this step leaves them: what it takes back nobody is shown any more.
+        let rows = rows
+            .into_iter()
+            .filter(|row| !self.deleted.contains(&row.id()))
+            .map(|row| self.messages.get(&row.id()).cloned().unwrap_or(row));
         // Newest first as read. What was said before this inquiry stays out: its context ended with it.
-        let mut all: Vec<MessageRow> = rows.into_iter().rev().filter(|row| row.clear.at >= opened_at).collect();
+        let mut all: Vec<MessageRow> = rows.rev().filter(|row| row.clear.at >= opened_at).collect();
         all.retain(|row| row.clear.provenance != Provenance::History && row.clear.kind != ContentKind::Reaction);
         all.retain(|row| !asked.contains(&row.id()));
         // What waits for an answer comes last, even where the platform's clock puts it before an answer of ours, or it
