@@ -131,9 +131,11 @@ impl LaneRun<'_> {
             let lane = self.lane.conversation.id;
             let (last, _) = self.inner.entities.last_messages(self.lease.tenant, lane, None, WATERMARK_MAX).await?;
             let sent = |row: &MessageRow| {
+                use DeliveryStep::{Delivered, Played, Read, Sent};
                 row.clear.delivery.as_ref().is_some_and(|delivery| {
+                    // What was called and then cancelled never went out.
                     delivery.called_at.is_some_and(|at| at - WATERMARK_SKEW <= up_to)
-                        && delivery.step.rank() >= DeliveryStep::Sent.rank()
+                        && matches!(delivery.step, Sent | Delivered | Read | Played)
                         && delivery.failure.is_none()
                 })
             };
