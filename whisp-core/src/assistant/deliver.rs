@@ -84,12 +84,12 @@ impl Inner {
             Verdict::Send { grant, outside_window } => (grant, outside_window),
             Verdict::Cancel => {
                 run.sent_work(work);
-                run.settle_as(row, DeliveryStep::Cancelled, None, None)?;
+                run.settle_as(row, DeliveryStep::Cancelled, None, None).await?;
                 return run.commit().await;
             }
             Verdict::Fail => {
                 run.sent_work(work);
-                run.settle_as(row, DeliveryStep::Failed, None, Some(HandOffReason::SendFailed))?;
+                run.settle_as(row, DeliveryStep::Failed, None, Some(HandOffReason::SendFailed)).await?;
                 return run.commit().await;
             }
         };
@@ -110,7 +110,7 @@ impl Inner {
         let (message, body) = self.entities.message(&grant, tenant.id, &row).await?;
         let (Some(to), Some(body)) = (run.handle(&grant).await?, body) else {
             run.sent_work(work);
-            run.settle_as(row, DeliveryStep::Failed, None, Some(HandOffReason::SendFailed))?;
+            run.settle_as(row, DeliveryStep::Failed, None, Some(HandOffReason::SendFailed)).await?;
             return run.commit().await;
         };
         let outbound = outbound(grant, to, &message, body, &row, outside_window);
@@ -198,7 +198,7 @@ impl LaneRun<'_> {
             Some(row) if row.clear.delivery.as_ref().is_some_and(|d| d.step == DeliveryStep::Sending) => {
                 self.abandon(row)
             }
-            Some(row) => self.settle_as(row, DeliveryStep::Failed, None, Some(HandOffReason::SendFailed)),
+            Some(row) => self.settle_as(row, DeliveryStep::Failed, None, Some(HandOffReason::SendFailed)).await,
             None => Ok(()),
         }
     }

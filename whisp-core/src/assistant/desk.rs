@@ -457,6 +457,7 @@ impl Desk {
     /// Cancels the engines' replies that wait in the outbox: a person has the conversation now.
     async fn cancel_automatic(&self, row: &mut ConversationRow, batch: &mut WriteBatch) -> Result<(), AssistantError> {
         let inner = &self.assistant.inner;
+        let mut inquiry = inner.entities.inquiry(self.tenant, row.conversation.inquiry).await?;
         let mut kept = Vec::new();
         for id in std::mem::take(&mut row.conversation.outbox) {
             let message = inner.entities.message_row(self.tenant, id).await?;
@@ -468,6 +469,11 @@ impl Desk {
                 Some(mut message) => {
                     if let Some(delivery) = &mut message.clear.delivery {
                         delivery.advance(DeliveryStep::Cancelled, inner.clock.now(), None);
+                    }
+                    if let Some(mut inquiry) = inquiry.take_if(|inquiry| inquiry.disclosed_by(&message)) {
+                        // It does not go out, so the next automatic answer says that it is one.
+                        inquiry.inquiry.disclosed_at = None;
+                        batch.ops.push(WriteOp::Put(inquiry.stage()?));
                     }
                     batch.ops.push(WriteOp::Put(message.next()?));
                 }

@@ -141,6 +141,15 @@ impl<'a> LaneRun<'a> {
         }
     }
 
+    /// Forgets that the inquiry has said that answers are automatic, if it was this message that should have: it did not
+    /// arrive, so the next one says it.
+    pub(crate) fn undisclose(&mut self, row: &MessageRow) {
+        if let Some(inquiry) = self.inquiry.as_mut().filter(|inquiry| inquiry.disclosed_by(row)) {
+            inquiry.inquiry.disclosed_at = None;
+            self.inquiry_changed = true;
+        }
+    }
+
     /// Returns a message, changed in this run or as it is stored.
     pub(crate) async fn message(&self, id: MessageId) -> Result<Option<MessageRow>, AssistantError> {
         match self.messages.get(&id) {

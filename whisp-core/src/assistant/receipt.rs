@@ -161,6 +161,7 @@ impl LaneRun<'_> {
             DeliveryStep::Delivered => self.fact(FactKind::Delivered, actor, news.at),
             DeliveryStep::Read => self.fact(FactKind::Read, actor, news.at),
             DeliveryStep::Failed => {
+                self.undisclose(&row);
                 self.fact(FactKind::SendFailed, actor, news.at);
                 self.hand_off(None, HandOffReason::SendFailed);
             }
@@ -296,6 +297,7 @@ impl LaneRun<'_> {
             return self.unblock(message);
         };
         if row.clear.delivery.as_ref().is_some_and(|delivery| delivery.step == DeliveryStep::InDoubt) {
+            self.undisclose(&row);
             self.hand_off(None, HandOffReason::InDoubt);
             return self.unblock(message);
         }

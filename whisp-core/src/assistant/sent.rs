@@ -14,7 +14,7 @@ use crate::entity::{Change, MessageRow};
 use crate::error::Retry;
 use crate::id::MessageId;
 use crate::kpi::FactKind;
-use crate::model::{Attempt, AttemptEnd, ChannelKind, DeliveryStep, FailureCode, HandOffReason};
+use crate::model::{Attempt, AttemptEnd, Author, ChannelKind, DeliveryStep, FailureCode, HandOffReason};
 use crate::privacy::ServiceProvision;
 
 /// How often a message is tried at most, where the channel says that it may be.
@@ -124,7 +124,7 @@ impl LaneRun<'_> {
                         if attempts + 1 < SEND_TRIES_MAX && self.permit(&row).await?.is_some() {
                             self.wait(row, TimeDelta::zero(), attempts + 1, code)?;
                         } else {
-                            self.settle_as(row, DeliveryStep::Cancelled, code, None)?;
+                            self.settle_as(row, DeliveryStep::Cancelled, code, None).await?;
                         }
                     }
                     (_, Retry::OutcomeUnknown) => self.doubt(row)?,
@@ -140,7 +140,7 @@ impl LaneRun<'_> {
                             .unwrap_or_else(|| SEND_REST * (1 << attempts.min(10)));
                         self.wait(row, wait.max(rest.unwrap_or_default()), attempts + 1, code)?;
                     }
-                    _ => self.settle_as(row, DeliveryStep::Failed, code, Some(HandOffReason::SendFailed))?,
+                    _ => self.settle_as(row, DeliveryStep::Failed, code, Some(HandOffReason::SendFailed)).await?,
                 }
                 Ok(())
             }
@@ -187,8 +187,8 @@ impl LaneRun<'_> {
         Ok(())
     }
 
-    /// Ends a message without sending it.
-    pub(super) fn settle_as(
+    /// Ends a message without sending it, and with it the rest of the answer that it is part of.
+    pub(super) async fn settle_as(
         &mut self,
         mut row: MessageRow,
         step: DeliveryStep,
@@ -200,6 +200,7 @@ impl LaneRun<'_> {
         if let Some(delivery) = &mut row.clear.delivery {
             delivery.advance(step, now, failure);
         }
+        self.undisclose(&row);
         if step == DeliveryStep::Failed {
             self.fact(FactKind::SendFailed, sender, now);
         }
@@ -207,7 +208,31 @@ impl LaneRun<'_> {
             self.hand_off(None, reason);
         }
         self.report.unsent += 1;
+        self.cancel_rest(&row).await?;
         self.pop(row)
+    }
+
+    /// Cancels what waits of an answer whose beginning does not go out: alone it makes no sense, and perhaps it was the
+    /// beginning that said that it is automatic.
+    async fn cancel_rest(&mut self, of: &MessageRow) -> Result<(), AssistantError> {
+        let by_engine = |row: &MessageRow| matches!(row.clear.author, Author::Engine { .. });
+        if !by_engine(of) {
+            return Ok(());
+        }
+        let now = self.now;
+        for id in self.lane.conversation.outbox.clone() {
+            let Some(mut row) = self.message(id).await? else { continue };
+            if id == of.id() || !by_engine(&row) || row.clear.at != of.clear.at {
+                continue;
+            }
+            if let Some(delivery) = row.clear.delivery.as_mut().filter(|d| d.step == DeliveryStep::Queued) {
+                delivery.advance(DeliveryStep::Cancelled, now, None);
+                self.messages.insert(id, row);
+                self.conversation_mut().outbox.retain(|there| *there != id);
+                self.report.unsent += 1;
+            }
+        }
+        Ok(())
     }
 
     /// Takes a settled message from the outbox and goes on with the next.

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::assistant::AssistantError;
 use crate::assistant::task::Task;
-use crate::entity::{Entities, from_clear, position, to_clear};
+use crate::entity::{Entities, MessageRow, from_clear, position, to_clear};
 use crate::id::{ConversationId, DeadLetterId, InquiryId, MessageId, RecordId, SubjectId, TenantId};
-use crate::model::{Conversation, DeadLetter, Inquiry, LetterState};
+use crate::model::{Author, Conversation, DeadLetter, Inquiry, LetterState};
 use crate::privacy::{AffirmativeAct, ConsentEvent, ConsentState, Purpose, Standing};
 use crate::store::{Kind, ListOrder, ListQuery, PAGE_MAX, Record, StoreError};
 
@@ -63,6 +63,14 @@ row! {
     /// An inquiry as it is stored.
     InquiryRow, inquiry: Inquiry, INQUIRY, inquiry_row, new,
     parent: |_tenant, value| value.conversation.into(), position: position(value.opened_at)
+}
+
+impl InquiryRow {
+    /// Returns whether a message is the one by which the inquiry says that answers are automatic, or part of the same
+    /// answer.
+    pub(crate) fn disclosed_by(&self, row: &MessageRow) -> bool {
+        matches!(row.clear.author, Author::Engine { .. }) && self.inquiry.disclosed_at == Some(row.clear.at)
+    }
 }
 
 #[derive(Serialize, Deserialize)]
