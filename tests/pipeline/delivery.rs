@@ -217,27 +217,46 @@ async fn an_echo_without_a_tag_settles_the_doubt_that_says_the_same_and_nothing_
     assert_eq!(reason(&world).await, Some(HandOffReason::MemberWrote), "the same words, typed by a member");
 }
 
+/// The contact has read everything up to a time.
+fn read_up_to(world: &World, time: chrono::DateTime<chrono::Utc>, name: &str) -> whisp::webhook::Item {
+    let receipt = whisp::webhook::Receipt {
+        target: whisp::webhook::ReceiptTarget::UpTo(time),
+        contact: Some(crate::world::contact()),
+        step: DeliveryStep::Read,
+        failure: None,
+        tag: None,
+        pricing: None,
+    };
+    world.event(name, whisp::model::Provenance::Live, whisp::webhook::Event::Receipt(receipt))
+}
+
 #[tokio::test]
 async fn a_receipt_up_to_a_time_is_about_what_was_called_by_then() {
     let world = World::new().await;
-    let up_to = |time, name: &str| {
-        let receipt = whisp::webhook::Receipt {
-            target: whisp::webhook::ReceiptTarget::UpTo(time),
-            contact: Some(crate::world::contact()),
-            step: DeliveryStep::Read,
-            failure: None,
-            tag: None,
-            pricing: None,
-        };
-        world.event(name, whisp::model::Provenance::Live, whisp::webhook::Event::Receipt(receipt))
-    };
     world.says("m1", "Hello").await;
     world.settle().await;
     let first = world.now();
     world.later(60);
     world.says("m2", "Hello again").await;
     world.settle().await;
-    world.ingest(vec![up_to(first, "r1")]).await;
+    world.ingest(vec![read_up_to(&world, first, "r1")]).await;
     world.settle().await;
     assert_eq!((step_of(&world, 1).await, step_of(&world, 3).await), (DeliveryStep::Read, DeliveryStep::Sent));
+}
+
+/// Found by the simulation: it counted as read, though the platform never got it.
+#[tokio::test]
+async fn a_receipt_up_to_a_time_is_not_about_what_was_cancelled() {
+    let world = World::new().await;
+    world.says("m1", "Hello").await;
+    world.later(4);
+    world.step().await;
+    world.channel.fail_next(ChannelError::new("send", ChannelErrorKind::Denied, Retry::Never));
+    world.deliver().await;
+    assert_eq!(step_of(&world, 1).await, DeliveryStep::Queued, "it was called, and waits");
+    world.assistant.desk(world.tenant).take_over(world.conversation().await, member()).await.unwrap();
+    world.later(60);
+    world.ingest(vec![read_up_to(&world, world.now(), "r1")]).await;
+    world.settle().await;
+    assert_eq!(step_of(&world, 1).await, DeliveryStep::Cancelled);
 }

@@ -1,6 +1,6 @@
 //! What the author changed or took back, in whatever order the platform tells it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -8,9 +8,11 @@ use tokio::sync::Notify;
 use whisp::assistant::{Assistant, Budget};
 use whisp::channel::{Capabilities, Channel, ChannelError, Outbound, SendReceipt, TextLimit};
 use whisp::model::{
-    ChannelKind, Connection, Content, ContentKind, DeliveryStep, HandOffReason, Handling, PlatformMessageId, Provenance,
+    AutomationMode, ChannelKind, Connection, Content, ContentKind, DeliveryStep, HandOffReason, Handling,
+    PlatformMessageId, Provenance,
 };
-use whisp::testing::SeqIds;
+use whisp::reply::Decision;
+use whisp::testing::{ScriptedEngine, SeqIds};
 use whisp::webhook::{Event, Item};
 
 use crate::world::{World, contact, incoming, parrot};
@@ -234,4 +236,56 @@ async fn a_reply_that_is_taken_back_before_its_call_returns_stays_empty_and_bloc
     let messages = world.messages().await;
     assert_eq!(messages[1].content, Content::Unsent);
     assert_eq!(messages[2].delivery.as_ref().unwrap().step, DeliveryStep::Sent);
+}
+
+/// Found by the simulation: nobody was known by it yet, so the unsend was dropped and the message stayed.
+#[tokio::test]
+async fn an_unsend_that_overtakes_the_first_message_of_a_contact_keeps_it_out() {
+    let world = World::new().await;
+    let taken = world.ingest(vec![unsent(&world, "u1", "m1")]).await;
+    assert_eq!((taken.stored, taken.ignored), (1, 0), "it is remembered");
+    let inbox = world.assistant.desk(world.tenant).inbox(None, 10).await.unwrap();
+    assert!(inbox.conversations.is_empty(), "nothing is written about a person for it");
+    world.later(24 * 3_600);
+    assert_eq!(world.says("m1", "Forget this").await.duplicates, 1);
+    world.says("m2", "Hello").await;
+    world.settle().await;
+    assert_eq!(texts(&world).await, [(Some("Hello".to_owned()), 0)]);
+}
+
+#[tokio::test]
+async fn an_unsend_that_comes_with_the_first_message_of_a_contact_takes_it_back() {
+    for unsend_first in [true, false] {
+        let world = World::new().await;
+        let mut items = vec![world.message("m1", "Forget this"), unsent(&world, "u1", "m1")];
+        if unsend_first {
+            items.reverse();
+        }
+        items.push(world.message("m2", "Hello"));
+        world.ingest(items).await;
+        world.settle().await;
+        let left: Vec<_> = texts(&world).await.into_iter().filter_map(|(text, _)| text).collect();
+        assert_eq!(left, ["Hello"], "the unsend first: {unsend_first}");
+    }
+}
+
+/// Found by the simulation: the engine was shown what the same step took back.
+#[tokio::test]
+async fn an_engine_is_not_shown_what_was_taken_back_this_moment() {
+    let shown = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&shown);
+    let engine = ScriptedEngine::new(move |request| {
+        let texts = request.turns()?.iter().filter_map(|turn| turn.content.readable().map(str::to_owned));
+        seen.lock().unwrap().push(texts.collect::<Vec<_>>());
+        Ok(Decision::Silence)
+    });
+    let world = World::with(Arc::new(engine), AutomationMode::Automatic).await;
+    world.says("m1", "My number is 12345").await;
+    world.settle().await;
+    world.later(10);
+    world.ingest(vec![unsent(&world, "u1", "m1"), world.message("m2", "Are you open?")]).await;
+    // One step does both.
+    world.later(4);
+    world.step().await;
+    assert_eq!(shown.lock().unwrap().last().unwrap(), &["Are you open?"]);
 }

@@ -13,7 +13,7 @@ use whisp::store::{Kind, SubjectQuery};
 use whisp::stores::SqliteStore;
 use whisp::webhook::{ContactRef, Event, Item, MessageEvent, Receipt, ReceiptTarget};
 
-use crate::chaos::wire::Rng;
+use crate::rng::Rng;
 use crate::world::{World, parrot};
 
 const OLD: &str = "77010000001";

@@ -1,11 +1,15 @@
 //! People come first: members who write, contacts who say stop.
 
-use whisp::channel::OutboundBody;
+use std::sync::Arc;
+
+use whisp::channel::{ChannelError, ChannelErrorKind, OutboundBody};
+use whisp::error::Retry;
 use whisp::id::{MemberId, SubjectId};
-use whisp::model::{Author, DeliveryStep, HandOffReason, Handling};
+use whisp::model::{Author, AutomationMode, DeliveryStep, HandOffReason, Handling};
 
 use crate::world::{World, incoming};
 use whisp::model::{Content, Provenance};
+use whisp::testing::ScriptedEngine;
 use whisp::webhook::Event;
 
 fn member() -> MemberId {
@@ -177,4 +181,52 @@ async fn a_reply_that_waited_when_a_member_took_over_stays_unsent_when_handed_ba
     desk.hand_back(id, member()).await.unwrap();
     world.settle().await;
     assert!(world.channel.sent().is_empty(), "it answered a question that the member has dealt with");
+}
+
+/// Found by the simulation: the answer that should have said it was cancelled, and no later one said it.
+#[tokio::test]
+async fn a_disclosure_that_did_not_go_out_is_made_by_the_next_answer() {
+    let world = World::new().await;
+    world.says("m1", "Hello?").await;
+    world.later(4);
+    assert_eq!(world.step().await.queued, 1);
+    let desk = world.assistant.desk(world.tenant);
+    let id = world.conversation().await;
+    desk.take_over(id, member()).await.unwrap();
+    desk.hand_back(id, member()).await.unwrap();
+    world.settle().await;
+    assert!(world.channel.texts().is_empty(), "it was cancelled");
+    world.says("m2", "Anybody?").await;
+    world.later(4);
+    // Refused by the platform, and handed to a person.
+    world.channel.fail_next(ChannelError::new("send", ChannelErrorKind::Recipient, Retry::Never));
+    world.step().await;
+    world.deliver().await;
+    world.settle().await;
+    desk.hand_back(id, member()).await.unwrap();
+    world.says("m3", "Hello again").await;
+    world.settle().await;
+    let texts = world.channel.texts();
+    assert_eq!(texts.len(), 1, "{texts:?}");
+    assert!(texts[0].starts_with("This is an automatic answer."), "{}", texts[0]);
+}
+
+/// Found by the simulation: of an answer in several messages the first one was cancelled, and the rest went out.
+#[tokio::test]
+async fn the_rest_of_an_answer_does_not_go_out_without_its_beginning() {
+    let long = Arc::new(ScriptedEngine::replying(|question| format!("{question} {}", "and so on ".repeat(150))));
+    let world = World::with(long, AutomationMode::Automatic).await;
+    world.says("m1", "Hello?").await;
+    world.later(4);
+    assert_eq!(world.step().await.queued, 1);
+    let parts = world.assistant.desk(world.tenant).conversation(world.conversation().await).await.unwrap().outbox;
+    assert!(parts.len() > 1, "{parts:?}");
+    world.assistant.set_automation(world.tenant, false).await.unwrap();
+    assert_eq!(world.deliver().await.unsent, parts.len());
+    world.assistant.set_automation(world.tenant, true).await.unwrap();
+    world.settle().await;
+    assert!(world.channel.texts().is_empty(), "{:?}", world.channel.texts());
+    for message in world.messages().await.iter().skip(1) {
+        assert_eq!(message.delivery.as_ref().unwrap().step, DeliveryStep::Cancelled);
+    }
 }
