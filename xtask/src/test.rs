@@ -4,6 +4,7 @@ use std::process::Command;
 
 use crate::postgres::Server;
 use crate::run::{Failed, cargo, has_cargo, last_step, left_out, step};
+use crate::simulate;
 
 /// The crates that are published. Each must also build alone and without a feature.
 const LIBRARIES: &[&str] = &["whisp", "whisp-core", "whisp-meta", "whisp-ai", "whisp-store"];
@@ -36,6 +37,7 @@ pub(crate) fn test(fast: bool) -> Result<(), Failed> {
         examples(server.as_ref())?;
         benches(server.as_ref())?;
         dependencies()?;
+        simulate::fixed_and_new()?;
     }
     tests(server.as_ref())
 }
