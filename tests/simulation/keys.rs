@@ -54,7 +54,7 @@ impl KeyTable for FaultyKeys {
     }
 
     async fn subject(&self, tenant: TenantId, subject: SubjectId) -> Result<SubjectKeyState, VaultError> {
-        self.before().await?;
+        // Nothing is drawn for it: the vault asks again after five seconds of the machine's time, which no seed decides.
         self.inner.subject(tenant, subject).await
     }
 

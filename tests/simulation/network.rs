@@ -14,6 +14,9 @@ use crate::sim::Sim;
 /// How many webhooks come in one body at most.
 const BATCH_MAX: usize = 6;
 
+/// After how long the platform gives a webhook up (WhatsApp, webhooks overview, 29 April 2026).
+const GIVEN_UP_AFTER: TimeDelta = TimeDelta::days(7);
+
 /// What a webhook tells, as far as the model cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cargo {
@@ -33,6 +36,7 @@ pub(crate) struct Hook {
     shop: usize,
     cargo: Cargo,
     body: Value,
+    sent_at: DateTime<Utc>,
     due: DateTime<Utc>,
 }
 
@@ -66,7 +70,8 @@ pub(crate) fn post(sim: &Sim, shop: usize, cargo: Cargo) {
                 4..=20 => TimeDelta::seconds(sim.dice(|dice| dice.between(1, 4))),
                 _ => TimeDelta::zero(),
             };
-            sim.network().waiting.push(Hook { shop, cargo, body: body.clone(), due: sim.now() + late });
+            let (body, sent_at) = (body.clone(), sim.now());
+            sim.network().waiting.push(Hook { shop, cargo, body, sent_at, due: sent_at + late });
         }
     }
 }
@@ -90,6 +95,7 @@ pub(crate) fn take(sim: &Arc<Sim>) -> Option<Flight> {
     let mut hooks: Vec<Hook> = Vec::new();
     let most = sim.dice(|dice| 1 + dice.below(BATCH_MAX));
     let mut network = sim.network();
+    network.waiting.retain(|hook| now - hook.sent_at < GIVEN_UP_AFTER);
     while hooks.len() < most {
         let due: Vec<usize> = network
             .waiting
@@ -147,7 +153,7 @@ impl Flight {
                 }
                 drop(model);
                 sim.note(|| format!("{process} took in {report:?}"));
-                sim.trace().figures.more("messages", report.stored as u64);
+                sim.trace().figures.more("items taken in", report.stored as u64);
                 self.arrived = !sim.fault(12, "lost answers to webhooks");
             }
             Err(error) => {

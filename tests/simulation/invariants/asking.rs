@@ -19,7 +19,9 @@ pub(crate) fn all(sim: &Sim, request: &ReplyRequest) {
     sim.check("an engine sees one person", one_person(&model, &numbers));
     sim.check("an engine sees its tenant's people", of_the_tenant(&model, request, &numbers));
     sim.check("no engine sees what was taken back", not_taken_back(sim, &model, &text));
-    sim.check("no engine sees who was erased", not_erased(sim, &model, &numbers));
+    let theirs = turns.iter().filter(|turn| turn.from_contact).filter_map(|turn| turn.content.readable());
+    let theirs = crate::model::numbers(&theirs.collect::<Vec<_>>().join("\n"));
+    sim.check("no engine sees who was erased", not_erased(sim, &model, &theirs));
 }
 
 fn one_person(model: &Model, numbers: &[usize]) -> Holds {
