@@ -230,3 +230,23 @@ async fn the_rest_of_an_answer_does_not_go_out_without_its_beginning() {
         assert_eq!(message.delivery.as_ref().unwrap().step, DeliveryStep::Cancelled);
     }
 }
+
+/// Found by the simulation: a second answer waited behind the one that should have said that it is automatic.
+#[tokio::test]
+async fn an_answer_that_waits_behind_a_disclosure_that_is_cancelled_goes_with_it() {
+    let world = World::new().await;
+    for id in ["m1", "m2"] {
+        world.says(id, "Hello?").await;
+        world.later(4);
+        assert_eq!(world.step().await.queued, 1);
+    }
+    world.assistant.set_automation(world.tenant, false).await.unwrap();
+    world.deliver().await;
+    world.assistant.set_automation(world.tenant, true).await.unwrap();
+    world.settle().await;
+    assert!(world.channel.texts().is_empty(), "{:?}", world.channel.texts());
+    world.says("m3", "Anybody?").await;
+    world.settle().await;
+    let texts = world.channel.texts();
+    assert!(texts[0].starts_with("This is an automatic answer."), "{texts:?}");
+}

@@ -141,13 +141,13 @@ impl<'a> LaneRun<'a> {
         }
     }
 
-    /// Forgets that the inquiry has said that answers are automatic, if it was this message that should have: it did not
-    /// arrive, so the next one says it.
-    pub(crate) fn undisclose(&mut self, row: &MessageRow) {
-        if let Some(inquiry) = self.inquiry.as_mut().filter(|inquiry| inquiry.disclosed_by(row)) {
-            inquiry.inquiry.disclosed_at = None;
-            self.inquiry_changed = true;
-        }
+    /// Forgets that the inquiry has said that answers are automatic, if it was this message that should have; returns
+    /// whether it was.
+    pub(crate) fn undisclose(&mut self, row: &MessageRow) -> bool {
+        let Some(inquiry) = self.inquiry.as_mut().filter(|inquiry| inquiry.disclosed_by(row)) else { return false };
+        inquiry.inquiry.disclosed_at = None;
+        self.inquiry_changed = true;
+        true
     }
 
     /// Returns a message, changed in this run or as it is stored.

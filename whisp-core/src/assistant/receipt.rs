@@ -63,7 +63,7 @@ impl LaneRun<'_> {
                     {
                         self.messages.insert(row.id(), row.clone());
                     }
-                    self.receive(row, &news)?;
+                    self.receive(row, &news).await?;
                 }
                 Ok(())
             }
@@ -145,7 +145,7 @@ impl LaneRun<'_> {
     }
 
     /// Moves a delivery forward.
-    fn receive(&mut self, mut row: MessageRow, news: &News) -> Result<(), AssistantError> {
+    async fn receive(&mut self, mut row: MessageRow, news: &News) -> Result<(), AssistantError> {
         let Some(delivery) = &mut row.clear.delivery else { return Ok(()) };
         let before = delivery.step;
         if !delivery.advance(news.step, news.at, news.failure) {
@@ -161,7 +161,7 @@ impl LaneRun<'_> {
             DeliveryStep::Delivered => self.fact(FactKind::Delivered, actor, news.at),
             DeliveryStep::Read => self.fact(FactKind::Read, actor, news.at),
             DeliveryStep::Failed => {
-                self.undisclose(&row);
+                self.cancel_rest(&row).await?;
                 self.fact(FactKind::SendFailed, actor, news.at);
                 self.hand_off(None, HandOffReason::SendFailed);
             }
@@ -212,7 +212,8 @@ impl LaneRun<'_> {
             self.messages.insert(ours.id(), ours.clone());
             let files = self.inner.forget_files(self.lease.tenant, copy).await?;
             self.ops.extend(files);
-            return self.receive(ours, &News { step: DeliveryStep::Sent, at: row.clear.at, failure: None });
+            let news = News { step: DeliveryStep::Sent, at: row.clear.at, failure: None };
+            return self.receive(ours, &news).await;
         }
         if self.now < row.clear.received_at + ECHO_GRACE && self.sending().await? {
             // Instagram tells no tag: our own call may be about to tell us this very id.
@@ -297,7 +298,7 @@ impl LaneRun<'_> {
             return self.unblock(message);
         };
         if row.clear.delivery.as_ref().is_some_and(|delivery| delivery.step == DeliveryStep::InDoubt) {
-            self.undisclose(&row);
+            self.cancel_rest(&row).await?;
             self.hand_off(None, HandOffReason::InDoubt);
             return self.unblock(message);
         }

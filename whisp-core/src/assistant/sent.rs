@@ -200,7 +200,6 @@ impl LaneRun<'_> {
         if let Some(delivery) = &mut row.clear.delivery {
             delivery.advance(step, now, failure);
         }
-        self.undisclose(&row);
         if step == DeliveryStep::Failed {
             self.fact(FactKind::SendFailed, sender, now);
         }
@@ -212,17 +211,18 @@ impl LaneRun<'_> {
         self.pop(row)
     }
 
-    /// Cancels what waits of an answer whose beginning does not go out: alone it makes no sense, and perhaps it was the
-    /// beginning that said that it is automatic.
-    async fn cancel_rest(&mut self, of: &MessageRow) -> Result<(), AssistantError> {
+    /// Cancels what waits of an answer of which a message did not go out: alone it makes no sense. Where that message should
+    /// have said that answers are automatic, all other answers that wait go with it, and the next one says it.
+    pub(super) async fn cancel_rest(&mut self, of: &MessageRow) -> Result<(), AssistantError> {
         let by_engine = |row: &MessageRow| matches!(row.clear.author, Author::Engine { .. });
         if !by_engine(of) {
             return Ok(());
         }
+        let all = self.undisclose(of);
         let now = self.now;
         for id in self.lane.conversation.outbox.clone() {
             let Some(mut row) = self.message(id).await? else { continue };
-            if id == of.id() || !by_engine(&row) || row.clear.at != of.clear.at {
+            if id == of.id() || !by_engine(&row) || !(all || row.clear.at == of.clear.at) {
                 continue;
             }
             if let Some(delivery) = row.clear.delivery.as_mut().filter(|d| d.step == DeliveryStep::Queued) {

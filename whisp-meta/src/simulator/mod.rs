@@ -247,7 +247,7 @@ impl Simulator {
         format!("http://{}", self.address)
     }
 
-    /// Returns how a [`GraphClient`](crate::GraphClient) reaches it.
+    /// Returns how a [`GraphClient`] reaches it.
     #[must_use]
     pub fn graph(&self) -> GraphConfig {
         GraphConfig::default().with_hosts(&self.url(), &self.url()).danger_allow_plain_http_to_loopback()
