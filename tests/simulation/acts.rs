@@ -418,6 +418,9 @@ impl World {
 
     pub(crate) fn pass(&mut self, by: TimeDelta) {
         self.sim.clock.advance(by);
+        if by < TimeDelta::zero() {
+            self.sim.model().turned = self.sim.tick();
+        }
         if by < -BEARS_BACK {
             self.sim.model().epoch += 1;
         }

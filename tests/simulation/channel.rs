@@ -10,7 +10,8 @@ use whisp::error::Retry;
 use whisp::meta::simulator::{Accepted, Fault};
 use whisp::model::{Author, ChannelKind, Connection, ConnectionState};
 
-use crate::invariants::sends;
+use crate::invariants::pace::Limited;
+use crate::invariants::{pace, sends};
 use crate::model::Out;
 use crate::mutation::Mutation;
 use crate::network::{self, Cargo};
@@ -35,7 +36,7 @@ impl Line {
         } else if sim.fault(40, "sends: answer garbled") {
             Fault::Garbled { status: 502 }
         } else if sim.fault(25, "sends: rate limited") {
-            Fault::Limited { regain_minutes: 1 }
+            Fault::Limited { regain_minutes: pace::REGAIN.num_minutes().unsigned_abs() }
         } else if sim.fault(25, "sends: 5xx") {
             refuse(500, 2)
         } else if sim.fault(40, "sends: refused") {
@@ -53,7 +54,7 @@ impl Line {
         let running = sim.running();
         let out = {
             let mut model = sim.model();
-            let shop = model.accounts.iter().position(|shop| *shop.account.id() == connection.account).unwrap();
+            let shop = model.shop_of(connection);
             let out = Out {
                 at: sim.now(),
                 tick: sim.tick(),
@@ -69,6 +70,7 @@ impl Line {
                 told: false,
             };
             sends::all(sim, &model, &out, accepted.failed);
+            pace::sent(sim, &model, &out);
             model.outs.push(out.clone());
             out
         };
@@ -79,6 +81,16 @@ impl Line {
         });
         let place = sim.model().outs.len() - 1;
         network::post(sim, out.shop, Cargo::News(place));
+    }
+
+    fn limited(&self, connection: &Connection, error: &mut ChannelError) {
+        let sim = &self.sim;
+        let mut model = sim.model();
+        let limited = Limited::now(sim, model.shop_of(connection));
+        model.limited.push(limited);
+        if sim.mutation == Some(Mutation::RestsTooLittle) {
+            *error = ChannelError::new("send", ChannelErrorKind::RateLimited, Retry::After(None));
+        }
     }
 
     async fn call(&self, connection: &Connection, message: &Outbound) -> Result<SendReceipt, ChannelError> {
@@ -110,6 +122,9 @@ impl Channel for Line {
         if self.sim.mutation == Some(Mutation::KnowsNoWindow) {
             capabilities.window = None;
         }
+        if self.sim.slow && self.sim.mutation != Some(Mutation::KnowsNoPace) {
+            capabilities.pace = pace::slow();
+        }
         capabilities
     }
 
@@ -119,6 +134,9 @@ impl Channel for Line {
         // Only a call that is made can go wrong on its way.
         let made = message.release(self.clock.now()).is_ok() && connection.state == ConnectionState::Live;
         if made {
+            let model = sim.model();
+            pace::call(sim, &model, model.shop_of(connection));
+            drop(model);
             self.trouble();
         }
         let mut result = self.call(connection, message).await;
@@ -128,7 +146,10 @@ impl Channel for Line {
             result = self.call(connection, message).await;
         }
         sim.delay(3).await;
-        if let Err(error) = &result {
+        if let Err(error) = &mut result {
+            if error.kind() == ChannelErrorKind::RateLimited {
+                self.limited(connection, error);
+            }
             sim.note(|| format!("not sent: {error}"));
             if sim.is_calm() && error.kind() != ChannelErrorKind::Denied {
                 let body = message.release(self.clock.now()).map(OutboundBody::content);

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use whisp::id::{ContactId, ConversationId, TenantId};
 use whisp::meta::simulator::{Account, Persona};
-use whisp::model::{ChannelKind, PlatformMessageId};
+use whisp::model::{ChannelKind, Connection, PlatformMessageId};
 
+use crate::invariants::pace::Limited;
 use crate::sim::Sim;
 
 #[derive(Debug, Default)]
@@ -20,10 +21,14 @@ pub(crate) struct Model {
     pub(crate) typed: Vec<Typed>,
     pub(crate) written: Vec<Written>,
     pub(crate) outs: Vec<Out>,
+    /// Calls that the platform refused because there were too many.
+    pub(crate) limited: Vec<Limited>,
     claims: Vec<Claim>,
     /// How often the clock went back by more than the assistant bears: what was written before and after it may change
     /// places.
     pub(crate) epoch: u64,
+    /// The tick at which the clock last went back.
+    pub(crate) turned: u64,
     /// When everything began to work.
     pub(crate) calm_at: DateTime<Utc>,
     /// Until when no inquiry can have gone idle.
@@ -212,8 +217,18 @@ impl Model {
         latest.min_by_key(|claim| claim.ended)
     }
 
+    /// Returns whether nobody has tried to change a topic since a tick.
+    pub(crate) fn untouched_since(&self, topic: &Topic, tick: u64) -> bool {
+        let mut claims = topic.0.iter().map(|claim| &self.claims[*claim]).filter(|claim| claim.begun.is_some());
+        claims.all(|claim| claim.ended.is_some_and(|ended| ended < tick))
+    }
+
     pub(crate) fn person_of(&self, shop: usize, id: &str) -> Option<usize> {
         self.people.iter().position(|person| person.shop == shop && person.id == id)
+    }
+
+    pub(crate) fn shop_of(&self, connection: &Connection) -> usize {
+        self.accounts.iter().position(|shop| *shop.account.id() == connection.account).unwrap()
     }
 
     pub(crate) fn tenant_of(&self, person: usize) -> &Tenant {

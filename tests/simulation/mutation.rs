@@ -24,6 +24,10 @@ pub(crate) enum Mutation {
     ErasesNothing,
     /// A channel that knows no messaging window.
     KnowsNoWindow,
+    /// A channel that knows no pace.
+    KnowsNoPace,
+    /// A channel that does not say for how long the platform takes no calls.
+    RestsTooLittle,
     /// A worker that does what came later first.
     TurnsOrderAround,
     /// An unsend that is taken in and not done.
@@ -40,6 +44,8 @@ pub(crate) const ALL: &[(Mutation, u64)] = &[
     (Mutation::LosesFacts, 10),
     (Mutation::ErasesNothing, 20),
     (Mutation::KnowsNoWindow, 60),
+    (Mutation::KnowsNoPace, 60),
+    (Mutation::RestsTooLittle, 60),
     (Mutation::TurnsOrderAround, 60),
     (Mutation::KeepsUnsent, 20),
 ];

@@ -21,6 +21,8 @@ pub(crate) struct Sim {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) platform: Simulator,
     pub(crate) decoder: MetaDecoder,
+    /// Whether accounts may send so little that they run into it.
+    pub(crate) slow: bool,
     /// What is broken on purpose, to see that it is found.
     pub(crate) mutation: Option<Mutation>,
     dice: Mutex<Rng>,
@@ -57,12 +59,14 @@ impl Sim {
         decoder: MetaDecoder,
         dice: Rng,
         trace: Trace,
+        slow: bool,
         mutation: Option<Mutation>,
     ) -> Self {
         Self {
             clock,
             platform,
             decoder,
+            slow,
             mutation,
             dice: Mutex::new(dice),
             trace: Mutex::new(trace),

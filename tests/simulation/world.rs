@@ -82,8 +82,9 @@ impl World {
         let platform = accounts.iter().fold(platform, |platform, (_, account, _)| platform.with_account(account));
         let platform = Simulator::inside(platform).unwrap();
         let decoder = MetaDecoder::new(&[secret]);
+        let slow = dice.one_in(4);
         let faults = Rng(seed.wrapping_mul(3) ^ 0xfa17);
-        let sim = Arc::new(Sim::new(clock, platform, decoder, faults, Trace::new(whole_trace), mutation));
+        let sim = Arc::new(Sim::new(clock, platform, decoder, faults, Trace::new(whole_trace), slow, mutation));
         let mut config = Config::default();
         if dice.one_in(2) {
             // Nothing goes idle while the world lasts, so that a member keeps what they took.

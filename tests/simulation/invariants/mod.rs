@@ -2,6 +2,7 @@
 //! engine, and of what is stored once everything has come to rest.
 
 pub(crate) mod asking;
+pub(crate) mod pace;
 pub(crate) mod sends;
 pub(crate) mod stored;
 mod tallies;
