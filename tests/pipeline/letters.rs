@@ -150,6 +150,8 @@ async fn a_retry_is_whole_or_not_at_all() {
         if whisp::testing::cancel_after(polls, desk.retry(id, member())).await.is_some() {
             break;
         }
+        // The store may still be at what was dropped; this comes after it.
+        world.assistant.set_automation(world.tenant, true).await.unwrap();
         let state = desk.dead_letter(id).await.unwrap().state;
         let outbox = desk.conversation(world.conversation().await).await.unwrap().outbox.len();
         let queued =

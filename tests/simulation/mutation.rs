@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use whisp::store::{Commit, Expect, Refusal, Store, StoreError, WorkItem, WriteBatch, WriteOp};
+use whisp::store::{Commit, Expect, Kind, Refusal, Store, StoreError, WorkItem, WriteBatch, WriteOp};
 
 use crate::sim::Sim;
 
@@ -12,6 +12,8 @@ pub(crate) enum Mutation {
     ForgetsDuplicates,
     /// A late worker whose commits overwrite what a newer one did.
     IgnoresFence,
+    /// A worker that goes by what it remembers of a conversation, whatever others did since.
+    TrustsMemory,
     /// A sender that sends again what is in doubt.
     SendsAgain,
     /// A deliver that does not read the consent log again.
@@ -38,6 +40,7 @@ pub(crate) enum Mutation {
 pub(crate) const ALL: &[(Mutation, u64)] = &[
     (Mutation::ForgetsDuplicates, 10),
     (Mutation::IgnoresFence, 60),
+    (Mutation::TrustsMemory, 200),
     (Mutation::SendsAgain, 20),
     (Mutation::ForgetsConsent, 40),
     (Mutation::LosesBatches, 10),
@@ -45,7 +48,7 @@ pub(crate) const ALL: &[(Mutation, u64)] = &[
     (Mutation::ErasesNothing, 20),
     (Mutation::KnowsNoWindow, 60),
     (Mutation::KnowsNoPace, 60),
-    (Mutation::RestsTooLittle, 60),
+    (Mutation::RestsTooLittle, 200),
     (Mutation::TurnsOrderAround, 60),
     (Mutation::KeepsUnsent, 20),
 ];
@@ -57,6 +60,9 @@ pub(crate) async fn commit(sim: &Sim, store: &dyn Store, mut batch: WriteBatch) 
             batch.ops.retain(|op| !matches!(op, WriteOp::Remember { .. }));
         }
         Some(Mutation::IgnoresFence) => return overwrite(store, batch).await,
+        Some(Mutation::TrustsMemory) => {
+            batch.expects.retain(|expect| !matches!(expect, Expect::Version(Kind::CONVERSATION, ..)));
+        }
         Some(Mutation::LosesBatches) if !sim.is_calm() && sim.dice(|dice| dice.one_in(60)) => return Ok(Commit::Done),
         Some(Mutation::LosesFacts) => {
             batch.ops.retain(|op| !matches!(op, WriteOp::Append(_)) || sim.dice(|dice| !dice.one_in(30)));

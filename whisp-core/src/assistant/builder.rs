@@ -154,6 +154,7 @@ impl AssistantBuilder {
                 lanes: Mutex::new(own::Lanes::default()),
                 round: Mutex::new(media::Round::default()),
                 pace: Mutex::new(pace::Paces::default()),
+                warm: Mutex::default(),
                 #[cfg(feature = "runtime")]
                 wake: tokio::sync::Notify::new(),
                 #[cfg(feature = "runtime")]

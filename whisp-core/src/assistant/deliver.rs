@@ -1,6 +1,8 @@
 //! Sends what waits in the outbox: one message of a conversation at a time, its intent committed before the call, its
 //! result after.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::assistant::lane::LaneRun;
@@ -8,6 +10,7 @@ use crate::assistant::pace::Ask;
 use crate::assistant::pick::{LaneWork, Phase};
 use crate::assistant::step::{Budget, StepReport};
 use crate::assistant::task::Task;
+use crate::assistant::warm::Settings;
 use crate::assistant::{Assistant, AssistantError, Inner};
 use crate::channel::{Capabilities, ChannelErrorKind, Outbound, OutboundBody};
 use crate::entity::{ConnectionRow, MessageRow};
@@ -57,8 +60,13 @@ enum Verdict {
 }
 
 impl Inner {
-    pub(crate) async fn deliver_lane(&self, work: &LaneWork, now: DateTime<Utc>) -> Result<StepReport, AssistantError> {
-        let Some(mut run) = LaneRun::open(self, work.lease, work.conversation, now).await? else {
+    pub(crate) async fn deliver_lane(
+        &self,
+        settings: &Settings,
+        work: &LaneWork,
+        now: DateTime<Utc>,
+    ) -> Result<StepReport, AssistantError> {
+        let Some(mut run) = LaneRun::open(self, settings, work.lease, work.conversation, now).await? else {
             return self.drop_work(work, now).await;
         };
         let Some(row) = run.front().await? else {
@@ -72,12 +80,12 @@ impl Inner {
             return run.commit().await;
         }
         run.hear(work).await?;
-        let tenant = run.tenant.tenant.clone();
-        let connection_row = self.entities.connection_row(tenant.id, run.lane.conversation.connection).await?;
+        let tenant = &Arc::clone(&run.tenant).tenant;
+        let connection_row = run.connection().await?;
         let Some(channel) = self.channels.get(&run.lane.conversation.channel) else {
             return Err(AssistantError::Invalid("no channel of this kind was given to the builder"));
         };
-        let holder = self.gate.permit::<ServiceProvision>(&tenant, tenant.account_holder, now).await?;
+        let holder = self.gate.permit::<ServiceProvision>(tenant, tenant.account_holder, now).await?;
         let connection = self.entities.connection(&holder, tenant.id, &connection_row).await?;
         let can = channel.capabilities();
         let (grant, outside_window) = match run.verdict(&row, &connection, &can).await? {
@@ -117,14 +125,17 @@ impl Inner {
         let id = row.id();
         // The intent. The work stays until the result is written, so that a crash brings the message back, in doubt.
         run.mark_sending(row);
-        run.commit().await?;
+        if let Err(error) = run.commit().await {
+            self.pace().give_back(&ask);
+            return Err(error);
+        }
         let result = channel.send(&connection, &outbound).await;
         drop(outbound);
         let refused = result.as_ref().is_err_and(|error| error.kind() == ChannelErrorKind::Auth);
         let wait = self.note(&ask, &result);
-        let report = self.record_result(work, id, result, (channel.kind(), wait)).await?;
+        let report = self.record_result(settings, work, id, result, (channel.kind(), wait)).await?;
         if refused {
-            self.reauthorize(tenant.id, connection_row).await?;
+            self.reauthorize(tenant.id, (*connection_row).clone()).await?;
         }
         Ok(report)
     }
@@ -257,10 +268,10 @@ impl LaneRun<'_> {
 
     /// Returns the handle that the contact wrote from last, unless the contact has given it up since: it may be somebody
     /// else's. `None` where the contact has none left.
-    async fn handle(&self, grant: &Grant) -> Result<Option<Handle>, AssistantError> {
+    async fn handle(&mut self, grant: &Grant) -> Result<Option<Handle>, AssistantError> {
         let tenant = self.lease.tenant;
         let entities = &self.inner.entities;
-        let Some(row) = entities.contact_row(tenant, self.lane.conversation.contact).await? else { return Ok(None) };
+        let Some(row) = self.contact().await? else { return Ok(None) };
         let own = entities.contact(grant, tenant, &row).await?.handles;
         if own.len() <= 1 {
             return Ok(own.into_iter().next());
@@ -278,8 +289,8 @@ impl LaneRun<'_> {
         Ok(own.into_iter().next())
     }
 
-    /// Stages the intent: from here on a crash leaves the message in doubt, not unsent. The conversation is part of it,
-    /// so that whoever takes over at the same moment voids it.
+    /// Stages the intent: from here on a crash leaves the message in doubt, not unsent. Whoever has taken over voids it,
+    /// because the conversation is as it was read; whoever takes over at the same moment finds the message changed.
     fn mark_sending(&mut self, mut row: MessageRow) {
         let now = self.now;
         if let Some(delivery) = &mut row.clear.delivery {
@@ -290,7 +301,6 @@ impl LaneRun<'_> {
             delivery.failure = None;
         }
         self.messages.insert(row.id(), row);
-        self.conversation_mut();
     }
 
     /// Takes the sends that brought us here off the list.

@@ -261,7 +261,7 @@ impl Desk {
                 .op(WriteOp::Put(row.stage()?))
                 .op(WriteOp::Put(inquiry.stage()?))
                 .op(WriteOp::Append(fact));
-            if inner.entities.store.commit(batch).await? == Commit::Done {
+            if inner.commit_beside(batch).await? {
                 return Ok(());
             }
         }
@@ -411,7 +411,7 @@ impl Desk {
                 batch.ops.push(WriteOp::Put(used.clone().next(SuggestionState::Used)?));
             }
             batch.ops.push(WriteOp::Put(row.stage()?));
-            if inner.entities.store.commit(batch).await? == Commit::Done {
+            if inner.commit_beside(batch).await? {
                 if takes_over {
                     inner.gate.void(self.tenant, row.conversation.contact.0);
                 }
@@ -446,7 +446,7 @@ impl Desk {
                 batch.ops.push(WriteOp::Append(self.fact(&row.conversation, kind, actor)));
             }
             batch.ops.push(WriteOp::Put(row.stage()?));
-            if inner.entities.store.commit(batch).await? == Commit::Done {
+            if inner.commit_beside(batch).await? {
                 inner.gate.void(self.tenant, row.conversation.contact.0);
                 return Ok(());
             }

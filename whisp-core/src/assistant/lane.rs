@@ -1,27 +1,37 @@
 //! One conversation at work: what it reads, what it changes, and the one commit at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use crate::assistant::step::StepReport;
 use crate::assistant::task::{Task, bucket_of};
+use crate::assistant::turn::TURNS_MAX;
+use crate::assistant::warm::{Known, Settings};
 use crate::assistant::{AssistantError, Inner};
-use crate::entity::{ConversationRow, InquiryRow, MessageRow, TenantRow};
+use crate::entity::{ConnectionRow, ContactRow, ConversationRow, InquiryRow, MessageRow, TenantRow};
 use crate::id::{ConversationId, FactId, MemberId, MessageId, WorkId};
 use crate::kpi::{Actor, Fact, FactKind};
 use crate::model::{HandOffReason, Handling};
-use crate::store::{Commit, Expect, Lease, Refusal, WorkItem, WriteBatch, WriteOp};
+use crate::store::{Commit, Expect, Lease, Record, Refusal, WorkItem, WriteBatch, WriteOp};
 
 /// A conversation at work.
 #[derive(Debug)]
 pub(crate) struct LaneRun<'a> {
     pub(crate) inner: &'a Inner,
+    settings: &'a Settings,
     pub(crate) lease: Lease,
     pub(crate) now: DateTime<Utc>,
-    pub(crate) tenant: TenantRow,
+    pub(crate) tenant: Arc<TenantRow>,
     pub(crate) lane: ConversationRow,
     pub(crate) inquiry: Option<InquiryRow>,
+    /// The contact, once it was read.
+    contact: Option<ContactRow>,
+    /// Messages that need not be read again, as they are stored or as this run has just staged them.
+    pub(super) known: BTreeMap<MessageId, MessageRow>,
+    /// The last messages, newest first, once they were read; `known` has them.
+    tail: Option<Vec<MessageId>>,
     /// Messages that changed.
     pub(crate) messages: BTreeMap<MessageId, MessageRow>,
     /// Messages that go.
@@ -33,25 +43,37 @@ pub(crate) struct LaneRun<'a> {
 }
 
 impl<'a> LaneRun<'a> {
-    /// Reads the conversation; `None` if it is gone.
+    /// Reads the conversation, unless it is known; `None` if it is gone.
     pub(crate) async fn open(
         inner: &'a Inner,
+        settings: &'a Settings,
         lease: Lease,
         conversation: ConversationId,
         now: DateTime<Utc>,
     ) -> Result<Option<Self>, AssistantError> {
-        let Some(lane) = inner.entities.conversation_row(lease.tenant, conversation.into()).await? else {
-            return Ok(None);
+        let known = inner.warm().take(lease.tenant, conversation, now);
+        let Known { lane, inquiry, contact, messages } = match known {
+            Some(known) => known,
+            None => {
+                let Some(lane) = inner.entities.conversation_row(lease.tenant, conversation.into()).await? else {
+                    return Ok(None);
+                };
+                let inquiry = inner.entities.inquiry(lease.tenant, lane.conversation.inquiry).await?;
+                Known { lane, inquiry, contact: None, messages: BTreeMap::new() }
+            }
         };
-        let tenant = inner.entities.tenant(lease.tenant).await?;
-        let inquiry = inner.entities.inquiry(lease.tenant, lane.conversation.inquiry).await?;
+        let tenant = settings.tenant(inner, lease.tenant).await?;
         Ok(Some(Self {
             inner,
+            settings,
             lease,
             now,
             tenant,
             lane,
             inquiry,
+            contact,
+            known: messages,
+            tail: None,
             messages: BTreeMap::new(),
             deleted: BTreeSet::new(),
             ops: Vec::new(),
@@ -59,6 +81,20 @@ impl<'a> LaneRun<'a> {
             lane_changed: false,
             inquiry_changed: false,
         }))
+    }
+
+    /// Returns the connection that the conversation is held through.
+    pub(super) async fn connection(&self) -> Result<Arc<ConnectionRow>, AssistantError> {
+        self.settings.connection(self.inner, self.lease.tenant, self.lane.conversation.connection).await
+    }
+
+    /// Returns the contact; `None` if it is gone.
+    pub(super) async fn contact(&mut self) -> Result<Option<ContactRow>, AssistantError> {
+        if self.contact.is_none() {
+            let id = self.lane.conversation.contact;
+            self.contact = self.inner.entities.contact_row(self.lease.tenant, id).await?;
+        }
+        Ok(self.contact.clone())
     }
 
     /// Marks the conversation as changed and hands it out.
@@ -152,30 +188,64 @@ impl<'a> LaneRun<'a> {
 
     /// Returns a message, changed in this run or as it is stored.
     pub(crate) async fn message(&self, id: MessageId) -> Result<Option<MessageRow>, AssistantError> {
-        match self.messages.get(&id) {
+        match self.messages.get(&id).or_else(|| self.known.get(&id)) {
             Some(row) => Ok(Some(row.clone())),
             None => Ok(self.inner.entities.message_row(self.lease.tenant, id).await?),
         }
     }
 
+    /// Reads the last messages, unless that was done.
+    pub(super) async fn read_tail(&mut self) -> Result<(), AssistantError> {
+        if self.tail.is_none() {
+            let lane = self.lane.conversation.id;
+            let (rows, _) = self.inner.entities.last_messages(self.lease.tenant, lane, None, TURNS_MAX).await?;
+            self.tail = Some(rows.iter().map(MessageRow::id).collect());
+            self.known.extend(rows.into_iter().map(|row| (row.id(), row)));
+        }
+        Ok(())
+    }
+
+    /// Returns the last messages that were read, oldest first, as this run leaves them.
+    pub(super) fn tail(&self) -> impl Iterator<Item = &MessageRow> {
+        let ids = self.tail.iter().flatten().rev().filter(|id| !self.deleted.contains(id));
+        ids.filter_map(|id| self.messages.get(id).or_else(|| self.known.get(id)))
+    }
+
+    /// Puts a new message among those that are written.
+    pub(super) fn add(&mut self, record: Record) -> Result<(), AssistantError> {
+        let row = MessageRow::read(record)?;
+        self.ops.push(WriteOp::Put(row.record.clone()));
+        self.known.insert(row.id(), row);
+        Ok(())
+    }
+
     /// Commits everything under the lease's fence. What was read and changed by somebody else meanwhile, or a lost
     /// lease, makes it nothing: [`AssistantError::Conflict`].
     pub(crate) async fn commit(mut self) -> Result<StepReport, AssistantError> {
-        let owner = Expect::Owner { bucket: self.lease.bucket, fence: self.lease.fence, at: self.inner.clock.now() };
+        let now = self.inner.clock.now();
+        let owner = Expect::Owner { bucket: self.lease.bucket, fence: self.lease.fence, at: now };
         let mut batch = WriteBatch::new(self.lease.tenant).expect(owner);
         if self.lane_changed {
             batch.ops.push(WriteOp::Put(self.lane.stage()?));
+        } else {
+            batch.expects.push(self.lane.unchanged());
         }
-        if self.inquiry_changed
-            && let Some(inquiry) = &mut self.inquiry
-        {
-            batch.ops.push(WriteOp::Put(inquiry.stage()?));
+        match &mut self.inquiry {
+            Some(inquiry) if self.inquiry_changed => batch.ops.push(WriteOp::Put(inquiry.stage()?)),
+            Some(inquiry) => batch.expects.push(inquiry.unchanged()),
+            None => {}
         }
-        for row in std::mem::take(&mut self.messages).into_values() {
-            batch.ops.push(WriteOp::Put(row.next()?));
+        batch.expects.extend(self.contact.iter().map(ContactRow::unchanged));
+        let mut known = self.known;
+        for (id, mut row) in self.messages {
+            batch.ops.push(WriteOp::Put(row.stage()?.clone()));
+            known.insert(id, row);
         }
         batch.ops.append(&mut self.ops);
         self.inner.commit_owned(&self.lease, batch).await?;
+        known.retain(|id, _| self.lane.conversation.outbox.contains(id));
+        let known = Known { lane: self.lane, inquiry: self.inquiry, contact: self.contact, messages: known };
+        self.inner.warm().put(self.lease.tenant, known, now);
         Ok(self.report)
     }
 }

@@ -8,7 +8,7 @@ use crate::assistant::{AssistantError, Desk};
 use crate::entity::{ConversationRow, LetterRow, MessageRow};
 use crate::id::{ConversationId, DeadLetterId, MemberId, MessageId, WorkId};
 use crate::model::{Author, Conversation, DeadLetter, DeliveryStep, DiscardReason, LetterState, Waiting};
-use crate::store::{Bucket, Clear, Commit, Cursor, Kind, ListOrder, ListQuery, PendingQuery, WorkItem, WorkKey};
+use crate::store::{Bucket, Clear, Cursor, Kind, ListOrder, ListQuery, PendingQuery, WorkItem, WorkKey};
 use crate::store::{WriteBatch, WriteOp};
 
 /// How far ahead the queue is shown.
@@ -252,7 +252,7 @@ impl Desk {
     /// Commits what puts work into a conversation; returns whether nobody else was faster.
     async fn put_to_work(&self, conversation: ConversationId, batch: WriteBatch) -> Result<bool, AssistantError> {
         let inner = &self.assistant.inner;
-        if inner.entities.store.commit(batch).await? != Commit::Done {
+        if !inner.commit_beside(batch).await? {
             return Ok(false);
         }
         inner.notice(self.tenant, &[self.bucket(conversation).await?].into());

@@ -32,6 +32,7 @@ mod step;
 mod sweep;
 pub(crate) mod task;
 mod turn;
+mod warm;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -93,6 +94,7 @@ pub(crate) struct Inner {
     lanes: Mutex<own::Lanes>,
     round: Mutex<media::Round>,
     pace: Mutex<pace::Paces>,
+    warm: Mutex<warm::Warm>,
     #[cfg(feature = "runtime")]
     wake: tokio::sync::Notify,
     #[cfg(feature = "runtime")]
@@ -119,6 +121,10 @@ impl Assistant {
 impl Inner {
     fn lanes(&self) -> std::sync::MutexGuard<'_, own::Lanes> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn warm(&self) -> std::sync::MutexGuard<'_, warm::Warm> {
+        self.warm.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn pace(&self) -> std::sync::MutexGuard<'_, pace::Paces> {

@@ -101,6 +101,10 @@ impl Tokens {
     fn take(&mut self, rate: Rate, now: DateTime<Utc>) {
         self.due = Some(self.due(rate, now) + rate.every());
     }
+
+    fn give_back(&mut self, rate: Rate) {
+        self.due = self.due.map(|due| due - rate.every());
+    }
 }
 
 /// Returns how long an empty bucket takes to be full.
@@ -267,6 +271,20 @@ impl Paces {
             flow.gather(rate, now);
         }
         Ok(())
+    }
+
+    /// Gives the tokens of a message back whose call was not made.
+    pub(crate) fn give_back(&mut self, ask: &Ask) {
+        let workers = self.workers;
+        let Some(pair) = self.pairs.peek_mut(&(ask.flow.0, ask.lane)) else { return };
+        let Some(flow) = self.flows.peek_mut(&ask.flow) else { return };
+        let all = ask.pace.connection.map(|rate| flow.slowed(rate, workers, ask.now));
+        let media = ask.pace.media.filter(|_| ask.media).map(|rate| flow.slowed(rate, workers, ask.now));
+        for (tokens, rate) in [(&mut flow.tokens, all), (&mut flow.media, media), (&mut pair.tokens, ask.pace.pair)] {
+            if let Some(rate) = rate {
+                tokens.give_back(rate);
+            }
+        }
     }
 
     /// Notes what came of a call that took its tokens with `ask`. Returns how long the message waits at least, if it is to

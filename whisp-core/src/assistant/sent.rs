@@ -8,6 +8,7 @@ use crate::assistant::pick::LaneWork;
 use crate::assistant::receipt::actor;
 use crate::assistant::step::StepReport;
 use crate::assistant::task::Task;
+use crate::assistant::warm::Settings;
 use crate::assistant::{AssistantError, Inner};
 use crate::channel::{ChannelError, ChannelErrorKind, SendReceipt};
 use crate::entity::{Change, MessageRow};
@@ -51,6 +52,7 @@ impl Inner {
     /// is how long the pace asks to wait.
     pub(super) async fn record_result(
         &self,
+        settings: &Settings,
         work: &LaneWork,
         id: MessageId,
         result: Result<SendReceipt, ChannelError>,
@@ -59,7 +61,7 @@ impl Inner {
         let mut tries = 0;
         loop {
             let now = self.clock.now();
-            let Some(mut run) = LaneRun::open(self, work.lease, work.conversation, now).await? else {
+            let Some(mut run) = LaneRun::open(self, settings, work.lease, work.conversation, now).await? else {
                 return Ok(StepReport::default());
             };
             run.sent_work(work);

@@ -10,6 +10,7 @@ use crate::assistant::lane::LaneRun;
 use crate::assistant::pick::{LaneWork, Phase, Ready};
 use crate::assistant::slots::{Busy, Caps};
 use crate::assistant::task::Task;
+use crate::assistant::warm::Settings;
 use crate::assistant::{Assistant, AssistantError, Inner};
 use crate::entity::{Entities, LetterClear};
 use crate::error::{ErrorChain, Retry};
@@ -120,6 +121,7 @@ impl Assistant {
 impl Inner {
     pub(crate) async fn run(&self, phase: Phase, budget: &Budget) -> Result<StepReport, AssistantError> {
         let now = self.clock.now();
+        let settings = Settings::default();
         let Ready { lanes, next_due, errors } = self.ready(phase, now, budget.lanes).await?;
         let mut report = StepReport { next_due, errors, ..StepReport::default() };
         let caps = Caps::of(&lanes, budget.concurrency);
@@ -129,7 +131,7 @@ impl Inner {
             while running.len() < budget.concurrency.max(1)
                 && let Some((work, busy)) = self.admit(&mut waiting, phase, caps)
             {
-                running.push(self.run_lane(phase, work, busy));
+                running.push(self.run_lane(phase, &settings, work, busy));
             }
             let Some(lane) = running.next().await else { break };
             report.add(lane);
@@ -142,21 +144,23 @@ impl Inner {
     }
 
     /// Works on one lane. What goes wrong is part of the report.
-    async fn run_lane(&self, phase: Phase, work: LaneWork, _busy: Busy<'_>) -> StepReport {
+    async fn run_lane(&self, phase: Phase, settings: &Settings, work: LaneWork, _busy: Busy<'_>) -> StepReport {
         // A round may have lasted for a while already.
-        let now = self.clock.now();
-        let outcome = match phase {
-            Phase::Step => self.step_lane(&work, now).await,
-            Phase::Deliver => self.deliver_lane(&work, now).await,
-            Phase::Fetch => self.fetch_lane(&work, now).await,
-        };
+        let mut now = self.clock.now();
+        let was_known = self.warm().knows(work.lease.tenant, work.conversation);
+        let mut outcome = self.do_lane(phase, settings, &work, now).await;
+        if was_known && matches!(outcome, Err(AssistantError::Conflict(_))) {
+            // Somebody else has changed the conversation since: now it is read anew.
+            now = self.clock.now();
+            outcome = self.do_lane(phase, settings, &work, now).await;
+        }
         let mut report = match outcome {
             Ok(report) => report,
             Err(AssistantError::Conflict(_)) => StepReport { conflicts: 1, ..StepReport::default() },
             Err(error) => {
                 let mut report = StepReport::default();
                 if error.retry() == Retry::Never {
-                    self.bury(phase, &work, now, &error, &mut report).await;
+                    self.bury(phase, settings, &work, now, &error, &mut report).await;
                 } else {
                     self.lanes().rest(work.key(phase), now + REST);
                 }
@@ -168,8 +172,27 @@ impl Inner {
         report
     }
 
-    async fn step_lane(&self, work: &LaneWork, now: DateTime<Utc>) -> Result<StepReport, AssistantError> {
-        let Some(mut run) = LaneRun::open(self, work.lease, work.conversation, now).await? else {
+    async fn do_lane(
+        &self,
+        phase: Phase,
+        settings: &Settings,
+        work: &LaneWork,
+        now: DateTime<Utc>,
+    ) -> Result<StepReport, AssistantError> {
+        match phase {
+            Phase::Step => self.step_lane(settings, work, now).await,
+            Phase::Deliver => self.deliver_lane(settings, work, now).await,
+            Phase::Fetch => self.fetch_lane(work, now).await,
+        }
+    }
+
+    async fn step_lane(
+        &self,
+        settings: &Settings,
+        work: &LaneWork,
+        now: DateTime<Utc>,
+    ) -> Result<StepReport, AssistantError> {
+        let Some(mut run) = LaneRun::open(self, settings, work.lease, work.conversation, now).await? else {
             return self.drop_work(work, now).await;
         };
         let turns: Vec<(&WorkItem, MessageId)> = work
@@ -210,6 +233,7 @@ impl Inner {
     async fn bury(
         &self,
         phase: Phase,
+        settings: &Settings,
         work: &LaneWork,
         now: DateTime<Utc>,
         error: &AssistantError,
@@ -218,15 +242,15 @@ impl Inner {
         let due = |(item, task): &&(WorkItem, Task)| item.key.due <= now && task.phase() == phase;
         let due: Vec<(WorkItem, Task)> = work.items.iter().filter(due).cloned().collect();
         if phase != Phase::Step || due.len() == 1 {
-            report.errors.extend(self.bury_all(work, &due, now, error).await.err());
+            report.errors.extend(self.bury_all(settings, work, &due, now, error).await.err());
             return;
         }
         for one in due {
             let alone = LaneWork { items: vec![one.clone()], ..*work };
-            match self.step_lane(&alone, now).await {
+            match self.step_lane(settings, &alone, now).await {
                 Ok(done) => report.add(done),
                 Err(error) if error.retry() == Retry::Never => {
-                    report.errors.extend(self.bury_all(work, &[one], now, &error).await.err());
+                    report.errors.extend(self.bury_all(settings, work, &[one], now, &error).await.err());
                 }
                 // It comes again.
                 Err(error) => report.errors.push(error),
@@ -237,12 +261,13 @@ impl Inner {
     /// Moves work to the dead letters. What a contact wrote, and what should have been sent, goes to a person.
     pub(crate) async fn bury_all(
         &self,
+        settings: &Settings,
         work: &LaneWork,
         items: &[(WorkItem, Task)],
         now: DateTime<Utc>,
         error: &AssistantError,
     ) -> Result<(), AssistantError> {
-        let Some(mut run) = LaneRun::open(self, work.lease, work.conversation, now).await? else {
+        let Some(mut run) = LaneRun::open(self, settings, work.lease, work.conversation, now).await? else {
             return self.drop_work(work, now).await.map(drop);
         };
         let erased = matches!(error, AssistantError::Vault(error) if error.kind() == VaultErrorKind::Erased);
@@ -272,7 +297,8 @@ impl Inner {
         error: &AssistantError,
     ) -> Result<(), AssistantError> {
         let conversation = ConversationId::from_uuid(item.lane.as_uuid());
-        let Some(mut run) = LaneRun::open(self, *lease, conversation, now).await? else {
+        let settings = Settings::default();
+        let Some(mut run) = LaneRun::open(self, &settings, *lease, conversation, now).await? else {
             let owner = Expect::Owner { bucket: lease.bucket, fence: lease.fence, at: now };
             let batch = WriteBatch::new(lease.tenant).expect(owner).op(WriteOp::Complete(item.key));
             return self.commit_owned(lease, batch).await;

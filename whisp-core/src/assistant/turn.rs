@@ -1,6 +1,7 @@
 //! One turn: what the contact wrote since the last answer, and what becomes of it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -23,7 +24,7 @@ use crate::route::{Route, RouteRequest};
 use crate::store::{WorkItem, WriteOp};
 
 /// How many of the last messages an engine sees at most: ten turns suffice (promise P25).
-const TURNS_MAX: usize = 20;
+pub(super) const TURNS_MAX: usize = 20;
 
 /// How often an engine that can't be reached is asked again before a person takes over.
 const ENGINE_TRIES_MAX: u32 = 3;
@@ -53,6 +54,10 @@ impl LaneRun<'_> {
         &mut self,
         turns: &[(&WorkItem, MessageId)],
     ) -> Result<Option<OpenTurn>, AssistantError> {
+        if self.inner.engine.is_some() && self.lane.conversation.engine_handles() {
+            // In one read what an engine is shown, and what waits among it.
+            self.read_tail().await?;
+        }
         let mut rows = Vec::new();
         for (item, message) in turns {
             self.complete(item);
@@ -158,9 +163,7 @@ impl LaneRun<'_> {
     async fn ask(&mut self, turns: &[(&WorkItem, MessageId)], open: &OpenTurn) -> Result<(), AssistantError> {
         let OpenTurn { inquiry, sample, readable, .. } = open;
         let (inquiry, readable) = (*inquiry, *readable);
-        let connection =
-            self.inner.entities.connection_row(self.lease.tenant, self.lane.conversation.connection).await?;
-        let mode = self.mode(&connection);
+        let mode = self.mode(&*self.connection().await?);
         let request = RouteRequest {
             tenant: self.lease.tenant,
             conversation: self.lane.conversation.clone(),
@@ -225,29 +228,25 @@ impl LaneRun<'_> {
     }
 
     async fn request(
-        &self,
+        &mut self,
         open: &[(&WorkItem, MessageId)],
         inquiry: InquiryId,
     ) -> Result<ReplyRequest, AssistantError> {
         let inner = self.inner;
-        let tenant = &self.tenant.tenant;
-        let conversation = &self.lane.conversation;
-        let permit = inner.gate.permit::<AutomatedReplies>(tenant, conversation.contact.0, self.now).await?;
+        let tenant = &Arc::clone(&self.tenant).tenant;
+        let contact = self.lane.conversation.contact;
+        let permit = inner.gate.permit::<AutomatedReplies>(tenant, contact.0, self.now).await?;
         let opened_at = self.inquiry.as_ref().map_or(self.now, |row| row.inquiry.opened_at);
-        let (rows, _) = inner.entities.last_messages(tenant.id, conversation.id, None, TURNS_MAX).await?;
+        self.read_tail().await?;
         let asked: BTreeSet<MessageId> = open.iter().map(|(_, message)| *message).collect();
         let mut unanswered = Vec::with_capacity(asked.len());
         for id in &asked {
             unanswered.extend(self.message(*id).await?.filter(|row| wants_answer(row.clear.kind)));
         }
         unanswered.sort_by_key(|row| (row.clear.at, row.id()));
-        // As this step leaves them: what it takes back nobody is shown any more.
-        let rows = rows
-            .into_iter()
-            .filter(|row| !self.deleted.contains(&row.id()))
-            .map(|row| self.messages.get(&row.id()).cloned().unwrap_or(row));
-        // Newest first as read. What was said before this inquiry stays out: its context ended with it.
-        let mut all: Vec<MessageRow> = rows.rev().filter(|row| row.clear.at >= opened_at).collect();
+        // What this step takes back nobody is shown any more. What was said before this inquiry stays out: its context
+        // ended with it.
+        let mut all: Vec<MessageRow> = self.tail().filter(|row| row.clear.at >= opened_at).cloned().collect();
         all.retain(|row| row.clear.provenance != Provenance::History && row.clear.kind != ContentKind::Reaction);
         all.retain(|row| !asked.contains(&row.id()));
         // What waits for an answer comes last, even where the platform's clock puts it before an answer of ours, or it
@@ -261,15 +260,15 @@ impl LaneRun<'_> {
             turns.push(Turn { from_contact: author == Author::Contact, content, at });
         }
         let holder = inner.gate.permit::<ServiceProvision>(tenant, tenant.account_holder, self.now).await?;
-        let name = match inner.entities.contact_row(tenant.id, conversation.contact).await? {
+        let name = match self.contact().await? {
             Some(row) => inner.entities.contact(permit.grant(), tenant.id, &row).await?.name,
             None => None,
         };
         let context = ReplyContext {
             tenant: tenant.id,
-            conversation: conversation.id,
+            conversation: self.lane.conversation.id,
             inquiry,
-            channel: conversation.channel.clone(),
+            channel: self.lane.conversation.channel.clone(),
             business: inner.entities.business_name(&holder, &self.tenant).await?,
             zone: tenant.zone.clone(),
             contact_name: name,
@@ -414,7 +413,7 @@ impl LaneRun<'_> {
             expires_at: Some(self.now + self.inner.config.retention.messages),
         };
         let record = self.inner.entities.new_message(self.lease.tenant, &draft).await?;
-        self.ops.push(WriteOp::Put(record));
+        self.add(record)?;
         let now = self.now;
         let conversation = self.conversation_mut();
         let idle = conversation.outbox.is_empty();
@@ -455,9 +454,7 @@ impl LaneRun<'_> {
     ) -> Result<(), AssistantError> {
         let engine_had_it = self.lane.conversation.engine_handles();
         self.hand_off(None, reason);
-        let connection =
-            self.inner.entities.connection_row(self.lease.tenant, self.lane.conversation.connection).await?;
-        if !engine_had_it || self.mode(&connection) != AutomationMode::Automatic {
+        if !engine_had_it || self.mode(&*self.connection().await?) != AutomationMode::Automatic {
             return Ok(());
         }
         let own = self.inner.config.texts.hand_off.as_ref().map(|text| text.like(sample));

@@ -9,7 +9,7 @@ use crate::id::{ConnectionId, ContactId, ConversationId, RecordId, TenantId};
 use crate::model::{Contact, Handle};
 use crate::privacy::{DataCategory, Grant};
 use crate::sensitive::Sensitive;
-use crate::store::{Kind, Record, StoreError, Version};
+use crate::store::{Expect, Kind, Record, StoreError, Version};
 use crate::vault::{IndexField, SealContext, VaultError};
 
 /// What a handle leads to.
@@ -58,6 +58,13 @@ pub(super) struct ContactSecret {
 pub(crate) struct ContactRow {
     pub(crate) record: Record,
     revision: u32,
+}
+
+impl ContactRow {
+    /// Expects it to be stored as it is here.
+    pub(crate) const fn unchanged(&self) -> Expect {
+        Expect::Version(Kind::CONTACT, self.record.id, self.record.version)
+    }
 }
 
 const fn context(tenant: TenantId, contact: ContactId, record: RecordId, revision: u32) -> SealContext {

@@ -95,9 +95,15 @@ impl MessageRow {
 
     /// Returns the record with the clear fields as they are now, one version on. What is sealed stays.
     pub(crate) fn next(mut self) -> Result<Record, StoreError> {
+        self.stage()?;
+        Ok(self.record)
+    }
+
+    /// The same, and counts on itself.
+    pub(crate) fn stage(&mut self) -> Result<&Record, StoreError> {
         self.record.version += 1;
         self.record.clear = to_clear(&self.clear)?;
-        Ok(self.record)
+        Ok(&self.record)
     }
 
     /// Notes an index by which the message is found from now on; returns whether it is a new one.

@@ -9,7 +9,7 @@ use crate::entity::{Entities, MessageRow, from_clear, position, to_clear};
 use crate::id::{ConversationId, DeadLetterId, InquiryId, MessageId, RecordId, SubjectId, TenantId};
 use crate::model::{Author, Conversation, DeadLetter, Inquiry, LetterState};
 use crate::privacy::{AffirmativeAct, ConsentEvent, ConsentState, Purpose, Standing};
-use crate::store::{Kind, ListOrder, ListQuery, PAGE_MAX, Record, StoreError};
+use crate::store::{Expect, Kind, ListOrder, ListQuery, PAGE_MAX, Record, StoreError};
 
 macro_rules! row {
     ($(#[$doc:meta])* $row:ident, $field:ident: $type:ty, $kind:ident, $get:ident, $new:ident,
@@ -34,6 +34,11 @@ macro_rules! row {
                 record.parent = Some($parent);
                 record.subjects = vec![$field.contact.0];
                 Self { record, $field }
+            }
+
+            /// Expects it to be stored as it is here.
+            pub(crate) const fn unchanged(&self) -> Expect {
+                Expect::Version(Kind::$kind, self.record.id, self.record.version)
             }
 
             /// Returns the record as the value is now, one version on, and counts on itself.

@@ -6,6 +6,7 @@ use super::chunks::{Place, Sealing};
 use crate::assistant::pick::{LaneWork, Phase};
 use crate::assistant::step::{Budget, REST, StepReport};
 use crate::assistant::task::Task;
+use crate::assistant::warm::Settings;
 use crate::assistant::{Assistant, AssistantError, Inner};
 use crate::entity::{MediaRow, MediaSecret};
 use crate::error::Retry;
@@ -68,7 +69,7 @@ impl Inner {
                 Err(AssistantError::Conflict(_)) => report.conflicts += 1,
                 Err(error) if error.retry() == Retry::Never => {
                     let one = [(item.clone(), task.clone())];
-                    report.errors.extend(self.bury_all(work, &one, now, &error).await.err());
+                    report.errors.extend(self.bury_all(&Settings::default(), work, &one, now, &error).await.err());
                     report.errors.push(error);
                 }
                 Err(error) => {
