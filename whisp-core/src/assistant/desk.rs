@@ -415,8 +415,6 @@ impl Desk {
                 if takes_over {
                     inner.gate.void(self.tenant, row.conversation.contact.0);
                 }
-                inner.notice(self.tenant, &[bucket_of(id, buckets)].into());
-                inner.wake();
                 return Ok(message);
             }
             if let Some(used) = &used {

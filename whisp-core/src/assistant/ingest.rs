@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 
+use crate::assistant::backlog::WorkChange;
 use crate::assistant::stage::{Origin, Stage};
 use crate::assistant::{Assistant, AssistantError, Inner};
 use crate::entity::ConnectionRow;
 use crate::id::{ConnectionId, RecordId, SubjectId, TenantId};
 use crate::model::{AccountId, ChannelKind, ConnectionState};
-use crate::store::{Bucket, Commit, Kind, Refusal, Version};
+use crate::store::{Commit, Kind, Refusal, Version};
 use crate::vault::VaultErrorKind;
 use crate::webhook::{Delivery, Item};
 
@@ -148,6 +149,7 @@ impl Inner {
                 report.ignored += staged.ignored;
                 return Ok(Vec::new());
             }
+            let work = WorkChange::of(&staged.batch.ops);
             match self.entities.store.commit(staged.batch).await? {
                 Commit::Done => {
                     report.stored += staged.stored;
@@ -156,7 +158,7 @@ impl Inner {
                     for subject in staged.voids {
                         self.gate.void(tenant, subject);
                     }
-                    self.notice(tenant, &staged.buckets);
+                    self.notice(tenant, work);
                     return Ok(Vec::new());
                 }
                 Commit::Refused(refusals) => {
@@ -196,12 +198,10 @@ impl Inner {
         self.routes.lock().unwrap_or_else(PoisonError::into_inner).pop(&connection.into());
     }
 
-    /// Remembers that buckets have new work.
-    pub(crate) fn notice(&self, tenant: TenantId, buckets: &BTreeSet<Bucket>) {
-        let mut lanes = self.lanes();
-        for bucket in buckets {
-            lanes.notice(tenant, *bucket);
-        }
+    /// Remembers what work this process has added.
+    pub(super) fn notice(&self, tenant: TenantId, work: Vec<WorkChange>) {
+        let horizon = self.horizon(self.clock.now());
+        self.lanes().notice(tenant, work, horizon);
     }
 
     /// Returns a new record id.

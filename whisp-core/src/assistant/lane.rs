@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use crate::assistant::backlog::WorkChange;
 use crate::assistant::step::StepReport;
 use crate::assistant::task::{Task, bucket_of};
 use crate::assistant::turn::TURNS_MAX;
@@ -253,11 +254,23 @@ impl<'a> LaneRun<'a> {
 impl Inner {
     /// Commits a batch whose first expectation is the lease's.
     pub(crate) async fn commit_owned(&self, lease: &Lease, batch: WriteBatch) -> Result<(), AssistantError> {
-        match self.entities.store.commit(batch).await? {
-            Commit::Done => Ok(()),
-            Commit::Refused(refusals) => {
+        let work = WorkChange::of(&batch.ops);
+        let commit = self.entities.store.commit(batch).await;
+        let horizon = self.horizon(self.clock.now());
+        let mut lanes = self.lanes();
+        match commit {
+            Ok(Commit::Done) => {
+                lanes.committed(lease, work, horizon);
+                Ok(())
+            }
+            Err(error) => {
+                lanes.doubt(lease);
+                Err(error.into())
+            }
+            Ok(Commit::Refused(refusals)) => {
+                lanes.doubt(lease);
                 if refusals.contains(&Refusal::Expect(0)) {
-                    self.lanes().lost(lease);
+                    lanes.lost(lease);
                 }
                 Err(AssistantError::Conflict("conversation"))
             }

@@ -144,7 +144,7 @@ impl Desk {
                 }
             }
             batch.ops.push(WriteOp::Put(letter.next(LetterState::Retried { by: member, at: now })?));
-            if self.put_to_work(conversation, batch).await? {
+            if inner.commit_beside(batch).await? {
                 return Ok(());
             }
         }
@@ -186,7 +186,7 @@ impl Desk {
             let mut row = self.assistant.inner.entities.conversation(self.tenant, conversation).await?;
             let mut batch = WriteBatch::new(self.tenant);
             self.put_back(&mut row, message, member, &mut batch).await?;
-            if self.put_to_work(conversation, batch).await? {
+            if self.assistant.inner.commit_beside(batch).await? {
                 return Ok(());
             }
         }
@@ -247,16 +247,5 @@ impl Desk {
     async fn bucket(&self, conversation: ConversationId) -> Result<Bucket, AssistantError> {
         let buckets = self.assistant.inner.entities.tenant(self.tenant).await?.tenant.buckets;
         Ok(bucket_of(conversation, buckets))
-    }
-
-    /// Commits what puts work into a conversation; returns whether nobody else was faster.
-    async fn put_to_work(&self, conversation: ConversationId, batch: WriteBatch) -> Result<bool, AssistantError> {
-        let inner = &self.assistant.inner;
-        if !inner.commit_beside(batch).await? {
-            return Ok(false);
-        }
-        inner.notice(self.tenant, &[self.bucket(conversation).await?].into());
-        inner.wake();
-        Ok(true)
     }
 }

@@ -5,6 +5,7 @@
 //! all four through `Runner` (feature `runtime`).
 
 mod admin;
+mod backlog;
 mod builder;
 mod config;
 mod deliver;

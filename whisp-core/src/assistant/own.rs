@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::assistant::backlog::{Backlog, WorkChange};
 use crate::assistant::pick::Phase;
 use crate::assistant::slots::Slots;
 use crate::assistant::step::REST;
+use crate::assistant::task::Task;
 use crate::assistant::turn::ENGINE_REST_MAX;
 use crate::assistant::{AssistantError, Inner};
 use crate::id::{RecordId, TenantId};
-use crate::store::{Bucket, Lease, OwnRequest, RenewRequest};
+use crate::store::{Bucket, Lease, OwnRequest, RenewRequest, WorkItem, WorkKey};
 
 /// How often a worker asks for buckets that nobody owns, at most. When it knows of new work it asks at once.
 pub(super) const OWN_EVERY: TimeDelta = TimeDelta::seconds(1);
@@ -24,9 +26,9 @@ pub(crate) struct Lanes {
     /// How many lanes of whom are worked on.
     pub(super) slots: Slots,
     /// Lanes that failed, and when to try them again.
-    resting: BTreeMap<LaneKey, DateTime<Utc>>,
-    /// Leases of buckets in which nothing waits: given up first.
-    idle: BTreeSet<(TenantId, Bucket)>,
+    pub(super) resting: Resting,
+    /// What waits in the buckets that are held.
+    pub(super) backlogs: BTreeMap<(TenantId, Bucket), Backlog>,
     /// Counts the looks at the buckets, of each phase: who came first in one comes last in the next.
     turns: BTreeMap<Phase, usize>,
     /// A bucket that we do not own has new work.
@@ -39,15 +41,77 @@ pub(crate) struct Lanes {
 }
 
 impl Lanes {
-    pub(crate) fn notice(&mut self, tenant: TenantId, bucket: Bucket) {
-        self.wanted |= !self.leases.contains_key(&(tenant, bucket));
-        self.idle.remove(&(tenant, bucket));
+    /// This process has added work.
+    pub(crate) fn notice(&mut self, tenant: TenantId, work: Vec<WorkChange>, horizon: DateTime<Utc>) {
+        for change in work {
+            let WorkChange::Added(item) = &change else { continue };
+            let key = (tenant, item.key.bucket);
+            self.wanted |= !self.leases.contains_key(&key);
+            if let Some(backlog) = self.backlogs.get_mut(&key) {
+                backlog.change(change, horizon);
+            }
+        }
+    }
+
+    /// Applies what was committed under a lease.
+    pub(crate) fn committed(&mut self, lease: &Lease, work: Vec<WorkChange>, horizon: DateTime<Utc>) {
+        let Some(backlog) = self.backlog(lease) else { return };
+        for change in work {
+            backlog.change(change, horizon);
+        }
+    }
+
+    /// Something went wrong with a bucket: what waits in it is read again.
+    pub(super) fn doubt(&mut self, lease: &Lease) {
+        if let Some(backlog) = self.backlog(lease) {
+            backlog.doubt();
+        }
+    }
+
+    fn backlog(&mut self, lease: &Lease) -> Option<&mut Backlog> {
+        self.backlogs.get_mut(&(lease.tenant, lease.bucket)).filter(|backlog| backlog.is_of(lease))
+    }
+
+    /// Returns whether what waits in a bucket is to be read before a phase goes by it.
+    pub(super) fn is_old(&self, lease: &Lease, horizon: DateTime<Utc>, phase: Phase, now: DateTime<Utc>) -> bool {
+        let backlog = self.backlogs.get(&(lease.tenant, lease.bucket)).filter(|backlog| backlog.is_of(lease));
+        backlog.is_none_or(|backlog| backlog.is_old(horizon, now) || backlog.is_idle(phase, now))
+    }
+
+    /// Begins to read what waits in a bucket; returns up to which due time, or `None` where somebody is at it.
+    pub(super) fn begin_read(&mut self, lease: &Lease, horizon: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let backlog = self.backlogs.entry((lease.tenant, lease.bucket)).or_insert_with(|| Backlog::new(lease));
+        if !backlog.is_of(lease) {
+            *backlog = Backlog::new(lease);
+        }
+        backlog.begin(horizon)
+    }
+
+    /// Takes what was read; `last` is the last of it where there is more.
+    pub(super) fn end_read(
+        &mut self,
+        lease: &Lease,
+        work: Vec<(WorkItem, Task)>,
+        read: (DateTime<Utc>, DateTime<Utc>),
+        last: Option<WorkKey>,
+    ) {
+        if let Some(backlog) = self.backlog(lease) {
+            backlog.replace(work, read, last);
+        }
+    }
+
+    /// Nobody reads a bucket any more.
+    pub(super) fn give_up_read(&mut self, lease: &Lease) {
+        if let Some(backlog) = self.backlog(lease) {
+            backlog.give_up();
+        }
     }
 
     /// Another process has added work: perhaps to a bucket that nobody owns.
     #[cfg(feature = "runtime")]
-    pub(crate) const fn want(&mut self) {
+    pub(crate) fn want(&mut self) {
         self.wanted = true;
+        self.backlogs.values_mut().for_each(Backlog::tell);
     }
 
     /// Returns how many buckets are held.
@@ -69,7 +133,7 @@ impl Lanes {
     pub(crate) fn give_up(&mut self, count: usize, until: DateTime<Utc>) -> Vec<Lease> {
         let busy: BTreeSet<(TenantId, Bucket)> = self.busy.iter().map(|(key, bucket)| (key.tenant, *bucket)).collect();
         let mut free: Vec<Lease> = self.leases.iter().filter(|(key, _)| !busy.contains(key)).map(|(_, l)| *l).collect();
-        free.sort_by_key(|lease| !self.idle.contains(&(lease.tenant, lease.bucket)));
+        free.sort_by_key(|lease| !self.is_idle(lease));
         free.truncate(count);
         free.iter().for_each(|lease| self.forget(lease));
         if !free.is_empty() {
@@ -90,25 +154,11 @@ impl Lanes {
         *turn
     }
 
-    /// Notes whether something waits in a bucket.
-    pub(super) fn seen(&mut self, lease: &Lease, work: bool) {
-        let key = (lease.tenant, lease.bucket);
-        if work {
-            self.idle.remove(&key);
-        } else {
-            self.idle.insert(key);
-        }
-    }
-
-    /// Returns until when a lane rests, if it does.
-    pub(super) fn rests(&mut self, key: LaneKey, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let until = self.resting.get(&key).copied()?;
-        // A clock that went back must not make a rest of it that never ends.
-        if now < until && until - now <= REST {
-            return Some(until);
-        }
-        self.resting.remove(&key);
-        None
+    /// Returns whether nothing is known to wait in a bucket that is held.
+    fn is_idle(&self, lease: &Lease) -> bool {
+        self.backlogs
+            .get(&(lease.tenant, lease.bucket))
+            .is_some_and(|backlog| backlog.is_of(lease) && backlog.is_empty())
     }
 
     pub(crate) fn prolong(&mut self, lease: Lease) {
@@ -123,12 +173,12 @@ impl Lanes {
         // Under another fence it is a newer lease of ours.
         if self.leases.get(&key).is_some_and(|held| held.fence == lease.fence) {
             self.leases.remove(&key);
-            self.idle.remove(&key);
+            self.backlogs.remove(&key);
         }
     }
 
     pub(crate) fn rest(&mut self, key: LaneKey, until: DateTime<Utc>) {
-        self.resting.insert(key, until);
+        self.resting.0.insert(key, until);
     }
 
     /// Forgets a lease that turned out to be lost.
@@ -138,12 +188,35 @@ impl Lanes {
     }
 }
 
+/// Lanes that rest, and until when.
+#[derive(Debug, Default)]
+pub(super) struct Resting(BTreeMap<LaneKey, DateTime<Utc>>);
+
+impl Resting {
+    /// Returns until when a lane rests, if it does.
+    pub(super) fn until(&mut self, key: LaneKey, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let until = self.0.get(&key).copied()?;
+        // A clock that went back must not make a rest of it that never ends.
+        if now < until && until - now <= REST {
+            return Some(until);
+        }
+        self.0.remove(&key);
+        None
+    }
+}
+
 /// One conversation, to those who answer in it or to those who fetch its files: neither waits for the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LaneKey {
     pub(super) tenant: TenantId,
     pub(super) lane: RecordId,
     pub(super) fetches: bool,
+}
+
+impl LaneKey {
+    pub(super) fn new(tenant: TenantId, lane: RecordId, phase: Phase) -> Self {
+        Self { tenant, lane, fetches: phase == Phase::Fetch }
+    }
 }
 
 impl Inner {
@@ -170,8 +243,7 @@ impl Inner {
             // Those of buckets in which nothing waits go back instead of being renewed, and at once where all leases are
             // taken, for others to be served.
             let full = ask && lanes.leases.len() >= leases_max;
-            let spare =
-                |lease: &&Lease| (full || ending.contains(lease)) && lanes.idle.contains(&(lease.tenant, lease.bucket));
+            let spare = |lease: &&Lease| (full || ending.contains(lease)) && lanes.is_idle(lease);
             let spare: Vec<Lease> = lanes.leases.values().filter(spare).copied().collect();
             spare.iter().for_each(|lease| lanes.forget(lease));
             (ending, spare, ask)
@@ -206,7 +278,11 @@ impl Inner {
 
     /// Gives every lease back.
     pub(crate) async fn release(&self) -> Result<(), AssistantError> {
-        let leases: Vec<Lease> = std::mem::take(&mut self.lanes().leases).into_values().collect();
+        let leases: Vec<Lease> = {
+            let mut lanes = self.lanes();
+            lanes.backlogs.clear();
+            std::mem::take(&mut lanes.leases).into_values().collect()
+        };
         Ok(self.entities.store.release(&leases).await?)
     }
 }

@@ -5,21 +5,18 @@
 //! longest, and a connection gets half at most where others have something to do. A message whose connection or person may
 //! not be written to yet is passed over and looked past, so that it holds up nobody.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::assistant::own::LaneKey;
 use crate::assistant::task::Task;
 use crate::assistant::{AssistantError, Inner};
-use crate::id::{ConnectionId, ConversationId, RecordId, TenantId};
-use crate::store::{Lease, PendingQuery, WorkItem};
+use crate::id::{ConnectionId, ConversationId, TenantId};
+use crate::store::{Lease, PAGE_MAX, PendingQuery, WorkItem};
 
-/// How many pieces of work one read of a bucket returns.
-const SCAN_MAX: usize = 256;
-
-/// How many reads of a bucket one look takes at most: what is behind 65,536 pieces of work waits until those are done.
-const READS_MAX: usize = 256;
+/// How many pieces of work of a bucket are known at a time: what comes behind them is read when some are done.
+pub(super) const READ_MAX: usize = 65_536;
 
 /// How many pieces of work of one conversation are done at once, so that what they write fits into one batch; the rest
 /// comes next.
@@ -75,16 +72,12 @@ enum Want {
 
 impl LaneWork {
     pub(crate) fn key(&self, phase: Phase) -> LaneKey {
-        LaneKey { tenant: self.lease.tenant, lane: self.conversation.into(), fetches: phase == Phase::Fetch }
+        LaneKey::new(self.lease.tenant, self.conversation.into(), phase)
     }
 
     /// Returns through which connection the lane sends, if it has something to send and the work tells.
     pub(super) fn flow(&self) -> Option<(TenantId, ConnectionId)> {
-        let connection = self.items.iter().find_map(|(_, task)| match task {
-            Task::Send { connection } => *connection,
-            _ => None,
-        });
-        connection.map(|connection| (self.lease.tenant, connection))
+        connection(&self.items).map(|connection| (self.lease.tenant, connection))
     }
 
     /// Returns since when the lane has waited for a phase.
@@ -92,25 +85,24 @@ impl LaneWork {
         self.items.iter().filter(|(_, task)| task.phase() == phase).map(|(item, _)| item.key.due).min()
     }
 
-    /// Returns whether the step has something to do here: anything due but a send, and a burst that has ended.
-    fn steps(&self, now: DateTime<Utc>, quiet: TimeDelta, burst_max: TimeDelta) -> bool {
-        let other = |task: &Task| !task.is_send() && !matches!(task, Task::Turn { .. });
-        self.turns_ready(now, quiet, burst_max)
-            || self.items.iter().any(|(item, task)| other(task) && item.key.due <= now)
-    }
-
     /// Returns whether the turns of the lane are to be handled now: the burst has ended, or has lasted long enough.
     pub(crate) fn turns_ready(&self, now: DateTime<Utc>, quiet: TimeDelta, burst_max: TimeDelta) -> bool {
-        let turns =
-            || self.items.iter().filter(|(_, task)| matches!(task, Task::Turn { .. })).map(|(item, _)| item.key);
-        let latest = turns().max_by_key(|key| key.id);
-        let earliest = turns().map(|key| key.due).min();
-        latest.is_some_and(|key| key.due <= now) || earliest.is_some_and(|due| due - quiet + burst_max <= now)
+        turns_ready(&self.items, now, quiet, burst_max)
     }
+}
 
-    fn sends(&self, now: DateTime<Utc>) -> bool {
-        self.items.iter().any(|(item, task)| task.is_send() && item.key.due <= now)
-    }
+fn connection(items: &[(WorkItem, Task)]) -> Option<ConnectionId> {
+    items.iter().find_map(|(_, task)| match task {
+        Task::Send { connection } => *connection,
+        _ => None,
+    })
+}
+
+fn turns_ready(items: &[(WorkItem, Task)], now: DateTime<Utc>, quiet: TimeDelta, burst_max: TimeDelta) -> bool {
+    let turns = || items.iter().filter(|(_, task)| matches!(task, Task::Turn { .. })).map(|(item, _)| item.key);
+    let latest = turns().max_by_key(|key| key.id);
+    let earliest = turns().map(|key| key.due).min();
+    latest.is_some_and(|key| key.due <= now) || earliest.is_some_and(|due| due - quiet + burst_max <= now)
 }
 
 /// How many lanes of each connection may be picked.
@@ -133,7 +125,12 @@ impl Inner {
     pub(crate) async fn ready(&self, phase: Phase, now: DateTime<Utc>, limit: usize) -> Result<Ready, AssistantError> {
         let mut ready = Ready::default();
         let mut tenants: BTreeMap<TenantId, Vec<Lease>> = BTreeMap::new();
+        let horizon = self.horizon(now);
         for lease in self.hold(now).await? {
+            let is_old = self.lanes().is_old(&lease, horizon, phase, now);
+            if is_old {
+                self.read(lease, now, &mut ready).await?;
+            }
             tenants.entry(lease.tenant).or_default().push(lease);
         }
         let mut tenants: Vec<Vec<Lease>> = tenants.into_values().collect();
@@ -151,7 +148,7 @@ impl Inner {
                 break;
             }
             let look = Look { phase, now, limit: part.min(left) };
-            let (lanes, more) = self.ready_of(leases, look, &mut ready).await?;
+            let (lanes, more) = self.ready_of(leases, look, &mut ready);
             left -= lanes.len();
             if more {
                 unserved.push((picked.len(), leases));
@@ -161,7 +158,7 @@ impl Inner {
         for (at, leases) in unserved {
             let Some(lanes) = picked.get_mut(at).filter(|_| left > 0) else { break };
             left += lanes.len();
-            *lanes = self.ready_of(leases, Look { phase, now, limit: left }, &mut ready).await?.0.into();
+            *lanes = self.ready_of(leases, Look { phase, now, limit: left }, &mut ready).0.into();
             left -= lanes.len();
         }
         while picked.iter().any(|lanes| !lanes.is_empty()) {
@@ -171,15 +168,10 @@ impl Inner {
     }
 
     /// Finds lanes of one tenant, those that have waited longest first, and whether there are more.
-    async fn ready_of(
-        &self,
-        leases: &[Lease],
-        look: Look,
-        ready: &mut Ready,
-    ) -> Result<(Vec<LaneWork>, bool), AssistantError> {
+    fn ready_of(&self, leases: &[Lease], look: Look, ready: &mut Ready) -> (Vec<LaneWork>, bool) {
         let mut found = Vec::new();
         for lease in leases {
-            self.ready_in(*lease, look, &mut found, ready).await?;
+            self.ready_in(*lease, look, &mut found, ready);
         }
         found.sort_by_key(|work| work.since(look.phase));
         let all = found.len();
@@ -198,7 +190,7 @@ impl Inner {
         }
         lanes.append(&mut over);
         lanes.truncate(look.limit);
-        Ok((lanes, all >= look.limit))
+        (lanes, all >= look.limit)
     }
 
     /// Returns how many messages may go through a connection now.
@@ -209,107 +201,72 @@ impl Inner {
         })
     }
 
-    /// Finds lanes of one bucket.
-    async fn ready_in(
-        &self,
-        lease: Lease,
-        look: Look,
-        found: &mut Vec<LaneWork>,
-        ready: &mut Ready,
-    ) -> Result<(), AssistantError> {
-        let now = look.now;
-        let mut lanes: Vec<LaneWork> = Vec::new();
-        let mut waits = false;
-        let mut places: BTreeMap<RecordId, usize> = BTreeMap::new();
-        let mut query = PendingQuery {
-            tenant: lease.tenant,
-            bucket: lease.bucket,
-            due_by: self.horizon(now),
-            after: None,
-            limit: SCAN_MAX,
-        };
-        for read in 1..=READS_MAX {
-            let items = self.entities.store.pending(&query).await?;
-            query.after = items.last().map(|item| item.key);
-            let last_page = items.len() < SCAN_MAX;
-            for item in items {
-                waits = true;
-                let task = match Task::read(&item) {
-                    // Files wait apart, so that however many there are they hide no answer.
-                    Ok(task) if (task.phase() == Phase::Fetch) != (look.phase == Phase::Fetch) => continue,
-                    Ok(task) => task,
-                    Err(_) if look.phase == Phase::Fetch => continue,
-                    Err(error) => {
-                        ready.errors.extend(self.bury_unread(&lease, &item, now, &error).await.err());
-                        ready.errors.push(error);
-                        continue;
-                    }
-                };
-                if item.key.due > now {
-                    ready.due(item.key.due);
-                }
-                let conversation = ConversationId::from_uuid(item.lane.as_uuid());
-                let place = *places.entry(item.lane).or_insert(lanes.len());
-                if place == lanes.len() {
-                    lanes.push(LaneWork { lease, conversation, items: Vec::new() });
-                }
-                if let Some(lane) = lanes.get_mut(place).filter(|lane| lane.items.len() < LANE_MAX) {
-                    lane.items.push((item, task));
-                }
-            }
-            // Lanes that have nothing to do now, or may not do it yet, must not hide those behind them. Counting them is
-            // work too, so it is done at each doubling.
-            if last_page || (read.is_power_of_two() && self.enough(&lanes, look, ready)) {
+    /// Finds lanes of one bucket. It looks no further once enough was found, and not of one connection alone: lanes that
+    /// have nothing to do now, or may not do it yet, hide none behind them.
+    fn ready_in(&self, lease: Lease, look: Look, found: &mut Vec<LaneWork>, ready: &mut Ready) {
+        let Look { phase, now, limit } = look;
+        let horizon = self.horizon(now);
+        let mut lanes = self.lanes();
+        let lanes = &mut *lanes;
+        let Some(backlog) = lanes.backlogs.get(&(lease.tenant, lease.bucket)) else { return };
+        let (mut seen, mut enough) = (HashSet::new(), 0);
+        let (mut picked, mut counted) = (Rooms::default(), Rooms::default());
+        for (key, lane) in backlog.of_phase(phase).take_while(|(key, _)| key.due <= horizon) {
+            if enough >= limit {
                 break;
             }
-        }
-        self.lanes().seen(&lease, waits);
-        let mut rooms = Rooms::default();
-        for work in lanes {
-            match self.want(&work, look) {
+            if key.due > now {
+                ready.due(key.due);
+            }
+            if !seen.insert(lane) {
+                continue;
+            }
+            let items = backlog.lane(lane, phase);
+            let items = items.get(..items.partition_point(|(item, _)| item.key.due <= horizon).min(LANE_MAX));
+            let items = items.unwrap_or_default();
+            let lane_key = LaneKey::new(lease.tenant, lane, phase);
+            let want = match lanes.resting.until(lane_key, now) {
+                Some(until) => Want::Later(until),
+                None if lanes.busy.contains_key(&lane_key) => Want::No,
+                None => self.want(lane_key, items, look),
+            };
+            match want {
                 Want::Later(at) => ready.due(at),
-                // Of one connection no more than a round can take.
-                Want::Now if work.flow().is_none_or(|flow| rooms.enter(flow.1, || look.limit)) => found.push(work),
-                Want::Now | Want::No => {}
+                Want::No => {}
+                Want::Now => {
+                    let conversation = ConversationId::from_uuid(lane.as_uuid());
+                    let flow = connection(items).map(|connection| (lease.tenant, connection));
+                    // Of one connection no more than a round can take.
+                    if flow.is_none_or(|flow| picked.enter(flow.1, || limit)) {
+                        found.push(LaneWork { lease, conversation, items: items.to_vec() });
+                    }
+                    let mut room = |flow| self.room(flow, look, ready).min(limit.div_ceil(2));
+                    let flow = flow.filter(|_| phase == Phase::Deliver);
+                    enough += usize::from(flow.is_none_or(|flow| counted.enter(flow.1, || room(flow))));
+                }
             }
         }
-        Ok(())
-    }
-
-    /// Returns whether a bucket need not be read further: enough was found, and not of one connection alone.
-    fn enough(&self, lanes: &[LaneWork], look: Look, ready: &mut Ready) -> bool {
-        let mut rooms = Rooms::default();
-        let counts = |work: &&LaneWork| {
-            matches!(self.want(work, look), Want::Now)
-                && work
-                    .flow()
-                    .filter(|_| look.phase == Phase::Deliver)
-                    .is_none_or(|flow| rooms.enter(flow.1, || self.room(flow, look, ready).min(look.limit.div_ceil(2))))
-        };
-        lanes.iter().filter(counts).count() >= look.limit
     }
 
     /// Returns whether a lane has something to do now and may do it.
-    fn want(&self, work: &LaneWork, look: Look) -> Want {
+    fn want(&self, lane: LaneKey, items: &[(WorkItem, Task)], look: Look) -> Want {
         let Look { phase, now, .. } = look;
-        {
-            let mut lanes = self.lanes();
-            if let Some(until) = lanes.rests(work.key(phase), now) {
-                return Want::Later(until);
-            }
-            if lanes.busy.contains_key(&work.key(phase)) {
-                return Want::No;
-            }
-        }
-        let steps = work.steps(now, self.config.burst_quiet, self.config.burst_max);
+        let due = |is: fn(&Task) -> bool| items.iter().any(|(item, task)| is(task) && item.key.due <= now);
+        // Anything due but a send, and a burst that has ended.
+        let steps = || {
+            turns_ready(items, now, self.config.burst_quiet, self.config.burst_max)
+                || due(|task| !task.is_send() && !matches!(task, Task::Turn { .. }))
+        };
         let wanted = match phase {
-            Phase::Step => steps,
+            Phase::Step => steps(),
             // What came in goes first: a member may have taken over.
-            Phase::Deliver => !steps && work.sends(now),
-            Phase::Fetch => work.items.iter().any(|(item, _)| item.key.due <= now),
+            Phase::Deliver => due(Task::is_send) && !steps(),
+            Phase::Fetch => due(|_| true),
         };
         let paced = match phase {
-            Phase::Deliver if wanted => self.pace().waits((work.lease.tenant, work.conversation), now),
+            Phase::Deliver if wanted => {
+                self.pace().waits((lane.tenant, ConversationId::from_uuid(lane.lane.as_uuid())), now)
+            }
             _ => None,
         };
         match (wanted, paced) {
@@ -317,5 +274,46 @@ impl Inner {
             (true, None) => Want::Now,
             (false, _) => Want::No,
         }
+    }
+
+    /// Reads what waits in a bucket. Work that can't be read is moved to the dead letters.
+    async fn read(&self, lease: Lease, now: DateTime<Utc>, ready: &mut Ready) -> Result<(), AssistantError> {
+        let Some(until) = self.lanes().begin_read(&lease, self.horizon(now)) else { return Ok(()) };
+        let reading = Reading { inner: self, lease };
+        let mut query =
+            PendingQuery { tenant: lease.tenant, bucket: lease.bucket, due_by: until, after: None, limit: PAGE_MAX };
+        let (mut work, mut unread) = (Vec::new(), Vec::new());
+        let mut is_all = false;
+        while !is_all && work.len() < READ_MAX {
+            let items = self.entities.store.pending(&query).await?;
+            is_all = items.len() < PAGE_MAX;
+            query.after = items.last().map(|item| item.key).or(query.after);
+            for item in items {
+                match Task::read(&item) {
+                    Ok(task) => work.push((item, task)),
+                    Err(error) => unread.push((item, error)),
+                }
+            }
+        }
+        let last = query.after.filter(|_| !is_all);
+        self.lanes().end_read(&lease, work, (now, until), last);
+        drop(reading);
+        for (item, error) in unread {
+            ready.errors.extend(self.bury_unread(&lease, &item, now, &error).await.err());
+            ready.errors.push(error);
+        }
+        Ok(())
+    }
+}
+
+/// A bucket that is being read. Dropped before that has ended, what was read is lost.
+struct Reading<'a> {
+    inner: &'a Inner,
+    lease: Lease,
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.inner.lanes().give_up_read(&self.lease);
     }
 }

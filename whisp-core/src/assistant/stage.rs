@@ -15,7 +15,7 @@ use crate::id::{ConnectionId, ContactId, ConversationId, FactId, MessageId, Reco
 use crate::kpi::{Actor, Fact, FactKind};
 use crate::model::{Author, Content, ContentKind, Provenance};
 use crate::privacy::{AffirmativeAct, ConsentEvent, ConsentState, Purpose};
-use crate::store::{BlindIndex, Bucket, DedupKey, Expect, Kind, RECORD_MAX, Record, WriteBatch, WriteOp};
+use crate::store::{BlindIndex, DedupKey, Expect, Kind, RECORD_MAX, Record, WriteBatch, WriteOp};
 use crate::vault::IndexField;
 use crate::webhook::{ContactRef, Delivery, Event, Item, MessageEvent, Receipt, ReceiptTarget};
 
@@ -57,8 +57,6 @@ pub(crate) struct Staged {
     pub(crate) origins: Vec<Origin>,
     /// People whose standing changes with the commit.
     pub(crate) voids: Vec<SubjectId>,
-    /// Buckets that get work.
-    pub(crate) buckets: BTreeSet<Bucket>,
     pub(crate) stored: usize,
     pub(crate) duplicates: usize,
     pub(crate) ignored: usize,
@@ -94,7 +92,6 @@ impl<'a> Stage<'a> {
                 batch: WriteBatch::new(tenant),
                 origins: Vec::new(),
                 voids: Vec::new(),
-                buckets: BTreeSet::new(),
                 stored: 0,
                 duplicates: 0,
                 ignored: 0,
@@ -477,7 +474,6 @@ impl<'a> Stage<'a> {
         let bucket = bucket_of(lane, account.buckets);
         let id = WorkId::from_uuid(self.inner.ids.time_ordered(self.now));
         self.op(WriteOp::Enqueue(task.item(bucket, lane, due, id, 0)?));
-        self.staged.buckets.insert(bucket);
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, TimeDelta, Utc};
 use lru::LruCache;
 
+use crate::assistant::backlog::WorkChange;
 use crate::assistant::{AssistantError, Inner};
 use crate::entity::{ConnectionRow, ContactRow, ConversationRow, InquiryRow, MessageRow, TenantRow};
 use crate::id::{ConnectionId, ConversationId, MessageId, RecordId, TenantId};
@@ -76,11 +77,15 @@ impl Inner {
             WriteOp::Put(record) if record.kind == Kind::CONVERSATION => Some(record.id),
             _ => None,
         };
+        let work = WorkChange::of(&batch.ops);
         let changed: Vec<RecordId> = batch.ops.iter().filter_map(conversation).collect();
         let done = self.entities.store.commit(batch).await? == Commit::Done;
-        let mut warm = self.warm();
         for id in changed {
-            warm.0.pop(&(tenant, ConversationId::from_uuid(id.as_uuid())));
+            self.warm().0.pop(&(tenant, ConversationId::from_uuid(id.as_uuid())));
+        }
+        if done && !work.is_empty() {
+            self.notice(tenant, work);
+            self.wake();
         }
         Ok(done)
     }
