@@ -15,7 +15,8 @@ use whisp::clock::Clock;
 use whisp::error::Retry;
 use whisp::id::{ConnectionId, ConversationId, TenantId};
 use whisp::model::{
-    AccountId, AutomationMode, ChannelKind, Connection, Content, Handle, HandleKind, PlatformMessageId, Provenance,
+    AccountId, AutomationMode, ChannelKind, Connection, Content, DeliveryStep, Handle, HandleKind, PlatformMessageId,
+    Provenance,
 };
 use whisp::stores::{EnvelopeVault, LocalKeyProvider, MemoryKeyTable, MemoryStore};
 use whisp::testing::{ManualClock, SeqIds};
@@ -289,4 +290,31 @@ async fn a_connection_whose_calls_hang_takes_a_part_of_the_slots_and_the_next_ro
     while market.deliver().await.lanes > 0 {}
     let texts: BTreeSet<usize> = [hanging, beside, neighbour].map(|c| market.platform.calls_of(c).len()).into();
     assert!(texts.contains(&45), "{texts:?}");
+}
+
+#[tokio::test]
+async fn what_another_call_did_meanwhile_is_not_done_again() {
+    let market = Market::open(Pace::UNLIMITED).await;
+    let (connection, conversations) = market.connect(ONE, "111", 3).await;
+    market.behave(connection, Manner::Hangs);
+    let one = Budget { lanes: 256, concurrency: 1 };
+    let mut first = std::pin::pin!(market.assistant.deliver(&one));
+    while *market.platform.hanging.lock().unwrap() == 0 {
+        tokio::select! { biased; _ = &mut first => panic!("it hangs"), () = tokio::task::yield_now() => {} }
+    }
+    market.platform.manners.lock().unwrap().clear();
+    // The call that hangs has picked the other two as well; this one sends what waits in them.
+    assert_eq!(market.deliver().await.sent, 2);
+    for conversation in &conversations {
+        market.ask(ONE, *conversation, "again").await;
+    }
+    market.platform.gate.add_permits(1);
+    assert!(first.await.unwrap().errors.is_empty());
+    while market.deliver().await.lanes > 0 {}
+    assert_eq!(market.platform.calls_of(connection).len(), 6);
+    for conversation in conversations {
+        let (messages, _) = market.assistant.desk(ONE).messages(conversation, None, 10).await.unwrap();
+        let sent = messages.iter().filter_map(|message| message.delivery.as_ref());
+        assert_eq!(sent.map(|delivery| delivery.step).collect::<Vec<_>>(), [DeliveryStep::Sent; 2]);
+    }
 }

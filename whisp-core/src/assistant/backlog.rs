@@ -25,6 +25,10 @@ const READ_AGAIN_IF_TOLD: TimeDelta = TimeDelta::milliseconds(100);
 /// What becomes due within this time after what is looked at is read with it.
 const READ_AHEAD: TimeDelta = TimeDelta::seconds(60);
 
+/// How many pieces of work of one conversation are done at once, so that what they write fits into one batch; the rest
+/// comes next.
+const LANE_MAX: usize = 256;
+
 /// The lanes of a bucket: those of files apart, so that however many files wait they hide no answer.
 type LaneOf = (RecordId, bool);
 
@@ -212,9 +216,11 @@ impl Backlog {
         self.phases.get(&phase).into_iter().flatten().map(|(key, lane)| (*key, *lane))
     }
 
-    /// Returns the work of a lane, in order.
-    pub(super) fn lane(&self, lane: RecordId, phase: Phase) -> &[(WorkItem, Task)] {
-        self.lanes.get(&(lane, phase == Phase::Fetch)).map_or(&[], Vec::as_slice)
+    /// Returns the work of a lane that is due by then, in order, as much as is done at once.
+    pub(super) fn lane(&self, lane: RecordId, phase: Phase, due_by: DateTime<Utc>) -> &[(WorkItem, Task)] {
+        let items = self.lanes.get(&(lane, phase == Phase::Fetch)).map_or(&[][..], Vec::as_slice);
+        let due = items.partition_point(|(item, _)| item.key.due <= due_by);
+        items.get(..due.min(LANE_MAX)).unwrap_or_default()
     }
 }
 

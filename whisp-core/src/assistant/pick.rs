@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::assistant::own::LaneKey;
+use crate::assistant::own::{LaneKey, Lanes};
 use crate::assistant::task::Task;
 use crate::assistant::{AssistantError, Inner};
 use crate::id::{ConnectionId, ConversationId, TenantId};
@@ -17,10 +17,6 @@ use crate::store::{Lease, PAGE_MAX, PendingQuery, WorkItem};
 
 /// How many pieces of work of a bucket are known at a time: what comes behind them is read when some are done.
 pub(super) const READ_MAX: usize = 65_536;
-
-/// How many pieces of work of one conversation are done at once, so that what they write fits into one batch; the rest
-/// comes next.
-const LANE_MAX: usize = 256;
 
 /// The work of one conversation.
 #[derive(Debug)]
@@ -221,9 +217,7 @@ impl Inner {
             if !seen.insert(lane) {
                 continue;
             }
-            let items = backlog.lane(lane, phase);
-            let items = items.get(..items.partition_point(|(item, _)| item.key.due <= horizon).min(LANE_MAX));
-            let items = items.unwrap_or_default();
+            let items = backlog.lane(lane, phase, horizon);
             let lane_key = LaneKey::new(lease.tenant, lane, phase);
             let want = match lanes.resting.until(lane_key, now) {
                 Some(until) => Want::Later(until),
@@ -246,6 +240,17 @@ impl Inner {
                 }
             }
         }
+    }
+
+    /// Returns the work of a lane that was picked, as it is now: another call may have done it meanwhile, and what is
+    /// done twice is sent and then not known. `None` where nothing is left to do.
+    pub(super) fn again(&self, lanes: &Lanes, work: LaneWork, phase: Phase, now: DateTime<Utc>) -> Option<LaneWork> {
+        let LaneWork { lease, conversation, .. } = work;
+        let key = LaneKey::new(lease.tenant, conversation.into(), phase);
+        let backlog = lanes.backlogs.get(&(lease.tenant, lease.bucket)).filter(|backlog| backlog.is_of(&lease))?;
+        let items = backlog.lane(key.lane, phase, self.horizon(now));
+        let want = self.want(key, items, Look { phase, now, limit: 1 });
+        matches!(want, Want::Now).then(|| LaneWork { lease, conversation, items: items.to_vec() })
     }
 
     /// Returns whether a lane has something to do now and may do it.

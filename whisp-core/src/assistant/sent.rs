@@ -13,10 +13,11 @@ use crate::assistant::{AssistantError, Inner};
 use crate::channel::{ChannelError, ChannelErrorKind, SendReceipt};
 use crate::entity::{Change, MessageRow};
 use crate::error::Retry;
-use crate::id::MessageId;
+use crate::id::{MessageId, WorkId};
 use crate::kpi::FactKind;
 use crate::model::{Attempt, AttemptEnd, Author, ChannelKind, DeliveryStep, FailureCode, HandOffReason};
 use crate::privacy::ServiceProvision;
+use crate::store::{Lease, PAGE_MAX, PendingQuery, WorkKey, WriteOp};
 
 /// How often a message is tried at most, where the channel says that it may be.
 const SEND_TRIES_MAX: u32 = 6;
@@ -59,13 +60,16 @@ impl Inner {
         (channel, rest): (ChannelKind, Option<TimeDelta>),
     ) -> Result<StepReport, AssistantError> {
         let mut tries = 0;
+        let sends = || work.items.iter().filter(|(_, task)| task.is_send()).map(|(item, _)| item);
+        let attempts = sends().map(|item| item.attempts).max();
+        let now = self.clock.now();
+        let mut done: Vec<WorkKey> = sends().map(|item| item.key).filter(|key| key.due <= now).collect();
         loop {
             let now = self.clock.now();
             let Some(mut run) = LaneRun::open(self, settings, work.lease, work.conversation, now).await? else {
                 return Ok(StepReport::default());
             };
-            run.sent_work(work);
-            let attempts = work.items.iter().filter(|(_, task)| task.is_send()).map(|(item, _)| item.attempts).max();
+            run.ops.extend(done.iter().copied().map(WriteOp::Complete));
             match run.message(id).await? {
                 Some(row) => run.record(row, &result, attempts.unwrap_or(0), rest).await?,
                 // Past its time, and swept meanwhile: the next one goes.
@@ -73,12 +77,46 @@ impl Inner {
             }
             tries += 1;
             match run.commit().await {
-                Err(AssistantError::Conflict(_)) if tries < RECORD_TRIES_MAX => {}
+                Err(AssistantError::Conflict(_)) if tries < RECORD_TRIES_MAX => {
+                    // Perhaps the work was done already: what is known of it is a hint.
+                    let mut left = Vec::new();
+                    for key in done {
+                        if self.waits(&work.lease, key).await? {
+                            left.push(key);
+                        }
+                    }
+                    done = left;
+                }
                 Ok(mut report) => {
                     report.errors.extend(result.err().map(|error| AssistantError::Channel(channel, error)));
                     return Ok(report);
                 }
                 Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Returns whether the store has a piece of work.
+    async fn waits(&self, lease: &Lease, key: WorkKey) -> Result<bool, AssistantError> {
+        let before =
+            WorkKey { due: key.due - TimeDelta::microseconds(1), id: WorkId::from_bytes([u8::MAX; 16]), ..key };
+        let mut query = PendingQuery {
+            tenant: lease.tenant,
+            bucket: lease.bucket,
+            due_by: key.due,
+            after: Some(before),
+            limit: PAGE_MAX,
+        };
+        loop {
+            let items = self.entities.store.pending(&query).await?;
+            query.after = items.last().map(|item| item.key);
+            if items.iter().any(|item| item.key == key) {
+                return Ok(true);
+            }
+            if items.len() < PAGE_MAX {
+                return Ok(false);
             }
         }
     }

@@ -65,15 +65,15 @@ impl Drop for Busy<'_> {
 }
 
 impl Inner {
-    /// Takes the first lane for which there is a slot. Those that a task of this process is at are dropped: they come
-    /// again.
+    /// Takes the first lane for which there is a slot. Those that a task of this process is at, or was at meanwhile, are
+    /// dropped: they come again.
     pub(crate) fn admit(
         &self,
         waiting: &mut VecDeque<LaneWork>,
         phase: Phase,
         caps: Caps,
     ) -> Option<(LaneWork, Busy<'_>)> {
-        let mut at = 0;
+        let (mut at, now) = (0, self.clock.now());
         loop {
             let work = waiting.get(at)?;
             let flow = work.flow().filter(|_| phase == Phase::Deliver);
@@ -96,13 +96,13 @@ impl Inner {
                 at += 1;
                 continue;
             }
+            let Some(work) = waiting.remove(at).and_then(|work| self.again(&lanes, work, phase, now)) else { continue };
             let takers = takers.map(|taker| taker.map(|(taker, _)| taker));
             for taker in takers.into_iter().flatten() {
                 *lanes.slots.0.entry(taker).or_default() += 1;
             }
             lanes.busy.insert(key, work.lease.bucket);
             drop(lanes);
-            let work = waiting.remove(at)?;
             return Some((work, Busy { inner: self, key, takers }));
         }
     }
