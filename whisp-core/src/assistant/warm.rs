@@ -7,9 +7,10 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::lock::Mutex;
 use lru::LruCache;
 
 use crate::assistant::backlog::WorkChange;
@@ -91,7 +92,7 @@ impl Inner {
     }
 }
 
-/// The settings that one round goes by.
+/// The settings that one round goes by. Held while they are read, so that of all the lanes of a round one reads them.
 #[derive(Debug, Default)]
 pub(crate) struct Settings(Mutex<Read>);
 
@@ -105,11 +106,12 @@ struct Read {
 impl Settings {
     pub(super) async fn tenant(&self, inner: &Inner, id: TenantId) -> Result<Arc<TenantRow>, AssistantError> {
         let now = inner.clock.now();
-        if let Some(row) = young(self.read().tenants.get(&id), now) {
+        let mut read = self.0.lock().await;
+        if let Some(row) = young(read.tenants.get(&id), now) {
             return Ok(row);
         }
         let row = Arc::new(inner.entities.tenant(id).await?);
-        self.read().tenants.insert(id, (now, Arc::clone(&row)));
+        read.tenants.insert(id, (now, Arc::clone(&row)));
         Ok(row)
     }
 
@@ -120,16 +122,13 @@ impl Settings {
         id: ConnectionId,
     ) -> Result<Arc<ConnectionRow>, AssistantError> {
         let now = inner.clock.now();
-        if let Some(row) = young(self.read().connections.get(&(tenant, id)), now) {
+        let mut read = self.0.lock().await;
+        if let Some(row) = young(read.connections.get(&(tenant, id)), now) {
             return Ok(row);
         }
         let row = Arc::new(inner.entities.connection_row(tenant, id).await?);
-        self.read().connections.insert((tenant, id), (now, Arc::clone(&row)));
+        read.connections.insert((tenant, id), (now, Arc::clone(&row)));
         Ok(row)
-    }
-
-    fn read(&self) -> std::sync::MutexGuard<'_, Read> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
