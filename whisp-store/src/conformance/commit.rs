@@ -1,7 +1,7 @@
 //! Batches: whole or not at all, one after another.
 
-use futures_util::future::join_all;
-use whisp_core::store::{Commit, DedupKey, Expect, Record, Refusal, Store, WriteOp};
+use futures_util::future::{join, join_all};
+use whisp_core::store::{Commit, DedupKey, Expect, Record, Refusal, Store, StoreError, WriteOp};
 
 use super::kit::Kit;
 
@@ -226,7 +226,7 @@ pub async fn of_contradicting_batches_one_is_done(store: &dyn Store) {
     assert_eq!(done.len(), 1, "one of them");
     assert_eq!(kit.get(record.kind, record.id).await.map(|stored| stored.position), done.first().copied());
     let outcomes = join_all((0..32).map(|_| store.commit(unseen()))).await;
-    assert_eq!(outcomes.iter().filter(|outcome| matches!(outcome, Ok(Commit::Done))).count(), 1, "one of them");
+    assert_eq!(self::done(&outcomes), 1, "one of them");
 }
 
 /// Writers that read, change and retry lose no change.
@@ -246,4 +246,32 @@ pub async fn concurrent_changes_come_one_after_another(store: &dyn Store) {
     }))
     .await;
     assert_eq!(kit.get(record.kind, record.id).await.map(|stored| stored.position), Some(WRITERS));
+}
+
+/// Of two batches, each of which expects that the other was not, one is done, though they write nothing in common: so no
+/// two people are both the last one to ask.
+pub async fn batches_that_rest_on_each_other_come_one_after_another(store: &dyn Store) {
+    let kit = Kit::new(store);
+    for _ in 0..16 {
+        let (one, other, there) = (kit.message(), kit.message(), kit.message());
+        let unless = |record: &Record, absent: &Record| {
+            kit.batch_of([WriteOp::Put(record.clone())]).expect(Expect::Absent(absent.kind, absent.id))
+        };
+        let outcomes = join(store.commit(unless(&one, &other)), store.commit(unless(&other, &one))).await;
+        assert_eq!(done(&[outcomes.0, outcomes.1]), 1, "each expects that the other is absent");
+
+        kit.put(&there).await;
+        let next = Record { version: 2, ..there.clone() };
+        let changes = kit.batch_of([WriteOp::Put(next)]);
+        let rests = kit.batch_of([WriteOp::Put(kit.message())]).expect(Expect::Version(there.kind, there.id, 1));
+        let (changed, rested) = join(store.commit(changes), store.commit(rests.clone())).await;
+        assert_eq!(changed.expect("the store works"), Commit::Done);
+        // Whether it came before or after: now it is too late.
+        let _either = rested.expect("the store works");
+        assert_eq!(kit.refused(rests).await.first(), Some(&Refusal::Expect(0)));
+    }
+}
+
+fn done(outcomes: &[Result<Commit, StoreError>]) -> usize {
+    outcomes.iter().filter(|outcome| matches!(outcome, Ok(Commit::Done))).count()
 }

@@ -38,6 +38,11 @@ impl<'a> Kit<'a> {
         RecordId::from_uuid(self.uuid())
     }
 
+    /// An id that stands anywhere among the others.
+    pub(super) fn random_id(&self) -> RecordId {
+        RecordId::from_uuid(self.ids.random())
+    }
+
     pub(super) fn subject(&self) -> SubjectId {
         SubjectId::from_uuid(self.ids.random())
     }

@@ -1,9 +1,16 @@
 //! Tenants never meet.
 
+use std::collections::BTreeSet;
+
 use whisp_core::id::TenantId;
 use whisp_core::store::{Expect, Lease, Record, Refusal, RenewRequest, Store, WriteOp};
 
+use super::Method;
+use super::histories::History;
 use super::kit::Kit;
+
+/// The seeds of the generated histories.
+const SEEDS: [u32; 3] = [1, 2, 3];
 
 /// With the same keys, parents, lookups, subjects and times, each reads its own.
 pub async fn tenants_do_not_read_each_other(store: &dyn Store) {
@@ -75,4 +82,19 @@ pub async fn tenants_do_not_change_each_other(store: &dyn Store) {
     let request = RenewRequest { leases: forged, now: kit.now, until: kit.after(600) };
     assert!(store.renew(&request).await.expect("the store works").is_empty());
     assert!(kit.holds(owner).await);
+}
+
+/// In generated histories, in which each uses the keys of the others, every method answers each of them as a store would
+/// that held nothing else.
+pub async fn each_tenant_is_answered_as_if_it_were_alone(store: &dyn Store) {
+    let (mut methods, mut ops, mut expects) = (BTreeSet::new(), [0; 6], [[0; 2]; 4]);
+    for seed in SEEDS {
+        let seen = History::new(store, seed).run().await;
+        methods.extend(seen.methods);
+        ops.iter_mut().zip(seen.ops).for_each(|(sum, count)| *sum += count);
+        expects.as_flattened_mut().iter_mut().zip(seen.expects.as_flattened()).for_each(|(sum, count)| *sum += count);
+    }
+    assert_eq!(methods, BTreeSet::from(Method::ALL), "each method was called");
+    assert!(ops.iter().all(|count| *count > 0), "each operation was done: {ops:?}");
+    assert!(expects.as_flattened().iter().all(|count| *count > 0), "each expectation held, and failed: {expects:?}");
 }

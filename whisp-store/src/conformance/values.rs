@@ -1,10 +1,11 @@
 //! Values: as they were put, up to their limits.
 
-use chrono::{DateTime, TimeDelta, Utc};
-use whisp_core::id::{RecordId, SubjectId};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use whisp_core::id::{FactId, RecordId, SubjectId, WorkId};
 use whisp_core::store::{
-    BATCH_MAX, BlindIndex, Clear, Kind, ListOrder, ListQuery, RECORD_MAX, Record, Sealed, Store, StoreErrorKind,
-    WriteBatch, WriteOp,
+    BATCH_MAX, BlindIndex, Clear, DedupKey, Expect, ExpiredQuery, FactCursor, FactQuery, FindQuery, Kind, ListOrder,
+    ListQuery, PendingQuery, RECORD_MAX, Record, Sealed, Store, StoreErrorKind, SubjectQuery, WorkItem, WriteBatch,
+    WriteOp,
 };
 
 use super::kit::Kit;
@@ -72,15 +73,156 @@ pub async fn times_are_kept_to_the_microsecond(store: &dyn Store) {
     );
 }
 
-/// A record of [`RECORD_MAX`] bytes, a batch of [`BATCH_MAX`] operations.
+/// The lowest and the highest of everything that is a key, alone on its page; and the widest questions about them.
+pub async fn keys_are_kept_at_their_bounds(store: &dyn Store) {
+    let kit = Kit::new(store);
+    let names = [[0; 16], [0xff; 16]];
+    let [from, until] = [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC.trunc_subsecs(6)];
+    let parent = RecordId::from_bytes(names[1]);
+    let (mut records, mut work, mut facts) = (Vec::new(), Vec::new(), Vec::new());
+    for (position, name) in [i64::MIN, i64::MAX].into_iter().flat_map(|position| names.map(|name| (position, name))) {
+        // The two at one position have different ids; the two with one id are of different kinds.
+        let kind = if position == i64::MIN { Kind::MESSAGE } else { Kind::SUGGESTION };
+        let lookups = if kind.paths().found { vec![BlindIndex(name)] } else { Vec::new() };
+        let subjects = vec![SubjectId::from_bytes(name)];
+        let id = RecordId::from_bytes(name);
+        records.push(Record {
+            parent: Some(parent),
+            position,
+            lookups,
+            subjects,
+            expires_at: None,
+            id,
+            kind,
+            ..kit.message()
+        });
+        work.push(kit.work(u16::MAX, kit.now));
+        facts.push(kit.fact(kit.now));
+    }
+    for (item, name) in work.iter_mut().zip(names) {
+        item.key.id = WorkId::from_bytes(name);
+    }
+    for (fact, name) in facts.iter_mut().zip(names) {
+        fact.id = FactId::from_bytes(name);
+    }
+    work.sort_by_key(|item| item.key);
+    facts.sort_by_key(|fact| fact.id);
+    kit.ops(records.iter().cloned().map(WriteOp::Put)).await;
+    kit.ops(work.iter().cloned().map(WriteOp::Enqueue).chain(facts.iter().copied().map(WriteOp::Append))).await;
+
+    for (kind, pair) in [(Kind::MESSAGE, &records[..2]), (Kind::SUGGESTION, &records[2..])] {
+        for order in [ListOrder::Ascending, ListOrder::Descending] {
+            let mut query = ListQuery { kind, order, ..kit.list_query(parent, 1) };
+            let mut seen = Vec::new();
+            while let Some(record) = store.list(&query).await.expect("the store works").records.pop() {
+                query.after = Some(record.cursor());
+                seen.push(record);
+            }
+            if order == ListOrder::Descending {
+                seen.reverse();
+            }
+            assert_eq!(seen, pair, "{kind}, {order:?}");
+        }
+    }
+    for (number, name) in names.into_iter().enumerate() {
+        assert_eq!(kit.found(BlindIndex(name)).await, [records[number].id]);
+        assert_eq!(kit.owned(SubjectId::from_bytes(name)).await, [records[number].id; 2]);
+        for second in [i64::MIN, i64::MAX] {
+            let key = DedupKey { second, digest: [name[0]; 32] };
+            assert!(kit.is_unseen(key, until).await);
+            kit.ops([WriteOp::Remember { key, until }]).await;
+            assert!(!kit.is_unseen(key, until).await);
+        }
+    }
+    let mut query = PendingQuery { limit: 1, ..kit.pending_query(u16::MAX, until) };
+    let mut waiting = Vec::new();
+    while let Some(item) = store.pending(&query).await.expect("the store works").pop() {
+        query.after = Some(item.key);
+        waiting.push(item);
+    }
+    assert_eq!(waiting, work);
+    let mut query = FactQuery { limit: 1, ..kit.fact_query(from, until) };
+    let mut scanned = Vec::new();
+    while let Some(fact) = store.scan(&query).await.expect("the store works").facts.pop() {
+        query.after = Some(FactCursor { at: fact.at, id: fact.id });
+        scanned.push(fact);
+    }
+    assert_eq!(scanned, facts);
+    assert!(kit.expired(until).await.is_empty(), "what never expires");
+    nothing_is_asked_for(&kit, &records[0]).await;
+}
+
+/// A limit of nothing is a question that has an answer.
+async fn nothing_is_asked_for(kit: &Kit<'_>, record: &Record) {
+    let (store, tenant, limit) = (kit.store, kit.tenant, 0);
+    let list = kit.list_query(record.parent.expect("it has one"), limit);
+    assert!(store.list(&list).await.expect("the store works").records.is_empty());
+    let find = FindQuery { tenant, kind: record.kind, lookup: record.lookups[0], limit };
+    assert!(store.find(&find).await.expect("the store works").is_empty());
+    let owned = SubjectQuery { tenant, subject: record.subjects[0], after: None, limit };
+    assert!(store.of_subject(&owned).await.expect("the store works").records.is_empty());
+    let expired = ExpiredQuery { tenant, at: DateTime::<Utc>::MAX_UTC, limit };
+    assert!(store.expired(&expired).await.expect("the store works").is_empty());
+    let pending = PendingQuery { limit, ..kit.pending_query(u16::MAX, kit.now) };
+    assert!(store.pending(&pending).await.expect("the store works").is_empty());
+    let scan = FactQuery { limit, ..kit.fact_query(kit.now, kit.after(1)) };
+    assert!(store.scan(&scan).await.expect("the store works").facts.is_empty());
+}
+
+/// In any script, as it is encoded: nothing is composed, trimmed, folded or taken for a part of a statement.
+pub async fn text_comes_back_letter_by_letter(store: &dyn Store) {
+    let kit = Kit::new(store);
+    let texts = [
+        "\u{feff}begins with a mark, ends with blanks \t ",
+        "one\r\ntwo\rthree\nfour\u{2028}five\u{85}six",
+        "é and e\u{301}, Å, Å and A\u{30a}, ﬁ, İ ı ß ẞ ς Σ",
+        "қазақша, українська, ქართული, հայերեն, 日本語, 한국어, ไทย, தமிழ், አማርኛ",
+        "\u{202e}עברית\u{202c} \u{200f}العربية\u{200e}",
+        "👩\u{200d}👩\u{200d}👧\u{200d}👦 🇰🇿 👍🏽 \u{fe0f}",
+        "\u{1}\u{1f}\u{7f}\u{80}\u{7ff}\u{800}\u{d7ff}\u{e000}\u{fffd}\u{ffff}\u{10000}\u{10ffff}",
+        r#"'; DROP TABLE record; -- $1 ?1 :a @a %s {} \\ \u0000 \x00 "" '' `"#,
+        "",
+        " ",
+    ];
+    for text in texts {
+        let (record, work) = (Record { clear: Clear(text.into()), ..kit.message() }, kit.work(1, kit.now));
+        let work = WorkItem { payload: Clear(text.into()), ..work };
+        kit.ops([WriteOp::Put(record.clone()), WriteOp::Enqueue(work.clone())]).await;
+        assert_eq!(kit.get(record.kind, record.id).await, Some(record));
+        assert!(kit.pending(1).await.contains(&work), "{text:?}");
+    }
+}
+
+/// Values of [`RECORD_MAX`] bytes, batches of [`BATCH_MAX`] operations and expectations.
 pub async fn the_largest_values_are_taken(store: &dyn Store) {
     let kit = Kit::new(store);
-    let record = Record { sealed: Sealed(vec![0xa5; RECORD_MAX - 2]), ..kit.message() };
-    kit.put(&record).await;
-    assert_eq!(kit.get(record.kind, record.id).await, Some(record));
-    kit.done(full(&kit, BATCH_MAX)).await;
-    let last = full(&kit, BATCH_MAX).ops.len();
-    assert_eq!(last, BATCH_MAX);
+    let sealed = Record { sealed: Sealed(vec![0xa5; RECORD_MAX - 2]), ..kit.message() };
+    let clear = Record { clear: Clear("қ".repeat(RECORD_MAX / 2)), sealed: Sealed::default(), ..kit.message() };
+    for record in [sealed, clear] {
+        kit.put(&record).await;
+        assert_eq!(kit.get(record.kind, record.id).await, Some(record));
+    }
+    let work = WorkItem { payload: Clear("x".repeat(RECORD_MAX)), ..kit.work(1, kit.now) };
+    kit.ops([WriteOp::Enqueue(work.clone())]).await;
+    assert_eq!(kit.pending(1).await, [work]);
+    let batch = full(&kit, BATCH_MAX);
+    let written: Vec<Record> = batch.ops.iter().filter_map(put).cloned().collect();
+    kit.done(batch).await;
+    assert_eq!(written.len(), BATCH_MAX);
+    for record in written.iter().step_by(BATCH_MAX / 8).chain(written.last()) {
+        assert_eq!(kit.get(record.kind, record.id).await, Some(record.clone()));
+    }
+    let expects = written.iter().map(|record| Expect::Version(record.kind, record.id, 1)).collect();
+    kit.done(WriteBatch { expects, ..kit.batch() }).await;
+    let none = written.iter().map(|record| Expect::Absent(record.kind, record.id)).collect();
+    assert_eq!(kit.refused(WriteBatch { expects: none, ..kit.batch() }).await.len(), BATCH_MAX, "each is named");
+}
+
+fn put(op: &WriteOp) -> Option<&Record> {
+    match op {
+        WriteOp::Put(record) => Some(record),
+        _ => None,
+    }
 }
 
 /// One byte or one operation more is an error, and changes nothing.
@@ -89,7 +231,11 @@ pub async fn what_is_too_large_is_invalid(store: &dyn Store) {
     let kept = kit.message();
     let sealed = Record { sealed: Sealed(vec![0xa5; RECORD_MAX - 1]), ..kit.message() };
     let clear = Record { clear: Clear("x".repeat(RECORD_MAX - 2)), ..kit.message() };
+    let work = WorkItem { payload: Clear("x".repeat(RECORD_MAX + 1)), ..kit.work(1, kit.now) };
+    let expects = (0..=BATCH_MAX).map(|_| Expect::Absent(kept.kind, kept.id)).collect();
     for batch in [
+        WriteBatch { expects, ..kit.batch_of([WriteOp::Put(kept.clone())]) },
+        kit.batch_of([WriteOp::Put(kept.clone()), WriteOp::Enqueue(work)]),
         kit.batch_of([WriteOp::Put(kept.clone()), WriteOp::Put(sealed)]),
         kit.batch_of([WriteOp::Put(kept.clone()), WriteOp::Put(clear)]),
         full(&kit, BATCH_MAX).op(WriteOp::Put(kept.clone())),
