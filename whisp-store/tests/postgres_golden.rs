@@ -1,0 +1,188 @@
+//! The persisted shape: the tables of each schema version, as a script, open; what is made today is still the same as
+//! what the newest script makes; an upgrade happens once, whoever begins it, and wholly or not at all.
+//!
+//! No script is ever changed. A new schema version gets a script of its own, and the others must go on opening.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
+
+#[path = "support/postgres.rs"]
+mod postgres;
+mod support;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use postgres::TempSchema;
+use support::child::{part, say, start};
+use support::golden;
+use tokio_postgres::SimpleQueryMessage;
+use whisp_core::store::{Commit, Kind, Record, Records, StoreErrorKind, WriteBatch, WriteOp};
+use whisp_core::testing::cancel_after;
+use whisp_store::PostgresOptions;
+
+/// Each makes the tables of a version in `{schema}`, with one of everything.
+const SCRIPTS: [&str; 1] = [include_str!("golden/postgres_v1.sql")];
+
+/// Sees every row: the tests' user is behind the wall.
+const AS_TENANT: &str = "SET whisp.tenant = '00000000-0000-0000-0000-000000000000'";
+
+async fn make(schema: &TempSchema, script: &str) -> tokio_postgres::Client {
+    let client = schema.client().await;
+    client.batch_execute(AS_TENANT).await.expect("anything can be set");
+    client.batch_execute(&script.replace("{schema}", &schema.name)).await.expect("the script makes the tables");
+    client
+}
+
+async fn version(client: &tokio_postgres::Client, schema: &TempSchema) -> i32 {
+    let row = client.query_one(&format!("SELECT version FROM {}.version", schema.name), &[]).await;
+    row.expect("it has one").get(0)
+}
+
+#[tokio::test]
+async fn tables_of_each_schema_version_open_with_everything_in_them() {
+    for script in SCRIPTS {
+        let Some(schema) = TempSchema::new() else { return };
+        let client = make(&schema, script).await;
+        let store = schema.options().open().await.expect("it opens");
+        golden::assert_whole(&store).await;
+        assert_eq!(usize::try_from(version(&client, &schema).await), Ok(SCRIPTS.len()));
+    }
+}
+
+#[tokio::test]
+async fn what_is_made_today_is_what_the_newest_script_makes() {
+    let Some(schema) = TempSchema::new() else { return };
+    let client = make(&schema, SCRIPTS[SCRIPTS.len() - 1]).await;
+    let old = dump(&client, &schema).await;
+    let today = schema.named(&format!("{}_today", schema.name));
+    let store = today.options().open().await.expect("the server opens a new schema");
+    assert_eq!(golden::fill(&store).await.fence.0, 1);
+    let new = dump(&client, &today).await;
+    // A newer version may bring kinds, and so tables, of its own.
+    let missing: Vec<_> = old.difference(&new).collect();
+    assert_eq!(missing, Vec::<&String>::new());
+    assert!(old.len() > 200, "it is looked at: {} lines", old.len());
+}
+
+/// Columns, keys, indexes, walls and rows, one a line, without the name of the schema.
+async fn dump(client: &tokio_postgres::Client, schema: &TempSchema) -> BTreeSet<String> {
+    let name = &schema.name;
+    let shape = format!(
+        "SELECT concat_ws(' ', 'column', c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, \
+         a.attstorage, a.attcollation::regcollation) \
+         FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid \
+         WHERE c.relnamespace = '{name}'::regnamespace AND c.relkind = 'r' AND a.attnum > 0 \
+         UNION ALL SELECT concat_ws(' ', 'index', indexdef) FROM pg_indexes WHERE schemaname = '{name}' \
+         UNION ALL SELECT concat_ws(' ', 'key', conrelid::regclass, pg_get_constraintdef(oid)) FROM pg_constraint \
+         WHERE connamespace = '{name}'::regnamespace \
+         UNION ALL SELECT concat_ws(' ', 'wall', tablename, policyname, permissive, roles, cmd, qual, with_check) \
+         FROM pg_policies WHERE schemaname = '{name}' \
+         UNION ALL SELECT concat_ws(' ', 'table', relname, relrowsecurity, relforcerowsecurity) FROM pg_class \
+         WHERE relnamespace = '{name}'::regnamespace AND relkind = 'r'"
+    );
+    let mut lines = texts(client, &shape).await;
+    let tables = format!("SELECT tablename FROM pg_tables WHERE schemaname = '{name}'");
+    for table in texts(client, &tables).await {
+        let rows = texts(client, &format!("SELECT t::text FROM {name}.{table} AS t")).await;
+        lines.extend(rows.into_iter().map(|row| format!("row {table} {row}")));
+    }
+    lines.into_iter().map(|line| line.replace(name.as_str(), "{schema}")).collect()
+}
+
+async fn texts(client: &tokio_postgres::Client, sql: &str) -> Vec<String> {
+    let messages = client.simple_query(&format!("{AS_TENANT}; {sql}")).await.expect("it can be asked");
+    let text = |message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    };
+    messages.into_iter().filter_map(text).collect()
+}
+
+#[tokio::test]
+async fn tables_of_a_newer_version_are_refused_and_left_as_they_are() {
+    let Some(schema) = TempSchema::new() else { return };
+    let client = make(&schema, SCRIPTS[SCRIPTS.len() - 1]).await;
+    let newer = format!("UPDATE {}.version SET version = version + 1", schema.name);
+    client.batch_execute(&newer).await.expect("the owner may");
+    let before = dump(&client, &schema).await;
+    for options in [schema.options(), schema.options().partitions(3)] {
+        let error = options.open().await.expect_err("it is newer");
+        assert_eq!(error.kind(), StoreErrorKind::Newer, "{error}");
+        assert!(error.to_string().contains("the version of whisp that wrote it"), "{error}");
+    }
+    assert_eq!(dump(&client, &schema).await, before);
+}
+
+/// An older library knew fewer kinds: its tables get those that came since.
+async fn make_older(schema: &TempSchema) -> tokio_postgres::Client {
+    let client = make(schema, SCRIPTS[0]).await;
+    let older = format!(
+        "DROP TABLE {0}.record_inquiry, {0}.record_suggestion; \
+         DELETE FROM {0}.kind WHERE name IN ('inquiry', 'suggestion')",
+        schema.name
+    );
+    client.batch_execute(&older).await.expect("the owner may");
+    client
+}
+
+#[tokio::test]
+async fn the_part_of_the_child() {
+    let Some((part, schema)) = part() else { return };
+    assert_eq!(part, "open");
+    let options = PostgresOptions::new(postgres::url().expect("the parent has one")).schema(schema);
+    let opened = options.open().await;
+    say(&opened.map_or_else(|error| error.to_string(), |_| "opened".to_owned()));
+}
+
+#[tokio::test]
+async fn of_processes_that_upgrade_at_once_one_does_it_and_all_go_on() {
+    let Some(schema) = TempSchema::new() else { return };
+    for is_new in [true, false] {
+        let schema = schema.named(&format!("{}_{}", schema.name, u8::from(is_new)));
+        if !is_new {
+            drop(make_older(&schema).await);
+        }
+        let mut children: Vec<_> = (0..3).map(|_| start("open", Path::new(&schema.name))).collect();
+        for (child, said) in &mut children {
+            assert_eq!(said.next().as_deref(), Some("opened"));
+            assert!(child.wait().expect("it ends").success());
+        }
+        let store = schema.options().open().await.expect("it opens");
+        if is_new {
+            golden::fill(&store).await;
+        }
+        golden::assert_whole(&store).await;
+        let record = Record::new(Kind::SUGGESTION, whisp_core::id::RecordId::from_bytes([1; 16]));
+        let batch = WriteBatch::new(support::TENANT).op(WriteOp::Put(record));
+        assert_eq!(store.commit(batch).await.expect("the store works"), Commit::Done);
+    }
+}
+
+#[tokio::test]
+async fn an_upgrade_that_is_broken_off_anywhere_leaves_the_older_tables() {
+    let Some(schema) = TempSchema::new() else { return };
+    let client = make_older(&schema).await;
+    let before = dump(&client, &schema).await;
+    let whole = schema.named(&format!("{}_whole", schema.name));
+    let finished = make_older(&whole).await;
+    drop(whole.options().open().await.expect("it is upgraded"));
+    let after = dump(&finished, &whole).await;
+    assert!(after.len() > before.len());
+    let mut broken_off = 0;
+    for polls in 0.. {
+        let opened = cancel_after(polls, schema.options().open()).await;
+        let found = dump(&client, &schema).await;
+        if opened.is_some_and(|opened| opened.is_ok()) {
+            assert_eq!(found, after);
+            break;
+        }
+        // What was on its way when it was dropped may come to its end a little later.
+        assert!(found == before || found == after, "a part of the upgrade is there after {polls} polls");
+        broken_off += usize::from(found == before);
+        if found == after {
+            break;
+        }
+    }
+    assert!(broken_off > 3, "it was broken off {broken_off} times");
+    golden::assert_whole(&schema.options().open().await.expect("it opens")).await;
+}
