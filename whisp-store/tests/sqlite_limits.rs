@@ -126,64 +126,26 @@ fn large(number: u64) -> WriteBatch {
 /// A file system of a few megabytes, in a namespace of its own, where the kernel lets anybody make one.
 #[cfg(target_os = "linux")]
 mod small_disk {
-    use std::path::PathBuf;
-    use std::process::{Command, Stdio};
-
     use whisp_core::id::SubjectId;
     use whisp_core::vault::{KeyTable, SubjectKey, SubjectKeyState, VaultErrorKind, WrappedKey};
     use whisp_store::SqliteKeyTable;
 
     use super::*;
     use crate::support::child::with_part;
+    use crate::support::disk::{Ballast, Who, on_small_disk};
 
-    const SCRIPT: &str = r#"mount -t tmpfs -o size=8m tmpfs "$1" && shift && exec "$@""#;
     const VERSION_1: &str = include_str!("golden/sqlite_v1.sql");
-
-    fn on_small_disk(folder: &Path) -> Command {
-        let mut command = Command::new("unshare");
-        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", SCRIPT, "sh"]).arg(folder);
-        command
-    }
 
     #[test]
     fn a_disk_that_fills_up_anywhere_loses_nothing_and_the_store_goes_on_when_there_is_room() {
         let folder = folder();
-        let can = on_small_disk(folder.path()).arg("true").stderr(Stdio::null()).status();
-        if !can.is_ok_and(|status| status.success()) {
-            // Past the test runner, which keeps what a passing test prints to itself.
-            let words = b"no small file system can be made here: the test of a full disk was left out\n";
-            std::io::stderr().write_all(words).expect("it can be written");
-            return;
-        }
-        let mut command = on_small_disk(folder.path());
+        let Some(mut command) = on_small_disk(folder.path(), 8, Who::Root) else { return };
         command.arg(std::env::current_exe().expect("this program is a file"));
         with_part(&mut command, "disk", folder.path());
         let output = command.output().expect("it starts");
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{said} {}", String::from_utf8_lossy(&output.stderr));
         assert!(said.contains("~ played"), "{said}");
-    }
-
-    /// Takes all the room that is left, and gives it back.
-    struct Ballast(PathBuf);
-
-    impl Ballast {
-        fn fill(folder: &Path) -> Self {
-            let path = folder.join("ballast");
-            let mut file = fs::File::create(&path).expect("there is room for a name");
-            while file.write_all(&[1; 4_096]).is_ok() {}
-            Self(path)
-        }
-
-        fn give_back(&self, bytes: u64) {
-            let file = fs::OpenOptions::new().write(true).open(&self.0).expect("it is there");
-            let length = file.metadata().expect("it is there").len();
-            file.set_len(length - bytes).expect("it can be cut");
-        }
-
-        fn remove(self) {
-            fs::remove_file(self.0).expect("it is there");
-        }
     }
 
     pub(super) async fn play(disk: &Path) {

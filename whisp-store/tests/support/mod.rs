@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking, in its helpers too")]
 
 pub(crate) mod child;
+pub(crate) mod disk;
 pub(crate) mod golden;
 pub(crate) mod wal;
 
