@@ -16,13 +16,13 @@ use whisp::testing::SeqIds;
 use crate::pace::member;
 use crate::world::{World, parrot};
 
-async fn world(folder: &Path) -> World {
+pub(crate) async fn world(folder: &Path) -> World {
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.join("whisp.db")).unwrap());
     World::over(store, parrot(), AutomationMode::Automatic).await
 }
 
 /// Closes the store and opens it again, as a process that starts anew does; what was in memory is gone.
-async fn restart(world: World, folder: &Path) -> World {
+pub(crate) async fn restart(world: World, folder: &Path) -> World {
     let World { clock, store, vault, channel, assistant, tenant, connection, keys } = world;
     drop((assistant, store));
     // The file is free once its threads have ended.

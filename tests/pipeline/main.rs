@@ -14,6 +14,7 @@ mod letters;
 mod media;
 mod pace;
 mod promises;
+mod receipts;
 #[path = "../simulation/rng.rs"]
 #[allow(dead_code, reason = "the simulation draws more from it")]
 mod rng;

@@ -52,9 +52,14 @@ impl LaneRun<'_> {
         match task {
             Task::Receipt { targets, up_to, tag, step, at, failure } => {
                 let news = News { step: *step, at: *at, failure: *failure };
-                let rows = self.receipt_rows(targets, *up_to, *tag).await?;
+                let (rows, missing) = self.receipt_rows(targets, *up_to, *tag).await?;
                 if rows.is_empty() && up_to.is_none() {
                     return self.park(task, item);
+                }
+                // Of several messages some may be known and others not yet.
+                if !missing.is_empty() && tag.is_none() {
+                    let (up_to, tag, step, at, failure) = (None, None, *step, *at, *failure);
+                    self.park(&Task::Receipt { targets: missing, up_to, tag, step, at, failure }, item)?;
                 }
                 for mut row in rows {
                     // What was found by our tag goes by the platform's id from now on: nothing else tells the tag.
@@ -113,15 +118,20 @@ impl LaneRun<'_> {
             .collect())
     }
 
+    /// Returns the messages that a receipt is about, and the targets of which none is known yet.
     async fn receipt_rows(
         &self,
         targets: &[RecordId],
         up_to: Option<DateTime<Utc>>,
         tag: Option<RecordId>,
-    ) -> Result<Vec<MessageRow>, AssistantError> {
-        let mut rows: Vec<MessageRow> = Vec::new();
+    ) -> Result<(Vec<MessageRow>, Vec<RecordId>), AssistantError> {
+        let (mut rows, mut missing): (Vec<MessageRow>, _) = (Vec::new(), Vec::new());
         for index in targets.iter().copied().chain(tag) {
-            for row in self.find(index).await? {
+            let found = self.find(index).await?;
+            if found.iter().all(|row| row.clear.delivery.is_none()) && tag != Some(index) {
+                missing.push(index);
+            }
+            for row in found {
                 if row.clear.delivery.is_some() && rows.iter().all(|there| there.id() != row.id()) {
                     rows.push(row);
                 }
@@ -141,7 +151,7 @@ impl LaneRun<'_> {
             };
             rows.extend(last.into_iter().map(|row| self.messages.get(&row.id()).cloned().unwrap_or(row)).filter(sent));
         }
-        Ok(rows)
+        Ok((rows, missing))
     }
 
     /// Moves a delivery forward.
