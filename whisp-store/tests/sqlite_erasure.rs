@@ -13,6 +13,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::join_all;
 use support::wal::Dice;
@@ -141,14 +142,26 @@ async fn free_pages_are_given_back_step_by_step_beside_the_load() {
     // Dropping a step does no harm.
     let dropped = whisp_core::testing::cancel_after(1, store.compact()).await;
     assert!(dropped.is_none_or(|outcome| outcome.is_ok()));
-    let mut number = 10_000;
+    let (mut number, mut first) = (10_000, 0);
     while free > STEP_BYTES {
-        let (step, load) = tokio::join!(store.compact(), store.commit(support::pair(number)));
-        let left = step.expect("the store works");
-        assert_eq!(load.expect("the store works"), Commit::Done);
+        // Who writes while a step is made does not wait for the whole of it.
+        let is_made = AtomicBool::new(false);
+        let step = async {
+            let left = store.compact().await.expect("the store works");
+            is_made.store(true, Ordering::Relaxed);
+            left
+        };
+        let load = async {
+            assert_eq!(store.commit(support::pair(number)).await.expect("the store works"), Commit::Done);
+            u64::from(!is_made.load(Ordering::Relaxed))
+        };
+        let (left, is_first) = tokio::join!(step, load);
+        first += is_first;
         assert!(left <= free && free - left <= 3 * STEP_BYTES, "a step gave {} bytes back", free - left);
         (free, number) = (left, number + 1);
     }
+    let steps = number - 10_000;
+    assert!(first > steps / 2, "in {first} of {steps} steps the batch came first");
     assert!(length() + 3 * STEP_BYTES < before, "{} bytes of {before} are left", length());
     assert_eq!(store.check().await.expect("it can be read"), Vec::<String>::new());
     drop(store);

@@ -199,7 +199,10 @@ impl<'c> Writer<'c> {
                 tell(reply, filled.map(|()| backup));
             }
             Upkeep::Compact(reply) => {
-                tell(reply, compact::step(self.conn).and_then(|free| self.log.purge().map(|()| free)));
+                let stepped = compact::step(self.conn);
+                // Each of the two waits for the disk; whoever writes meanwhile waits for one of them only.
+                self.round_if_any(desk);
+                tell(reply, stepped.and_then(|free| self.log.purge().map(|()| free)));
             }
             Upkeep::Rewrite(reply) => tell(reply, compact::rewrite(self.conn).and_then(|()| self.log.purge())),
         }
