@@ -7,11 +7,13 @@ mod support;
 
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta};
 use tokio_postgres::error::SqlState;
 use whisp_core::error::Retry;
-use whisp_core::id::{RecordId, TenantId};
+use whisp_core::id::{RecordId, TenantId, WorkId, WorkerId};
 use whisp_core::store::{
-    Commit, Kind, Paths, Record, Records, Sealed, StoreError, StoreErrorKind, WriteBatch, WriteOp,
+    Bucket, Clear, Commit, Kind, OwnRequest, Paths, Record, Records, RenewRequest, Sealed, StoreError, StoreErrorKind,
+    Work, WorkItem, WorkKey, WriteBatch, WriteOp,
 };
 use whisp_store::PostgresOptions;
 
@@ -188,6 +190,50 @@ async fn what_takes_too_long_is_unavailable_and_goes_on_later() {
     assert!(store.get(TENANT, Kind::MESSAGE, RecordId::from_bytes([1; 16])).await.expect("reads go on").is_some());
     client.batch_execute("ROLLBACK").await.expect("it ends");
     assert_eq!(store.commit(put(TENANT, 2)).await.expect("the store works"), Commit::Done);
+}
+
+/// One tenant's trouble is nobody else's: whoever asks for work gets and keeps that of the others.
+#[tokio::test]
+async fn a_tenant_whose_row_is_held_keeps_no_work_of_others_back() {
+    let Some(schema) = TempSchema::new() else { return };
+    let options = schema.options().statement_timeout(Duration::from_millis(60));
+    let store = options.open().await.expect("the server opens a new schema");
+    let at = DateTime::UNIX_EPOCH;
+    let now = |second| at + TimeDelta::seconds(second);
+    for (tenant, bucket) in [(TENANT, 1), (TENANT, 2), (OTHER, 1), (OTHER, 2)] {
+        let key = WorkKey { bucket: Bucket(bucket), due: now(i64::from(bucket)), id: WorkId::from_bytes([1; 16]) };
+        let work = WorkItem { key, lane: RecordId::from_bytes([1; 16]), attempts: 0, payload: Clear::default() };
+        let batch = WriteBatch::new(tenant).op(WriteOp::Enqueue(work));
+        assert_eq!(store.commit(batch).await.expect("the store works"), Commit::Done);
+    }
+    let own = async |due_by| {
+        let worker = WorkerId::from_bytes([1; 16]);
+        store.own(&OwnRequest { worker, limit: 10, now: at, due_by, until: now(60) }).await
+    };
+    let mut leases = own(now(1)).await.expect("the store works");
+    assert_eq!(leases.len(), 2);
+    let client = schema.client().await;
+    let hold = format!(
+        "BEGIN; SET LOCAL whisp.tenant = '{TENANT}'; SELECT FROM {}.tenant WHERE tenant = '{TENANT}' FOR UPDATE",
+        schema.name
+    );
+    client.batch_execute(&hold).await.expect("it can be held");
+    let more = own(now(2)).await.expect("one tenant can be asked");
+    assert_eq!(more.iter().map(|lease| (lease.tenant, lease.bucket)).collect::<Vec<_>>(), [(OTHER, Bucket(2))]);
+    leases.extend(more);
+    let request = RenewRequest { leases: leases.clone(), now: at, until: now(120) };
+    let renewed = store.renew(&request).await.expect("one tenant can be asked");
+    assert_eq!(renewed.iter().map(|lease| lease.tenant).collect::<Vec<_>>(), [OTHER; 2]);
+    let error = store.release(&leases).await.expect_err("not each is released");
+    assert_eq!((error.kind(), error.retry()), (StoreErrorKind::Unavailable, Retry::After(None)), "{error}");
+    let theirs: Vec<_> = leases.into_iter().filter(|lease| lease.tenant == TENANT).collect();
+    let request = RenewRequest { leases: theirs, ..request };
+    let error = store.renew(&request).await.expect_err("nobody can be asked");
+    assert_eq!((error.kind(), error.retry()), (StoreErrorKind::Unavailable, Retry::After(None)), "{error}");
+    let rest = own(now(2)).await.expect("the others are free again");
+    assert_eq!(rest.iter().map(|lease| lease.tenant).collect::<Vec<_>>(), [OTHER; 2], "they were released");
+    client.batch_execute("ROLLBACK").await.expect("it ends");
+    assert_eq!(store.renew(&request).await.expect("the store works").len(), 1);
 }
 
 #[tokio::test]

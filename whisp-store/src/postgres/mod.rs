@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use deadpool_postgres::Pool;
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use tokio::sync::Notify;
 use whisp_core::error::Retry;
 use whisp_core::id::{RecordId, TenantId};
@@ -123,14 +123,13 @@ impl PostgresStore {
         }
     }
 
-    /// Has the same done for each tenant of the leases, all at once.
-    async fn lend_each(&self, leases: &[Lease], task: impl Fn(Vec<Lease>) -> Task) -> Result<Vec<Lease>, Failure> {
+    /// Has the same done for each tenant of the leases, all at once; returns what came of each.
+    async fn lend_each(&self, leases: &[Lease], task: impl Fn(Vec<Lease>) -> Task) -> Vec<Result<Vec<Lease>, Failure>> {
         let mut tenants: BTreeMap<TenantId, Vec<Lease>> = BTreeMap::new();
         for lease in leases {
             tenants.entry(lease.tenant).or_default().push(*lease);
         }
-        let each = tenants.into_iter().map(|(tenant, leases)| self.lend(tenant, task(leases)));
-        Ok(try_join_all(each).await?.concat())
+        join_all(tenants.into_iter().map(|(tenant, leases)| self.lend(tenant, task(leases)))).await
     }
 
     async fn take(&self, request: &OwnRequest) -> Result<Vec<Lease>, Failure> {
@@ -143,7 +142,7 @@ impl PostgresStore {
             tenants.entry(*tenant).or_default().push(*key);
         }
         let each = tenants.into_iter().map(|(tenant, keys)| self.lend(tenant, Task::Take(*request, keys)));
-        let taken = try_join_all(each).await?.concat();
+        let taken = lent(join_all(each).await)?;
         let place = |lease: &Lease| {
             waiting.iter().position(|(tenant, key)| (*tenant, key.bucket) == (lease.tenant, lease.bucket))
         };
@@ -176,6 +175,22 @@ impl fmt::Debug for PostgresStore {
             .field("pool", &self.pool.status())
             .finish_non_exhaustive()
     }
+}
+
+/// Returns the leases of those tenants for whom it went well: what is wrong with one keeps nobody else's work back. Only
+/// where it went well for none, it is a failure.
+fn lent(outcomes: Vec<Result<Vec<Lease>, Failure>>) -> Result<Vec<Lease>, Failure> {
+    let (mut leases, mut failed, mut is_any_well) = (Vec::new(), None, outcomes.is_empty());
+    for outcome in outcomes {
+        match outcome {
+            Ok(lent) => {
+                leases.extend(lent);
+                is_any_well = true;
+            }
+            Err(failure) => failed = Some(failure),
+        }
+    }
+    failed.filter(|_| !is_any_well).map_or(Ok(leases), Err)
 }
 
 /// Names the operation that failed.
@@ -227,11 +242,12 @@ impl Work for PostgresStore {
     async fn renew(&self, request: &RenewRequest) -> Result<Vec<Lease>, StoreError> {
         let renewed =
             self.lend_each(&request.leases, |leases| Task::Renew(RenewRequest { leases, ..request.clone() })).await;
-        named("renew", renewed)
+        named("renew", lent(renewed))
     }
 
     async fn release(&self, leases: &[Lease]) -> Result<(), StoreError> {
-        named("release", self.lend_each(leases, Task::Release).await.map(drop))
+        let released = self.lend_each(leases, Task::Release).await;
+        named("release", released.into_iter().try_for_each(|outcome| outcome.map(drop)))
     }
 
     async fn pending(&self, query: &PendingQuery) -> Result<Vec<WorkItem>, StoreError> {

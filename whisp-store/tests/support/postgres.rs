@@ -102,7 +102,9 @@ impl Drop for TempSchema {
         let drop_schema = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
-                let drop = format!("SET client_min_messages = error; DROP SCHEMA IF EXISTS {name} CASCADE");
+                // A test that failed may hold a row, which it can't give back while it waits here.
+                let settings = "SET client_min_messages = error; SET lock_timeout = '10s'";
+                let drop = format!("{settings}; DROP SCHEMA IF EXISTS {name} CASCADE");
                 client(&url).await.batch_execute(&drop).await
             })
         };
