@@ -3,7 +3,12 @@
 //! The server is one of the test's own, whose tables lie on a file system of a few megabytes.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 mod support;
 
@@ -47,31 +52,55 @@ fn a_servers_disk_that_fills_up_loses_nothing_and_the_store_goes_on_when_there_i
 #[tokio::test]
 async fn the_part_of_the_child() {
     let Some((_, folder)) = part() else { return };
-    let server = Server::start(Path::new(&folder));
+    let folder = Path::new(&folder);
+    let server = Server::make(folder, "tables", &[]);
     let client = server.client().await;
     let place = format!("CREATE TABLESPACE small LOCATION '{}'", server.disk().display());
     client.batch_execute(&place).await.expect("the folder is empty");
     in_a_commit(&server).await;
     in_a_migration(&server).await;
+    let disk = server.disk();
     drop(server);
+    for entry in fs::read_dir(&disk).expect("it is there") {
+        fs::remove_dir_all(entry.expect("a folder").path()).expect("its server has ended");
+    }
+    let log = format!("--waldir={}", disk.join("wal").display());
+    in_the_servers_log(&Server::make(folder, "log", &[&log])).await;
     say("played");
 }
 
 /// A server that ends with this.
 struct Server {
     folder: PathBuf,
+    name: &'static str,
     programs: PathBuf,
 }
 
 impl Server {
-    fn start(folder: &Path) -> Self {
-        let server = Self { folder: folder.to_owned(), programs: programs().expect("the parent found them") };
-        let options = ["--auth=trust", "--username=whisp", "--encoding=UTF8", "--locale=C", "--no-sync", "--pgdata"];
-        server.run(Command::new(server.programs.join("initdb")).args(options).arg(server.data()));
-        let settings = format!("-c listen_addresses='' -c unix_socket_directories='{}'", folder.display());
-        let log = folder.join("log");
-        server.run(server.control().args(["start", "-w", "-o", &settings, "-l"]).arg(log));
+    /// Makes one in the folder and starts it.
+    fn make(folder: &Path, name: &'static str, more: &[&str]) -> Self {
+        let server = Self { folder: folder.to_owned(), name, programs: programs().expect("the parent found them") };
+        let options =
+            ["--auth=trust", "--username=whisp", "--encoding=UTF8", "--locale=C", "--no-sync", "--wal-segsize=1"];
+        let mut initdb = Command::new(server.programs.join("initdb"));
+        server.run(initdb.args(options).args(more).arg("--pgdata").arg(server.data()));
+        server.start();
         server
+    }
+
+    fn start(&self) {
+        let settings = format!(
+            "-c listen_addresses='' -c unix_socket_directories='{}' -c restart_after_crash=off -c max_wal_size=4MB",
+            self.folder.display()
+        );
+        self.run(self.control().args(["start", "-w", "-o", &settings, "-l"]).arg(self.folder.join("server.log")));
+    }
+
+    /// Ends it and waits until it has ended; returns whether it was there.
+    fn stop(&self) -> bool {
+        let mut stop = self.control();
+        let stop = stop.args(["stop", "-w", "-m", "immediate"]).stdout(Stdio::null()).stderr(Stdio::null());
+        stop.status().is_ok_and(|status| status.success())
     }
 
     fn control(&self) -> Command {
@@ -82,11 +111,15 @@ impl Server {
 
     fn run(&self, command: &mut Command) {
         let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("it starts");
-        assert!(status.success(), "{command:?}: {}", fs::read_to_string(self.folder.join("log")).unwrap_or_default());
+        assert!(
+            status.success(),
+            "{command:?}: {}",
+            fs::read_to_string(self.folder.join("server.log")).unwrap_or_default()
+        );
     }
 
     fn data(&self) -> PathBuf {
-        self.folder.join("data")
+        self.folder.join(self.name)
     }
 
     fn disk(&self) -> PathBuf {
@@ -105,7 +138,12 @@ impl Server {
         client
     }
 
-    async fn open(&self, schema: &str) -> Result<PostgresStore, StoreError> {
+    fn options(&self, schema: &str) -> PostgresOptions {
+        PostgresOptions::new(self.url()).schema(schema).connections(2)
+    }
+
+    /// Opens a store whose tables lie on the small disk.
+    async fn open_small(&self, schema: &str) -> Result<PostgresStore, StoreError> {
         let url = format!("{} options='-c default_tablespace=small'", self.url());
         PostgresOptions::new(url).schema(schema).connections(2).open().await
     }
@@ -113,8 +151,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let status = self.control().args(["stop", "-m", "immediate"]).stdout(Stdio::null()).status();
-        assert!(std::thread::panicking() || status.is_ok_and(|status| status.success()), "the server ends");
+        assert!(self.stop() || std::thread::panicking(), "the server was there to its end");
     }
 }
 
@@ -130,7 +167,7 @@ fn large(number: u64) -> WriteBatch {
 }
 
 async fn in_a_commit(server: &Server) {
-    let store = server.open("commits").await.expect("there is room");
+    let store = server.open_small("commits").await.expect("there is room");
     let ballast = server.disk().join("ballast");
     fs::write(&ballast, vec![1; 4 << 20]).expect("there is room");
     let mut written = 0;
@@ -173,7 +210,7 @@ async fn in_a_migration(server: &Server) {
     for room in (0..).step_by(128 << 10) {
         let ballast = Ballast::fill(&server.disk());
         ballast.give_back(room);
-        let opened = server.open("tables").await;
+        let opened = server.open_small("tables").await;
         ballast.remove();
         match opened {
             Ok(_) => break,
@@ -184,6 +221,41 @@ async fn in_a_migration(server: &Server) {
         assert_eq!(tables.expect("it can be asked").get::<_, i64>(0), 0, "a part of the tables is there");
     }
     assert!(failures > 2, "it failed {failures} times");
-    let store = server.open("tables").await.expect("there is room");
+    let store = server.open_small("tables").await.expect("there is room");
     assert_eq!(store.commit(large(1)).await.expect("there is room"), Commit::Done);
+}
+
+/// Without room for its log the server ends at once, as PostgreSQL does. When it is up again, the same store goes on: what
+/// was acknowledged is there, and what was under way wholly or not at all.
+async fn in_the_servers_log(server: &Server) {
+    let store = server.options("log").open().await.expect("there is room");
+    assert_eq!(store.commit(large(0)).await.expect("there is room"), Commit::Done);
+    let ballast = Ballast::fill(&server.disk());
+    let mut written = 1;
+    let error = loop {
+        match store.commit(large(written)).await {
+            Ok(_) => written += 1,
+            Err(error) => break error,
+        }
+        assert!(written < 1_000, "the log never fills up");
+    };
+    // It may say so with its last word; then the commit may be in the log already.
+    let told = (error.kind(), error.retry());
+    let is_lost = told.0 == StoreErrorKind::Unavailable;
+    assert!(is_lost || told == (StoreErrorKind::Full, Retry::OutcomeUnknown), "{told:?}: {error}");
+    let error = store.get(TENANT, Kind::MESSAGE, message(0).id).await.expect_err("there is no server");
+    assert_eq!((error.kind(), error.retry()), (StoreErrorKind::Unavailable, Retry::After(None)), "{error}");
+    ballast.remove();
+    // It may be about to end.
+    server.stop();
+    server.start();
+    assert_holds(&store, 0..written).await;
+    let mut there = Vec::new();
+    for kind in [Kind::MESSAGE, Kind::SUGGESTION] {
+        there.push(store.get(TENANT, kind, message(written).id).await.expect("it can be read").is_some());
+    }
+    assert_eq!(there[0], there[1], "half a batch is there");
+    for number in written + 1..written + 20 {
+        assert_eq!(store.commit(large(number)).await.expect("there is room"), Commit::Done);
+    }
 }

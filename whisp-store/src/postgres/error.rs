@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use deadpool_postgres::PoolError;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, Severity, SqlState};
 use whisp_core::error::Retry;
 use whisp_core::store::{StoreError, StoreErrorKind as Kind};
 
@@ -16,11 +16,13 @@ pub(crate) struct Failure {
     retry: Retry,
     advice: &'static str,
     state: Option<SqlState>,
+    /// Whether the server ended the connection with it, or itself.
+    is_end: bool,
 }
 
 impl Failure {
     pub(super) const fn new(kind: Kind, retry: Retry, advice: &'static str) -> Self {
-        Self { kind, retry, advice, state: None }
+        Self { kind, retry, advice, state: None, is_end: false }
     }
 
     /// What the database holds is not what this store writes.
@@ -63,9 +65,10 @@ impl Failure {
         self.state == Some(SqlState::UNIQUE_VIOLATION)
     }
 
-    /// Whether the connection was lost, or the server ended it.
+    /// Whether the connection was lost, or the server ended it. A server without room for its log ends itself, maybe with
+    /// the commit in the log already.
     pub(super) const fn is_unreachable(&self) -> bool {
-        matches!(self.kind, Kind::Unavailable)
+        self.is_end || matches!(self.kind, Kind::Unavailable)
     }
 
     pub(crate) const fn kind(&self) -> Kind {
@@ -89,8 +92,12 @@ const AGAIN: Retry = Retry::After(None);
 
 impl From<tokio_postgres::Error> for Failure {
     fn from(error: tokio_postgres::Error) -> Self {
+        let severity = error.as_db_error().and_then(DbError::parsed_severity);
         match error.code() {
-            Some(state) => Self::from(state.clone()),
+            Some(state) => Self {
+                is_end: matches!(severity, Some(Severity::Fatal | Severity::Panic)),
+                ..Self::from(state.clone())
+            },
             // A value of another type than the column's: the schema is not ours.
             None if error.to_string().starts_with("error deserializing") => Self::corrupt(),
             None => Self::new(Kind::Unavailable, AGAIN, "check that the server runs and that its address is right"),
