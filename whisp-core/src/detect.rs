@@ -1,5 +1,6 @@
 //! What must be noticed before any engine thinks: stop, go on, a person please, my data.
 
+use std::collections::HashMap;
 use std::fmt;
 
 /// What a contact's words ask for, before they are a question.
@@ -35,7 +36,10 @@ pub const TEXT_MAX: usize = 200;
 /// stop), but for phrases about a person and rights, which count anywhere in a message.
 #[derive(Debug, Clone)]
 pub struct PhraseDetector {
-    phrases: Vec<(Signal, String)>,
+    /// What a whole message is.
+    whole: HashMap<String, Signal>,
+    /// What counts anywhere in a message, by its first word, so that a look takes time by the text and not by the list.
+    within: HashMap<String, Vec<(Signal, String)>>,
 }
 
 /// The phrases of [`PhraseDetector::default`], in English, Russian, Kazakh, Spanish, Portuguese, Turkish, Indonesian.
@@ -169,16 +173,39 @@ impl Default for PhraseDetector {
 impl PhraseDetector {
     /// Makes a detector of these phrases.
     pub fn new<'a>(phrases: impl IntoIterator<Item = (Signal, &'a str)>) -> Self {
-        let phrases = phrases.into_iter().map(|(signal, phrase)| (signal, plain(phrase))).collect();
-        Self { phrases }
+        let empty = Self { whole: HashMap::new(), within: HashMap::new() };
+        phrases.into_iter().fold(empty, |detector, (signal, phrase)| detector.with(signal, phrase))
     }
 
     /// Adds a phrase.
     #[must_use]
     pub fn with(mut self, signal: Signal, phrase: &str) -> Self {
-        self.phrases.push((signal, plain(phrase)));
+        let phrase = plain(phrase);
+        if phrase.is_empty() {
+            return self;
+        }
+        if let (Signal::Person | Signal::Rights, Some((first, _))) = (signal, phrase.split_once(' ')) {
+            self.within.entry(first.to_owned()).or_default().push((signal, phrase.clone()));
+        }
+        let known = self.whole.entry(phrase).or_insert(signal);
+        *known = stronger(*known, signal);
         self
     }
+}
+
+/// Stop before rights before person before going on.
+const fn strength(signal: Signal) -> u8 {
+    match signal {
+        Signal::Stop => 3,
+        Signal::Rights => 2,
+        Signal::Person => 1,
+        Signal::Resume => 0,
+    }
+}
+
+/// Returns the stronger of two signals: a stop wins over everything, and a right is never lost to a wish for a person.
+pub(crate) const fn stronger(one: Signal, other: Signal) -> Signal {
+    if strength(other) > strength(one) { other } else { one }
 }
 
 /// Letters and digits in lower case, words with one space between them.
@@ -202,20 +229,20 @@ fn plain(text: &str) -> String {
 impl Detector for PhraseDetector {
     fn detect(&self, text: &str) -> Option<Signal> {
         let text = plain(text);
-        if text.is_empty() {
-            return None;
+        let mut found = self.whole.get(&text).copied();
+        let mut rest = text.as_str();
+        while !rest.is_empty() {
+            let (word, next) = rest.split_once(' ').unwrap_or((rest, ""));
+            for (signal, phrase) in self.within.get(word).into_iter().flatten() {
+                let is_here =
+                    rest.strip_prefix(phrase.as_str()).is_some_and(|after| after.is_empty() || after.starts_with(' '));
+                if is_here {
+                    found = Some(found.map_or(*signal, |found| stronger(found, *signal)));
+                }
+            }
+            rest = next;
         }
-        let padded = format!(" {text} ");
-        let found = |wanted: Signal, anywhere: bool| {
-            self.phrases.iter().any(|(signal, phrase)| {
-                *signal == wanted
-                    && (text == *phrase
-                        || (anywhere && phrase.contains(' ') && padded.contains(&format!(" {phrase} "))))
-            })
-        };
-        [(Signal::Stop, false), (Signal::Rights, true), (Signal::Person, true), (Signal::Resume, false)]
-            .into_iter()
-            .find_map(|(signal, anywhere)| found(signal, anywhere).then_some(signal))
+        found
     }
 }
 
@@ -251,9 +278,7 @@ mod tests {
     #[test]
     fn a_stop_is_noticed_in_any_case_and_punctuation_but_not_inside_a_sentence() {
         let detector = PhraseDetector::default();
-        for text in
-            ["STOP", " stop! ", "Стоп.", "СТОП", "тоқтат", "Unsubscribe", "stop\u{fe0f}", "não... parar"].iter().take(7)
-        {
+        for text in ["STOP", " stop! ", "Стоп.", "СТОП", "тоқтат", "Unsubscribe", "stop\u{fe0f}"] {
             assert_eq!(detector.detect(text), Some(Signal::Stop), "{text}");
         }
         for text in ["don't stop the order", "the bus stop", "", "...", "🛑"] {
@@ -268,6 +293,17 @@ mod tests {
         assert_eq!(detector.detect("Оператор"), Some(Signal::Person));
         assert_eq!(detector.detect("Пожалуйста, удалите мои данные!"), Some(Signal::Rights));
         assert_eq!(detector.detect("is the travel agent in?"), None);
+        assert_eq!(detector.detect("I was told to talk to a personable man"), None);
+        assert_eq!(detector.detect("talk to a talk to a person"), Some(Signal::Person));
+        assert_eq!(detector.detect("First a real person, then delete my data"), Some(Signal::Rights));
+    }
+
+    #[test]
+    fn of_several_meanings_of_a_phrase_the_strongest_holds() {
+        for order in [[Signal::Resume, Signal::Stop], [Signal::Stop, Signal::Resume]] {
+            let detector = PhraseDetector::new(order.map(|signal| (signal, "Go!")));
+            assert_eq!(detector.detect("go"), Some(Signal::Stop));
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::assistant::AssistantError;
 use crate::assistant::lane::LaneRun;
 use crate::assistant::task::Task;
 use crate::channel::{Choice, OutboundBody};
-use crate::detect::Signal;
+use crate::detect::{Signal, stronger};
 use crate::entity::{ConnectionRow, InquiryRow, MessageDraft, MessageRow, Said};
 use crate::error::Retry;
 use crate::id::{InquiryId, MessageId, SuggestionId};
@@ -82,7 +82,8 @@ impl LaneRun<'_> {
             if let Some(text) = message.content.readable() {
                 text.clone_into(&mut open.sample);
                 open.readable = true;
-                open.signal = stronger(open.signal, self.inner.detector.detect(text));
+                let signal = self.inner.detector.detect(text);
+                open.signal = open.signal.into_iter().chain(signal).reduce(stronger);
             }
         }
         Ok(Some(open))
@@ -484,17 +485,4 @@ fn disclose(bodies: &mut Vec<OutboundBody>, disclosure: &str, parts: impl Fn(&st
 
 const fn wants_answer(kind: ContentKind) -> bool {
     !matches!(kind, ContentKind::Reaction | ContentKind::Welcome | ContentKind::Placeholder | ContentKind::Unsent)
-}
-
-fn stronger(one: Option<Signal>, other: Option<Signal>) -> Option<Signal> {
-    // A stop wins over everything, and a right is never lost to a wish for a person.
-    const fn rank(signal: Signal) -> u8 {
-        match signal {
-            Signal::Stop => 3,
-            Signal::Rights => 2,
-            Signal::Person => 1,
-            Signal::Resume => 0,
-        }
-    }
-    [one, other].into_iter().flatten().max_by_key(|signal| rank(*signal))
 }
