@@ -101,7 +101,8 @@ impl Assistant {
         Ok(self.inner.entities.tenant(id).await?.tenant)
     }
 
-    /// Turns everything automatic on or off for a tenant.
+    /// Turns everything automatic on or off for a tenant: in every step and delivery that begins afterwards, in whatever
+    /// process, and within a second in those that are under way.
     ///
     /// # Errors
     /// [`AssistantError::NotFound`], [`Conflict`](AssistantError::Conflict); by the store.
@@ -239,8 +240,8 @@ impl Assistant {
         Ok(())
     }
 
-    /// Disconnects an account: its token is overwritten, its webhooks find nobody, nothing is sent any more. Its
-    /// conversations stay until their time.
+    /// Disconnects an account: its token is overwritten, its webhooks find nobody, nothing is sent any more (a delivery
+    /// that is under way may go on for a second). Its conversations stay until their time.
     ///
     /// # Errors
     /// [`AssistantError::NotFound`], [`Conflict`](AssistantError::Conflict); by the store and the vault.
