@@ -82,7 +82,7 @@ impl Assistant {
             batch.ops =
                 page.records.iter().map(|record| WriteOp::Delete(record.kind, record.id, record.version)).collect();
             // Refused: one of them was changed this moment; it is found again in its new version.
-            if store.commit(batch).await? == Commit::Done {
+            if self.inner.commit_beside(batch).await? {
                 for record in &page.records {
                     *deleted.entry(record.kind.name()).or_default() += 1;
                 }

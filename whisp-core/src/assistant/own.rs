@@ -17,6 +17,9 @@ use crate::store::{Bucket, Lease, OwnRequest, RenewRequest, WorkItem, WorkKey};
 /// How often a worker asks for buckets that nobody owns, at most. When it knows of new work it asks at once.
 pub(super) const OWN_EVERY: TimeDelta = TimeDelta::seconds(1);
 
+/// From how many lanes that rest on those are forgotten whose rest is over.
+const RESTING_MAX: usize = 1_024;
+
 /// What this worker holds in memory. All of it can be lost: the store knows it all.
 #[derive(Debug, Default)]
 pub(crate) struct Lanes {
@@ -177,8 +180,14 @@ impl Lanes {
         }
     }
 
-    pub(crate) fn rest(&mut self, key: LaneKey, until: DateTime<Utc>) {
-        self.resting.0.insert(key, until);
+    /// Lets a lane that failed rest for a moment.
+    pub(crate) fn rest(&mut self, key: LaneKey, now: DateTime<Utc>) {
+        let resting = &mut self.resting.0;
+        if resting.len() >= RESTING_MAX {
+            // Whose bucket went to another worker is never looked at again.
+            resting.retain(|_, until| now < *until);
+        }
+        resting.insert(key, now + REST);
     }
 
     /// Forgets a lease that turned out to be lost.

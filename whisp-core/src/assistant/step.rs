@@ -162,7 +162,7 @@ impl Inner {
                 if error.retry() == Retry::Never {
                     self.bury(phase, settings, &work, now, &error, &mut report).await;
                 } else {
-                    self.lanes().rest(work.key(phase), now + REST);
+                    self.lanes().rest(work.key(phase), now);
                 }
                 report.errors.push(error);
                 report

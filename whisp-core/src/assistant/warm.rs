@@ -71,11 +71,12 @@ fn is_young(at: DateTime<Utc>, life: TimeDelta, now: DateTime<Utc>) -> bool {
 
 impl Inner {
     /// Commits what somebody else than the lane's worker does to a conversation; returns whether it is done. Who works on
-    /// the conversation in this process then reads it anew.
+    /// the conversation in this process then reads it anew, and nothing is known any more of one that was erased.
     pub(super) async fn commit_beside(&self, batch: WriteBatch) -> Result<bool, AssistantError> {
         let tenant = batch.tenant;
         let conversation = |op: &WriteOp| match op {
             WriteOp::Put(record) if record.kind == Kind::CONVERSATION => Some(record.id),
+            WriteOp::Delete(kind, id, _) if *kind == Kind::CONVERSATION => Some(*id),
             _ => None,
         };
         let work = WorkChange::of(&batch.ops);

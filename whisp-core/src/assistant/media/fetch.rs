@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::chunks::{Place, Sealing};
 use crate::assistant::pick::{LaneWork, Phase};
-use crate::assistant::step::{Budget, REST, StepReport};
+use crate::assistant::step::{Budget, StepReport};
 use crate::assistant::task::Task;
 use crate::assistant::warm::Settings;
 use crate::assistant::{Assistant, AssistantError, Inner};
@@ -73,7 +73,7 @@ impl Inner {
                     report.errors.push(error);
                 }
                 Err(error) => {
-                    self.lanes().rest(work.key(Phase::Fetch), self.clock.now() + REST);
+                    self.lanes().rest(work.key(Phase::Fetch), self.clock.now());
                     report.errors.push(error);
                 }
             }
