@@ -107,10 +107,18 @@ impl Backlog {
     /// Returns whether it is to be read before anything is done by it.
     pub(super) fn is_old(&self, horizon: DateTime<Utc>, now: DateTime<Utc>) -> bool {
         let Some((at, until)) = self.read else { return true };
-        let times = i32::try_from(1 + self.len / READ_SELDOM).unwrap_or(i32::MAX);
-        let life = if self.told { READ_AGAIN_IF_TOLD } else { READ_AGAIN } * times;
         // A clock that went back makes everything old.
-        self.doubtful || horizon > until || now < at || now - at >= life
+        self.doubtful || horizon > until || now < at || now - at >= self.life()
+    }
+
+    /// Returns when it is read again because another process said something.
+    pub(super) fn told_until(&self) -> Option<DateTime<Utc>> {
+        self.read.filter(|_| self.told).map(|(at, _)| at + self.life())
+    }
+
+    fn life(&self) -> TimeDelta {
+        let once = if self.told { READ_AGAIN_IF_TOLD } else { READ_AGAIN };
+        once * i32::try_from(1 + self.len / READ_SELDOM).unwrap_or(i32::MAX)
     }
 
     /// Returns whether nothing is due that a phase could do, or is in its way.
@@ -305,6 +313,13 @@ mod tests {
         assert!(backlog.is_old(at(60_001), at(0)), "something later is looked for");
         assert!(!backlog.is_idle(Phase::Deliver, at(0)), "a turn is in its way");
         assert!(backlog.is_idle(Phase::Fetch, at(0)) && backlog.is_idle(Phase::Step, at(-1)));
+        #[cfg(feature = "runtime")]
+        {
+            assert_eq!(backlog.told_until(), None);
+            backlog.tell();
+            assert!(!backlog.is_old(at(0), at(99)) && backlog.is_old(at(0), at(100)));
+            assert_eq!(backlog.told_until(), Some(at(100)));
+        }
         backlog.doubt();
         assert!(backlog.is_old(at(0), at(0)));
         let _ = backlog.begin(at(0)).unwrap();

@@ -81,6 +81,11 @@ impl Lanes {
         backlog.is_none_or(|backlog| backlog.is_old(horizon, now) || backlog.is_idle(phase, now))
     }
 
+    /// Returns when what waits in a bucket is read again because another process said something.
+    pub(super) fn told_until(&self, lease: &Lease) -> Option<DateTime<Utc>> {
+        self.backlogs.get(&(lease.tenant, lease.bucket)).and_then(Backlog::told_until)
+    }
+
     /// Begins to read what waits in a bucket; returns up to which due time, or `None` where somebody is at it.
     pub(super) fn begin_read(&mut self, lease: &Lease, horizon: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let backlog = self.backlogs.entry((lease.tenant, lease.bucket)).or_insert_with(|| Backlog::new(lease));

@@ -127,6 +127,8 @@ impl Inner {
             if is_old {
                 self.read(lease, now, &mut ready).await?;
             }
+            let told_until = self.lanes().told_until(&lease);
+            told_until.into_iter().for_each(|until| ready.due(until));
             tenants.entry(lease.tenant).or_default().push(lease);
         }
         let mut tenants: Vec<Vec<Lease>> = tenants.into_values().collect();
