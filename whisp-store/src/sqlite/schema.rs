@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 use whisp_core::store::{Kind, StoreErrorKind};
 
@@ -110,6 +111,8 @@ const STATEMENTS_MAX: usize = 64;
 fn connect(path: &Path, access: OpenFlags) -> Result<Connection, Failure> {
     let conn = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     conn.busy_timeout(BUSY_WAIT)?;
+    // Without it SQLite parses each statement with a bound `LIMIT` again whenever it runs.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(conn)
 }
 
