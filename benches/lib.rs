@@ -1,7 +1,12 @@
 //! What the benches share: a ratio between our code and its limit or peer, measured so that a noisy machine does not
 //! decide.
 
+pub mod arguments;
 pub mod ingest;
+pub mod process;
+pub mod server;
+pub mod watched;
+pub mod world;
 
 use std::time::{Duration, Instant};
 
@@ -82,7 +87,9 @@ fn time(call: &mut impl FnMut(), runs: u32) -> f64 {
     start.elapsed().as_secs_f64() / f64::from(runs)
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// Returns the one in the middle, 0 if there is none.
+#[must_use]
+pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
 }

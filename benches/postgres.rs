@@ -17,11 +17,12 @@ use std::time::Instant;
 use futures_util::future::{join3, try_join_all};
 use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, NoTls, Statement};
+use tokio_postgres::{Client, Statement};
 use uuid::Uuid;
 use whisp::id::{RecordId, TenantId};
 use whisp::stores::{PostgresOptions, PostgresStore};
 use whisp_benches::ingest::{Message, PRODUCERS, REMEMBERED, Source, ingest, produce, seconds_each};
+use whisp_benches::server::{connect, drop_schema};
 use whisp_benches::{Goal, compare};
 
 const ROUNDS: usize = 9;
@@ -59,17 +60,9 @@ async fn measure(url: &str, messages: usize) {
         turns.push((ours, seconds_each(messages, began)));
     }
     drop(store);
-    let client = connect(url).await;
-    let drop = format!("SET client_min_messages = error; DROP SCHEMA {schema} CASCADE");
-    client.batch_execute(&drop).await.expect("it is ours");
+    drop_schema(url, &schema).await;
     let what = format!("durable PostgreSQL ingest, {PRODUCERS} producers, {messages} messages a round");
     compare(&format!("{what} / a bare UNNEST writer with group commit"), turns, Goal::SpeedAtLeast(0.8));
-}
-
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("the server answers");
-    tokio::spawn(async move { connection.await.expect("the connection holds") });
-    client
 }
 
 async fn ingest_ours(store: Arc<PostgresStore>, source: Arc<Source>) {
