@@ -30,8 +30,9 @@ async fn answer(question: Question) -> Result<(), BoxDynError> {
     Ok(())
 }
 
-/// Polls a worker every few milliseconds. Its own intervals lose the wake-up when they end while it is fetching: then it
-/// sleeps until its next heartbeat.
+/// Polls a worker every few milliseconds. Without a strategy for polling it looks for tasks once and sleeps until its next
+/// heartbeat, half a minute; with the interval that it has for this it can do the same, as it loses the wake-up of an
+/// interval that ends while it is fetching.
 async fn awake<T>(worker: impl Future<Output = T>) -> T {
     let mut worker = std::pin::pin!(worker);
     let mut polls = tokio::time::interval(POLL);
@@ -94,8 +95,8 @@ impl OnPostgres {
             sqlx::query_scalar::<_, i64>(count).fetch_one(&self.0).await.expect("the table is there")
         };
         let seconds = round!(storage, messages, left());
-        // It keeps what is done; the next round begins with an empty table.
-        sqlx::query("TRUNCATE apalis.jobs").execute(&self.0).await.expect("the table is there");
+        // It keeps what is done, and takes a worker of the same name for alive: the next round begins with empty tables.
+        sqlx::query("TRUNCATE apalis.jobs, apalis.workers").execute(&self.0).await.expect("the tables are there");
         seconds
     }
 
@@ -120,7 +121,8 @@ impl OnSqlite {
         let once = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.expect("a new file");
         SqliteStorage::setup(&once).await.expect("a new file");
         once.close().await;
-        let pool = SqlitePoolOptions::new().max_connections(connections()).connect_with(options).await;
+        // With one connection it is the fastest: several wait for one another's locks.
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
         Self(pool.expect("the file opens"))
     }
 
@@ -132,11 +134,7 @@ impl OnSqlite {
             sqlx::query_scalar::<_, i64>(count).fetch_one(&self.0).await.expect("the table is there")
         };
         let seconds = round!(storage, messages, left());
-        sqlx::query("DELETE FROM Jobs").execute(&self.0).await.expect("the table is there");
+        sqlx::raw_sql("DELETE FROM Jobs; DELETE FROM Workers").execute(&self.0).await.expect("the tables are there");
         seconds
     }
-}
-
-fn connections() -> u32 {
-    std::env::var("BENCH_CONNECTIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(1)
 }

@@ -7,8 +7,6 @@
 //! conversation and no outbox, and takes no care that nothing is sent twice. graphile_worker has a named queue a person, so
 //! that answers come in order; apalis has no order.
 //!
-//! apalis runs only where the word `apalis` is given: its workers do not take anything here yet, and the bench does not end.
-//!
 //! `cargo bench --manifest-path benches/peers/Cargo.toml`, with `WHISP_TEST_POSTGRES_URL=...` on PostgreSQL too. After
 //! `--`, a number sets the messages of our round, and `sqlite` or `postgres` leaves the other out.
 
@@ -29,8 +27,6 @@ use whisp_benches::{Goal, compare};
 
 const ROUNDS: usize = 5;
 const MESSAGES_DEFAULT: usize = 6_400;
-/// SQLite by one transaction a job is slow: so many times fewer are enough.
-const SLOWER: usize = 8;
 const CONNECTIONS: u32 = 32;
 
 /// A message as a job.
@@ -58,15 +54,11 @@ fn main() {
     let messages = arguments.messages(MESSAGES_DEFAULT);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-    let apalis = arguments.say("apalis");
-    if apalis && arguments.sqlite() {
+    if arguments.sqlite() {
         runtime.block_on(on_sqlite(messages));
     }
     if let Some(url) = arguments.postgres() {
         runtime.block_on(on_postgres(&url, messages));
-        if apalis {
-            runtime.block_on(on_apalis(&url, messages));
-        }
     }
 }
 
@@ -74,47 +66,48 @@ async fn on_sqlite(messages: usize) {
     let folder = tempfile::tempdir().expect("a folder for the databases");
     let world = World::on_sqlite(folder.path()).await;
     let apalis = apalis::OnSqlite::open(folder.path()).await;
-    let mut turns = Vec::new();
+    let (mut ours, mut apalises) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        turns.push((world.cycle(messages).await, apalis.round(messages / SLOWER).await));
+        ours.push(world.cycle(messages).await);
+        apalises.push(apalis.round(messages).await);
     }
-    rates("SQLite", ["whisp", "apalis-sqlite"], &turns);
-    compare("SQLite whole cycle / apalis-sqlite", turns, Goal::SpeedAtLeast(70.0));
+    rates("SQLite, whisp", &ours);
+    rates("SQLite, apalis-sqlite", &apalises);
+    compare("SQLite whole cycle / apalis-sqlite, unordered", turns(&ours, &apalises), Goal::SpeedAtLeast(70.0));
 }
 
 async fn on_postgres(url: &str, messages: usize) {
     let schema = |name: &str| format!("bench_{name}_{}", std::process::id());
     let world = World::on_postgres(url, &schema("whisp")).await;
     let graphile = graphile::Graphile::open(pool(url).await, schema("graphile"));
-    let mut turns = Vec::new();
+    let apalis = apalis::OnPostgres::open(pool(url).await).await;
+    let (mut ours, mut graphiles, mut apalises) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        turns.push((world.cycle(messages).await, graphile.round(messages).await));
+        ours.push(world.cycle(messages).await);
+        graphiles.push(graphile.round(messages).await);
+        apalises.push(apalis.round(messages).await);
     }
     world.drop_postgres(url, &schema("whisp")).await;
     drop_schema(url, &schema("graphile")).await;
-    rates("PostgreSQL", ["whisp", "graphile_worker"], &turns);
-    compare("PostgreSQL whole cycle / graphile_worker, a named queue a person", turns, Goal::SpeedAtLeast(5.0));
-}
-
-async fn on_apalis(url: &str, messages: usize) {
-    let schema = format!("bench_whisp_{}", std::process::id());
-    let apalis = apalis::OnPostgres::open(pool(url).await).await;
-    let world = World::on_postgres(url, &schema).await;
-    let mut turns = Vec::new();
-    for _ in 0..ROUNDS {
-        turns.push((world.cycle(messages).await, apalis.round(messages).await));
-    }
-    world.drop_postgres(url, &schema).await;
     apalis.close().await;
-    rates("PostgreSQL", ["whisp", "apalis-postgres"], &turns);
-    compare("PostgreSQL whole cycle / apalis-postgres, unordered", turns, Goal::SpeedAtLeast(3.0));
+    rates("PostgreSQL, whisp", &ours);
+    rates("PostgreSQL, graphile_worker", &graphiles);
+    rates("PostgreSQL, apalis-postgres", &apalises);
+    let named = "PostgreSQL whole cycle / graphile_worker, a named queue a person";
+    compare(named, turns(&ours, &graphiles), Goal::SpeedAtLeast(5.0));
+    let unordered = "PostgreSQL whole cycle / apalis-postgres, unordered";
+    compare(unordered, turns(&ours, &apalises), Goal::SpeedAtLeast(3.0));
 }
 
-/// Prints how many messages a second each did, in each round.
-fn rates(store: &str, [ours, peer]: [&str; 2], turns: &[(f64, f64)]) {
-    for (our, their) in turns {
-        println!("{store}: {ours} {:.0}, {peer} {:.0} a second", 1.0 / our, 1.0 / their);
-    }
+/// Lays the rounds of both beside one another.
+fn turns(ours: &[f64], theirs: &[f64]) -> Vec<(f64, f64)> {
+    ours.iter().copied().zip(theirs.iter().copied()).collect()
+}
+
+/// Prints how many messages a second it did, in each round.
+fn rates(who: &str, seconds: &[f64]) {
+    let rates: Vec<_> = seconds.iter().map(|seconds| format!("{:.0}", 1.0 / seconds)).collect();
+    println!("{who}: {} messages a second", rates.join(", "));
 }
 
 /// Connects the peers, who know URLs only.
