@@ -8,7 +8,7 @@
 //! that answers come in order; apalis has no order.
 //!
 //! `cargo bench --manifest-path benches/peers/Cargo.toml`, with `WHISP_TEST_POSTGRES_URL=...` on PostgreSQL too. After
-//! `--`, a number sets the messages of our round, and `sqlite` or `postgres` leaves the other out.
+//! `--`, a number sets the messages of a round, and `sqlite` or `postgres` leaves the other out.
 
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a bench prints, and stops if its ground is missing")]
 
