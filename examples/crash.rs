@@ -155,6 +155,7 @@ async fn reconcile(platform: &Platform, store: Arc<dyn Store>, table: Arc<dyn Ke
     let mut kept: BTreeMap<String, usize> = BTreeMap::new();
     let mut answered: BTreeMap<String, bool> = BTreeMap::new();
     let (mut sent, mut looked_after) = (BTreeSet::new(), BTreeSet::new());
+    let mut settled: BTreeMap<(String, String), usize> = BTreeMap::new();
     let mut after = None;
     loop {
         let page = desk.inbox(after, 100).await.unwrap();
@@ -177,8 +178,13 @@ async fn reconcile(platform: &Platform, store: Arc<dyn Store>, table: Arc<dyn Ke
                     looked_after.insert(person.clone());
                 }
                 if step.rank() >= DeliveryStep::Sent.rank() && step != DeliveryStep::Cancelled {
-                    sent.extend(message.platform_id.clone());
                     is_answered = true;
+                    match (&message.platform_id, message.content.readable()) {
+                        (Some(id), _) => drop(sent.insert(id.clone())),
+                        // A receipt that named our tag settled it; the id itself died with the answer to the call.
+                        (None, Some(text)) => *settled.entry((person.clone(), text.to_owned())).or_default() += 1,
+                        (None, None) => {}
+                    }
                 }
             }
             *answered.entry(person).or_default() |= is_answered;
@@ -205,7 +211,11 @@ async fn reconcile(platform: &Platform, store: Arc<dyn Store>, table: Arc<dyn Ke
             message.tag.clone().unwrap_or_else(|| format!("{}:{:?}", message.to.expose(), message.body.expose()));
         books.sent_twice += usize::from(!told.insert(what));
         // What nobody here knows to have gone out is in doubt, or with a person who settles it.
-        let is_known = sent.contains(&message.id) || looked_after.contains(message.to.expose().as_str());
+        let to = message.to.expose().to_string();
+        let text = message.text.as_ref().map(|text| text.expose().to_string()).unwrap_or_default();
+        let is_known = sent.contains(&message.id)
+            || looked_after.contains(&to)
+            || settled.get_mut(&(to, text)).is_some_and(|left| left.checked_sub(1).map(|less| *left = less).is_some());
         books.sent_unknown += usize::from(!is_known);
     }
     books
