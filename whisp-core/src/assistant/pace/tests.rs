@@ -242,3 +242,16 @@ fn it_remembers_so_many_and_no_more() {
     }
     assert_eq!((paces.flows.len(), paces.pairs.len()), (FLOWS_MAX, PAIRS_MAX));
 }
+
+#[test]
+fn tokens_that_were_given_back_may_be_taken_again_and_once() {
+    let mut paces = Paces::default();
+    let pace = pace(Some(Rate::new(3, TimeDelta::seconds(1))), Some(Rate::new(1, TimeDelta::seconds(6))));
+    let message = ask(1, pace, at(0));
+    paces.take(&message).unwrap();
+    paces.give_back(&message);
+    assert_eq!(paces.room(FLOW, at(0)), Ok(3));
+    paces.take(&message).unwrap();
+    assert_eq!(paces.take(&message), Err(at(6_000)));
+    assert_eq!(paces.room(FLOW, at(0)), Ok(2));
+}
