@@ -11,6 +11,7 @@ use whisp::clock::Clock;
 use whisp::error::Retry;
 use whisp::id::{ContactId, MemberId, SubjectId, TenantId};
 use whisp::model::{ChannelKind, Connection, DeliveryStep};
+use whisp::privacy::{Act, Purpose, Statement};
 use whisp::testing::{ManualClock, SeqIds};
 
 use crate::world::{World, parrot};
@@ -36,7 +37,7 @@ impl Channel for Interrupted {
     async fn send(&self, _connection: &Connection, message: &Outbound) -> Result<SendReceipt, ChannelError> {
         let (tenant, contact) = self.who.get().unwrap();
         let desk = self.assistant.get().unwrap().desk(*tenant);
-        desk.set_automatic_replies(*contact, false).await.unwrap();
+        desk.declare(*contact, Statement::withdrawn(Purpose::AutomatedReplies), Act::Host).await.unwrap();
         match message.release(self.clock.now()) {
             Ok(_) => panic!("released after the withdrawal"),
             Err(denied) => Err(ChannelError::new("send", ChannelErrorKind::Denied, Retry::Never).with_source(denied)),

@@ -7,18 +7,22 @@ mod connecting;
 mod delivery;
 mod edits;
 mod egress;
+mod erasing;
 mod fair;
 mod hardening;
 mod identity;
+mod interleaving;
 mod letters;
 mod media;
 mod pace;
+mod promise_table;
 mod promises;
 mod receipts;
 #[path = "../simulation/rng.rs"]
 #[allow(dead_code, reason = "the simulation draws more from it")]
 mod rng;
 mod sharing;
+mod standing;
 mod takeover;
 mod world;
 mod yielding;

@@ -94,7 +94,7 @@ async fn a_stop_is_honored_before_anything_else_even_for_a_reply_on_its_way() {
     assert!(world.channel.sent().is_empty());
     let conversation = world.assistant.desk(world.tenant).conversation(world.conversation().await).await.unwrap();
     assert_eq!(reason(&conversation.handling), Some(HandOffReason::OptedOut));
-    assert_eq!(world.assistant.desk(world.tenant).consents(conversation.contact).await.unwrap().len(), 1);
+    assert_eq!(world.assistant.desk(world.tenant).statements(conversation.contact).await.unwrap().len(), 1);
     world.assistant.desk(world.tenant).hand_back(conversation.id, member()).await.unwrap();
     world.says("m3", "Hello again").await;
     world.settle().await;

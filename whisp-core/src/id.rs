@@ -123,6 +123,10 @@ id! {
     RecordId
 }
 id! {
+    /// A purpose of the host's own.
+    PurposeId
+}
+id! {
     /// One running worker. A process takes a new one at each start, so that a restarted worker is never mistaken for
     /// the one that crashed.
     WorkerId

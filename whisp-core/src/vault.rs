@@ -17,7 +17,8 @@ use crate::store::{BlindIndex, Kind, Sealed};
 /// # Contract
 /// 1. What [`seal`](Vault::seal) returns can be opened only with the same context: any other tenant, subject, kind,
 ///    record, field, category or revision is refused, as is a single changed bit.
-/// 2. [`open`](Vault::open) checks the grant first: it must be for the context's tenant and subject and still hold.
+/// 2. [`open`](Vault::open) checks the grant first: it must be for the context's tenant, subject and category and still
+///    hold.
 /// 3. Two seals of the same bytes differ.
 /// 4. A subject has a key only after [`provision`](Vault::provision); sealing for one that has none is
 ///    [`VaultErrorKind::UnknownSubject`]. Provisioning twice is harmless.

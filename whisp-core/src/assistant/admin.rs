@@ -7,7 +7,7 @@ use crate::channel::Rate;
 use crate::entity::{ConnectionRow, Entities, RouteTarget};
 use crate::id::{ConnectionId, RecordId, SubjectId, TenantId};
 use crate::model::{AccountId, AutomationMode, ChannelKind, Connection, ConnectionState, Tenant};
-use crate::privacy::ServiceProvision;
+use crate::privacy::{About, ServiceProvision};
 use crate::sensitive::Sensitive;
 use crate::store::{Commit, Kind, ListOrder, ListQuery, PAGE_MAX, Record, WriteBatch, WriteOp};
 
@@ -257,7 +257,8 @@ impl Assistant {
             // The claim is read first: a `connect` that comes after the connection has changed renews it, and it stays.
             let route = entities.route(key).await?.filter(|(_, target)| target.tenant == tenant);
             let row = entities.connection_row(tenant, connection).await?;
-            let permit = self.inner.gate.permit::<ServiceProvision>(&tenant_row.tenant, holder, self.now()).await?;
+            let about = About::holder(&tenant_row.tenant);
+            let permit = self.inner.gate.permit::<ServiceProvision>(&tenant_row.tenant, about, self.now()).await?;
             let mut dead = entities.connection(&permit, tenant, &row).await?;
             dead.state = ConnectionState::Disconnected;
             dead.token = SecretString::from("");

@@ -138,7 +138,7 @@ impl AssistantBuilder {
             Entities { store: self.store.ok_or(BuildError("store"))?, vault: self.vault.ok_or(BuildError("vault"))? };
         Ok(Assistant {
             inner: Arc::new(Inner {
-                gate: Gate::new(entities.clone()),
+                gate: Gate::new(entities.clone(), self.config.register.clone()),
                 entities,
                 channels: self.channels,
                 media: self.media,

@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 
 use crate::detect::script_language;
+use crate::privacy::Register;
 
 /// How the assistant behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct Config {
     pub media_bytes_max: u64,
     /// How long things are kept.
     pub retention: Retention,
+    /// What data is used for, about whom, on what ground. What is not in it is denied.
+    pub register: Register,
     /// What the assistant says by itself.
     pub texts: Texts,
 }
@@ -48,6 +51,7 @@ impl Default for Config {
             settle_after: TimeDelta::minutes(5),
             media_bytes_max: 100 * 1024 * 1024,
             retention: Retention::default(),
+            register: Register::standard(),
             texts: Texts::default(),
         }
     }

@@ -18,7 +18,7 @@ use crate::id::TenantId;
 use crate::model::{
     Author, Connection, ConnectionState, ContentKind, DeliveryStep, HandOffReason, Handle, Handling, Message,
 };
-use crate::privacy::{AutomatedReplies, Denied, DeniedReason, Grant, Permit, ServiceProvision};
+use crate::privacy::{About, AutomatedReplies, Grant, Permit, ServiceProvision};
 use crate::store::{Commit, WriteBatch, WriteOp};
 
 /// The messaging window is taken to end so much earlier than the platform's, for clocks that differ.
@@ -85,7 +85,7 @@ impl Inner {
         let Some(channel) = self.channels.get(&run.lane.conversation.channel) else {
             return Err(AssistantError::Invalid("no channel of this kind was given to the builder"));
         };
-        let holder = self.gate.permit::<ServiceProvision>(tenant, tenant.account_holder, now).await?;
+        let holder = self.gate.permit::<ServiceProvision>(tenant, About::holder(tenant), now).await?;
         let connection = self.entities.connection(&holder, tenant.id, &connection_row).await?;
         let can = channel.capabilities();
         let (grant, outside_window) = match run.verdict(&row, &connection, &can).await? {
@@ -226,16 +226,17 @@ impl LaneRun<'_> {
         if taken_over {
             return Ok(None);
         }
-        let (tenant, subject) = (&self.tenant.tenant, self.lane.conversation.contact.0);
+        let (tenant, contact) = (&self.tenant.tenant, self.lane.conversation.contact);
         let gate = &self.inner.gate;
         let permit = if row.clear.author.is_automatic() {
-            gate.permit::<AutomatedReplies>(tenant, subject, self.now).await.map(Permit::into_grant)
+            gate.permit::<AutomatedReplies>(tenant, contact, self.now).await.map(Permit::into_grant)
         } else {
-            gate.permit::<ServiceProvision>(tenant, subject, self.now).await.map(Permit::into_grant)
+            gate.permit::<ServiceProvision>(tenant, contact, self.now).await.map(Permit::into_grant)
         };
         match permit {
             Ok(grant) => Ok(Some(grant)),
-            Err(Denied { reason: DeniedReason::Unavailable, .. }) => Err(AssistantError::Conflict("consent log")),
+            // What was said about the person can't be read, or is being written: the next round asks again.
+            Err(denied) if denied.reason.is_passing() => Err(AssistantError::Conflict("log of statements")),
             Err(_) => Ok(None),
         }
     }
@@ -277,9 +278,11 @@ impl LaneRun<'_> {
             return Ok(own.into_iter().next());
         }
         let (rows, _) = entities.last_messages(tenant, self.lane.conversation.id, None, HANDLE_LOOK_BACK).await?;
-        for row in
-            rows.iter().filter(|row| row.clear.author == Author::Contact && row.clear.kind != ContentKind::Unsent)
-        {
+        for row in rows.iter().filter(|row| {
+            row.clear.author == Author::Contact
+                && row.clear.kind != ContentKind::Unsent
+                && !row.record.is_past(self.now)
+        }) {
             if let (Message { handle: Some(handle), .. }, _) = entities.message(grant, tenant, row).await?
                 && own.contains(&handle)
             {

@@ -10,7 +10,7 @@ use crate::model::{
     Author, Contact, Conversation, Delivery, DeliveryStep, HandOffReason, Handling, Inquiry, Message, Provenance,
     Resolution, Suggestion, SuggestionState, Tenant,
 };
-use crate::privacy::{AffirmativeAct, ConsentEvent, ConsentState, Permit, Purpose, ServiceProvision};
+use crate::privacy::{Permit, ServiceProvision};
 use crate::store::{Commit, Cursor, Kind, ListOrder, ListQuery, WriteBatch, WriteOp};
 
 /// How often a change is tried again when somebody else changed the conversation meanwhile.
@@ -126,7 +126,8 @@ impl Desk {
         let (permit, _) = self.permit(contact).await?;
         let (rows, next) = entities.last_messages(self.tenant, id, after, limit).await?;
         let mut messages = Vec::with_capacity(rows.len());
-        for row in &rows {
+        let now = permit.grant().granted_at();
+        for row in rows.iter().filter(|row| !row.record.is_past(now)) {
             messages.push(entities.message(permit.grant(), self.tenant, row).await?.0);
         }
         Ok((messages, next))
@@ -268,47 +269,13 @@ impl Desk {
         Err(AssistantError::Conflict("conversation"))
     }
 
-    /// Records that a person withdrew from automatic replies, or wants them again, as they told the host.
-    ///
-    /// # Errors
-    /// By the store.
-    ///
-    /// # Cancellation
-    /// Done or not done; repeat the call.
-    pub async fn set_automatic_replies(&self, contact: ContactId, wanted: bool) -> Result<(), AssistantError> {
-        let inner = &self.assistant.inner;
-        let event = ConsentEvent {
-            id: inner.record_id(),
-            subject: contact.0,
-            purpose: Purpose::AutomatedReplies,
-            state: if wanted { ConsentState::Given } else { ConsentState::Withdrawn },
-            act: AffirmativeAct::Host,
-            at: crate::entity::after(inner.entities.last_consent(self.tenant, contact.0).await?, inner.clock.now()),
-        };
-        let batch = WriteBatch::new(self.tenant).op(WriteOp::Put(crate::entity::Entities::new_consent(&event)?));
-        self.commit(batch).await?;
-        inner.gate.void(self.tenant, contact.0);
-        Ok(())
-    }
-
-    /// Returns a person's consent log, oldest entry first.
-    ///
-    /// # Errors
-    /// By the store.
-    ///
-    /// # Cancellation
-    /// No effect.
-    pub async fn consents(&self, contact: ContactId) -> Result<Vec<ConsentEvent>, AssistantError> {
-        Ok(self.assistant.inner.entities.consents(self.tenant, contact.0).await?)
-    }
-
     pub(super) async fn permit(
         &self,
         contact: ContactId,
     ) -> Result<(Permit<ServiceProvision>, Tenant), AssistantError> {
         let inner = &self.assistant.inner;
         let tenant = inner.entities.tenant(self.tenant).await?.tenant;
-        Ok((inner.gate.permit(&tenant, contact.0, inner.clock.now()).await?, tenant))
+        Ok((inner.gate.permit(&tenant, contact, inner.clock.now()).await?, tenant))
     }
 
     async fn open_suggestions(&self, id: ConversationId) -> Result<Vec<SuggestionRow>, AssistantError> {
@@ -322,7 +289,8 @@ impl Desk {
         };
         let page = self.assistant.inner.entities.store.list(&query).await?;
         let mut open = Vec::new();
-        for record in page.records.into_iter().rev() {
+        let now = self.assistant.now();
+        for record in page.records.into_iter().rev().filter(|record| !record.is_past(now)) {
             let row = SuggestionRow::read(record)?;
             if row.clear.state == SuggestionState::Open {
                 open.push(row);
@@ -411,10 +379,8 @@ impl Desk {
                 batch.ops.push(WriteOp::Put(used.clone().next(SuggestionState::Used)?));
             }
             batch.ops.push(WriteOp::Put(row.stage()?));
+            let _closed = inner.gate.close(self.tenant, takes_over.then_some(row.conversation.contact.0));
             if inner.commit_beside(batch).await? {
-                if takes_over {
-                    inner.gate.void(self.tenant, row.conversation.contact.0);
-                }
                 return Ok(message);
             }
             if let Some(used) = &used {
@@ -444,8 +410,8 @@ impl Desk {
                 batch.ops.push(WriteOp::Append(self.fact(&row.conversation, kind, actor)));
             }
             batch.ops.push(WriteOp::Put(row.stage()?));
+            let _closed = inner.gate.close(self.tenant, [row.conversation.contact.0]);
             if inner.commit_beside(batch).await? {
-                inner.gate.void(self.tenant, row.conversation.contact.0);
                 return Ok(());
             }
         }

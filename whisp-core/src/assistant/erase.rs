@@ -1,16 +1,22 @@
-//! Erases a person: first the key, so that everything is unreadable at once, then every record.
+//! Erases a person: first the key, so that everything is unreadable at once, then every record. It is written down before
+//! it begins and after each step, so that whoever comes after a crash goes on and tells the same.
+
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::assistant::{Assistant, AssistantError};
-use crate::entity::{position, to_clear};
+use crate::assistant::{Assistant, AssistantError, Inner};
+use crate::entity::{from_clear, position, to_clear};
 use crate::id::{ContactId, RecordId, SubjectId, TenantId};
-use crate::store::{Commit, Kind, PAGE_MAX, Record, SubjectQuery, WriteBatch, WriteOp};
+use crate::store::{Commit, Kind, ListOrder, ListQuery, PAGE_MAX, Record, SubjectQuery, WriteBatch, WriteOp};
 use crate::vault::KeyErasure;
 
 /// How many records one commit deletes.
 const CHUNK_MAX: usize = 500;
+
+/// How often somebody else may get in between before the call gives up.
+const TRIES_MAX: usize = 64;
 
 /// What an erasure did. It names nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,65 +34,126 @@ pub struct ErasureReceipt {
     pub remaining: Vec<String>,
 }
 
+/// An erasure under way. Its id is the person's: there is one at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ErasureClear {
+    /// The id that the receipt will have.
+    receipt: RecordId,
+    started_at: DateTime<Utc>,
+    /// How many records of each kind are gone so far.
+    deleted: BTreeMap<String, u64>,
+}
+
 impl Assistant {
     /// Erases a contact: destroys the key, then deletes every file and every record that names the person. Facts, which name nobody,
     /// stay. A person who writes again is a new one, with nothing that leads back.
     ///
+    /// It is written down first. What a crash or an error cuts short is gone on with by the next call, or by the next
+    /// [`sweep`](Self::sweep).
+    ///
     /// # Errors
-    /// By the stores and the vault. What was erased by then stays erased; repeat the call.
+    /// By the stores and the vault. What was erased by then stays erased.
     ///
     /// # Cancellation
     /// As an error.
     pub async fn erase(&self, tenant: TenantId, contact: ContactId) -> Result<ErasureReceipt, AssistantError> {
         let inner = &self.inner;
         let subject = contact.0;
-        let now = inner.clock.now();
-        let key = inner.entities.vault.erase(tenant, subject, now).await?;
-        inner.gate.void(tenant, subject);
-        let deleted = self.delete_all(tenant, subject).await?;
-        let receipt = ErasureReceipt {
-            id: inner.record_id(),
-            key_destroyed_at: match key {
-                KeyErasure::Destroyed(at) => Some(at),
-                KeyErasure::Absent => None,
-            },
-            deleted,
-            completed_at: inner.clock.now(),
-            remaining: vec![
-                "the messages in the person's and the business's own inbox on the platform".to_owned(),
-                "the key table's own backups, until they are older than its retention".to_owned(),
-            ],
-        };
-        let mut record = Record::new(Kind::RECEIPT, receipt.id);
-        record.parent = Some(tenant.into());
-        record.position = position(receipt.completed_at);
-        record.clear = to_clear(&receipt)?;
-        match inner.entities.store.commit(WriteBatch::new(tenant).op(WriteOp::Put(record))).await? {
-            Commit::Done => Ok(receipt),
-            Commit::Refused(_) => Err(AssistantError::Conflict("receipt")),
+        if inner.entities.record(tenant, Kind::ERASURE, subject.into()).await?.is_none() {
+            let now = inner.clock.now();
+            let begun = ErasureClear { receipt: inner.record_id(), started_at: now, deleted: BTreeMap::new() };
+            let mut record = Record::new(Kind::ERASURE, subject.into());
+            record.parent = Some(tenant.into());
+            record.position = position(now);
+            record.clear = to_clear(&begun)?;
+            // Refused: somebody else began it this moment.
+            match inner.entities.store.commit(WriteBatch::new(tenant).op(WriteOp::Put(record))).await? {
+                Commit::Done | Commit::Refused(_) => {}
+            }
         }
+        inner.go_on_erasing(tenant, subject).await
+    }
+}
+
+impl Inner {
+    /// Goes on with the erasures of a tenant that were cut short. Returns how many it ended.
+    pub(super) async fn resume_erasures(&self, tenant: TenantId) -> Result<usize, AssistantError> {
+        let query = ListQuery {
+            tenant,
+            kind: Kind::ERASURE,
+            parent: tenant.into(),
+            order: ListOrder::Ascending,
+            after: None,
+            limit: PAGE_MAX,
+        };
+        let under_way = self.entities.store.list(&query).await?.records;
+        for record in &under_way {
+            self.go_on_erasing(tenant, SubjectId::from_uuid(record.id.as_uuid())).await?;
+        }
+        Ok(under_way.len())
     }
 
-    async fn delete_all(&self, tenant: TenantId, subject: SubjectId) -> Result<Vec<(String, u64)>, AssistantError> {
-        let store = &self.inner.entities.store;
-        let mut deleted: std::collections::BTreeMap<&'static str, u64> = std::collections::BTreeMap::new();
-        loop {
+    async fn go_on_erasing(&self, tenant: TenantId, subject: SubjectId) -> Result<ErasureReceipt, AssistantError> {
+        let store = &self.entities.store;
+        let key_destroyed_at = {
+            let _closed = self.gate.close(tenant, [subject]);
+            match self.entities.vault.erase(tenant, subject, self.clock.now()).await? {
+                KeyErasure::Destroyed(at) => Some(at),
+                KeyErasure::Absent => None,
+            }
+        };
+        let (mut receipt, mut refused) = (None, 0);
+        while refused < TRIES_MAX {
+            let Some(mut record) = self.entities.record(tenant, Kind::ERASURE, subject.into()).await? else {
+                // Somebody else has ended it meanwhile.
+                let id = receipt.ok_or(AssistantError::NotFound("erasure"))?;
+                let there = self.entities.record(tenant, Kind::RECEIPT, id).await?;
+                return Ok(from_clear(&there.ok_or(AssistantError::NotFound("receipt"))?)?);
+            };
+            let mut state: ErasureClear = from_clear(&record)?;
+            receipt = Some(state.receipt);
             // Always from the beginning: what was deleted is gone, what was written meanwhile is found.
             let query = SubjectQuery { tenant, subject, after: None, limit: CHUNK_MAX.min(PAGE_MAX) };
-            let page = store.of_subject(&query).await?;
-            if page.records.is_empty() {
-                return Ok(deleted.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect());
-            }
-            self.inner.delete_files(tenant, &page.records).await?;
-            let mut batch = WriteBatch::new(tenant);
-            batch.ops =
-                page.records.iter().map(|record| WriteOp::Delete(record.kind, record.id, record.version)).collect();
-            // Refused: one of them was changed this moment; it is found again in its new version.
-            if self.inner.commit_beside(batch).await? {
-                for record in &page.records {
-                    *deleted.entry(record.kind.name()).or_default() += 1;
+            let found = store.of_subject(&query).await?.records;
+            if found.is_empty() {
+                let told = ErasureReceipt {
+                    id: state.receipt,
+                    key_destroyed_at,
+                    deleted: state.deleted.into_iter().collect(),
+                    completed_at: self.clock.now(),
+                    remaining: vec![
+                        "the messages in the person's and the business's own inbox on the platform".to_owned(),
+                        "the key table's own backups, until they are older than its retention".to_owned(),
+                    ],
+                };
+                let mut written = Record::new(Kind::RECEIPT, told.id);
+                written.parent = Some(tenant.into());
+                written.position = position(told.completed_at);
+                written.clear = to_clear(&told)?;
+                let end = WriteBatch::new(tenant).op(WriteOp::Put(written)).op(WriteOp::Delete(
+                    Kind::ERASURE,
+                    record.id,
+                    record.version,
+                ));
+                if store.commit(end).await? == Commit::Done {
+                    return Ok(told);
                 }
+                refused += 1;
+                continue;
             }
+            self.delete_files(tenant, &found).await?;
+            for record in &found {
+                *state.deleted.entry(record.kind.name().to_owned()).or_default() += 1;
+            }
+            let mut batch = WriteBatch::new(tenant);
+            batch.ops = found.iter().map(|record| WriteOp::Delete(record.kind, record.id, record.version)).collect();
+            // How many there were is written with their end, so that a crash counts none twice.
+            record.version += 1;
+            record.clear = to_clear(&state)?;
+            batch.ops.push(WriteOp::Put(record));
+            // Refused: one of them was changed this moment, and is found again in its new version.
+            refused += usize::from(!self.commit_beside(batch).await?);
         }
+        Err(AssistantError::Conflict("erasure"))
     }
 }

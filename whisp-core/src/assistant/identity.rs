@@ -26,7 +26,7 @@ use crate::assistant::stage::{LATE_MAX, Stage};
 use crate::entity::{Alias, Entities, Former, Holder};
 use crate::id::{ContactId, RecordId};
 use crate::model::{Handle, HandleKind};
-use crate::privacy::{ConsentState, Purpose};
+use crate::privacy::StatementEvent;
 use crate::store::{Expect, Kind, Version, WriteOp};
 
 /// The least difference of two times: what happens at the time of a change is told of the new handle and of the old one.
@@ -239,7 +239,7 @@ impl Stage<'_> {
         }
         if let Some(was) = was {
             if let Some(is) = is.filter(|is| *is != was) {
-                self.carry_withdrawals(was.contact, is.contact).await?;
+                self.carry_refusals(was.contact, is.contact).await?;
             }
             if let Some((person, _)) = self.person(was.contact).await? {
                 let other = |handle: &Handle| moved(handle) && !new.contains(handle) && !leaving.contains(handle);
@@ -290,17 +290,16 @@ impl Stage<'_> {
         Ok(row.is_some_and(|row| row.conversation.created_at < at))
     }
 
-    /// What a person withdrew from as one contact holds for the other one, unless that one has said something about it.
-    async fn carry_withdrawals(&mut self, from: ContactId, to: ContactId) -> Result<(), AssistantError> {
+    /// What a person refused as one contact holds for the other one, unless that one has said something about it.
+    async fn carry_refusals(&mut self, from: ContactId, to: ContactId) -> Result<(), AssistantError> {
         let tenant = self.staged.batch.tenant;
-        let said = self.inner.entities.consents(tenant, from.0).await?;
-        let own = self.inner.entities.consents(tenant, to.0).await?;
-        for purpose in [Purpose::AutomatedReplies, Purpose::DirectMarketing] {
-            let last = said.iter().rfind(|event| event.purpose == purpose);
-            if let Some(last) = last.filter(|last| last.state == ConsentState::Withdrawn)
-                && own.iter().all(|event| event.purpose != purpose)
-            {
-                self.consent(to.0, purpose, false, last.act).await?;
+        let said = self.inner.entities.statements(tenant, from.0).await?;
+        let own = self.inner.entities.statements(tenant, to.0).await?;
+        for (place, event) in said.iter().enumerate() {
+            let same = |other: &StatementEvent| event.statement.is_about_the_same(&other.statement);
+            let is_last = !said.iter().skip(place + 1).any(same);
+            if is_last && event.statement.closes() && !own.iter().any(same) {
+                self.state(to.0, event.statement.clone(), event.act).await?;
             }
         }
         Ok(())

@@ -150,14 +150,12 @@ impl Inner {
                 return Ok(Vec::new());
             }
             let work = WorkChange::of(&staged.batch.ops);
+            let _closed = self.gate.close(tenant, staged.about);
             match self.entities.store.commit(staged.batch).await? {
                 Commit::Done => {
                     report.stored += staged.stored;
                     report.duplicates += staged.duplicates;
                     report.ignored += staged.ignored;
-                    for subject in staged.voids {
-                        self.gate.void(tenant, subject);
-                    }
                     self.notice(tenant, work);
                     return Ok(Vec::new());
                 }

@@ -29,6 +29,7 @@ mod sent;
 mod share;
 mod slots;
 mod stage;
+mod stand;
 mod step;
 mod sweep;
 pub(crate) mod task;
@@ -46,6 +47,8 @@ pub use admin::{NewConnection, NewTenant};
 pub use builder::{AssistantBuilder, BuildError};
 pub use config::{Config, LocalText, Retention, Texts};
 pub use desk::{Desk, InboxPage};
+#[cfg(test)]
+pub(crate) use erase::ErasureClear;
 pub use erase::ErasureReceipt;
 pub use error::AssistantError;
 pub use ingest::Ingested;

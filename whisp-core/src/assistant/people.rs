@@ -9,7 +9,7 @@ use crate::assistant::stage::Stage;
 use crate::entity::{Alias, ContactRow, ConversationRow};
 use crate::id::{ContactId, ConversationId, RecordId, SubjectId};
 use crate::model::{ChannelKind, Contact, Conversation, Handle, Handling, PlatformMessageId};
-use crate::privacy::ServiceProvision;
+use crate::privacy::Storage;
 use crate::store::{BlindIndex, Expect, Kind, WriteOp};
 use crate::webhook::ContactRef;
 
@@ -169,7 +169,7 @@ impl Stage<'_> {
         let Some(row) = entities.contact_row(tenant, id).await? else { return Ok(None) };
         self.met = Some(id);
         let settings = entities.tenant(tenant).await?.tenant;
-        let permit = self.inner.gate.permit::<ServiceProvision>(&settings, id.0, self.now).await?;
+        let permit = self.inner.gate.permit::<Storage>(&settings, id, self.now).await?;
         Ok(Some((entities.contact(permit.grant(), tenant, &row).await?, Some(row))))
     }
 

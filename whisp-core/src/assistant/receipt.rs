@@ -12,7 +12,7 @@ use crate::kpi::{Actor, FactKind};
 use crate::model::{
     Author, Content, ContentKind, DeliveryStep, FailureCode, HandOffReason, Handling, Provenance, Resolution,
 };
-use crate::privacy::ServiceProvision;
+use crate::privacy::Storage;
 use crate::store::{BlindIndex, Kind, WorkItem, WriteOp};
 
 /// How long something about a message waits for the message to appear.
@@ -240,12 +240,12 @@ impl LaneRun<'_> {
     async fn doubt_that_says(&self, echo: &MessageRow) -> Result<Option<MessageRow>, AssistantError> {
         let tenant = self.lease.tenant;
         for id in &self.lane.conversation.outbox {
-            let Some(row) = self.message(*id).await? else { continue };
+            let Some(row) = self.message(*id).await?.filter(|row| !row.record.is_past(self.now)) else { continue };
             if row.clear.delivery.as_ref().is_none_or(|delivery| delivery.step != DeliveryStep::InDoubt) {
                 continue;
             }
-            let subject = self.lane.conversation.contact.0;
-            let permit = self.inner.gate.permit::<ServiceProvision>(&self.tenant.tenant, subject, self.now).await?;
+            let contact = self.lane.conversation.contact;
+            let permit = self.inner.gate.permit::<Storage>(&self.tenant.tenant, contact, self.now).await?;
             let (sent, _) = self.inner.entities.message(permit.grant(), tenant, &row).await?;
             let (echoed, _) = self.inner.entities.message(permit.grant(), tenant, echo).await?;
             if sent.content.readable().is_some() && sent.content.readable() == echoed.content.readable() {
@@ -284,9 +284,10 @@ impl LaneRun<'_> {
         let Some(raw) = raw else { return Ok(()) };
         let tenant = self.lease.tenant;
         let entities = &self.inner.entities;
-        let Some(record) = entities.record(tenant, Kind::RAW, raw).await? else { return Ok(()) };
-        let subject = self.lane.conversation.contact.0;
-        let permit = self.inner.gate.permit::<ServiceProvision>(&self.tenant.tenant, subject, self.now).await?;
+        let record = entities.record(tenant, Kind::RAW, raw).await?.filter(|record| !record.is_past(self.now));
+        let Some(record) = record else { return Ok(()) };
+        let contact = self.lane.conversation.contact;
+        let permit = self.inner.gate.permit::<Storage>(&self.tenant.tenant, contact, self.now).await?;
         let content: Content = entities.raw(permit.grant(), tenant, &record).await?;
         for mut row in rows {
             // Edits come in any order: an earlier one never undoes a later one, and none what was taken back.

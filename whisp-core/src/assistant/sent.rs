@@ -16,7 +16,7 @@ use crate::error::Retry;
 use crate::id::{MessageId, WorkId};
 use crate::kpi::FactKind;
 use crate::model::{Attempt, AttemptEnd, Author, ChannelKind, DeliveryStep, FailureCode, HandOffReason};
-use crate::privacy::ServiceProvision;
+use crate::privacy::Storage;
 use crate::store::{Lease, PAGE_MAX, PendingQuery, WorkKey, WriteOp};
 
 /// How often a message is tried at most, where the channel says that it may be.
@@ -139,8 +139,9 @@ impl LaneRun<'_> {
                 let fresh = row.clear.delivery.as_mut().is_some_and(|d| d.advance(DeliveryStep::Sent, now, None));
                 if let Some(id) = receipt.id.clone() {
                     let tenant = &self.tenant.tenant;
-                    let subject = self.lane.conversation.contact.0;
-                    let permit = self.inner.gate.permit::<ServiceProvision>(tenant, subject, now).await?;
+                    // It has gone out, whatever the person said meanwhile.
+                    let contact = self.lane.conversation.contact;
+                    let permit = self.inner.gate.permit::<Storage>(tenant, contact, now).await?;
                     let change = Change::PlatformId(self.lane.conversation.connection, id);
                     self.inner.entities.reseal(permit.grant(), tenant.id, &mut row, change).await?;
                 }

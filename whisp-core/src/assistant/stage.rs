@@ -14,7 +14,7 @@ use crate::entity::{Alias, Entities, MessageDraft, RawDraft, Said, after};
 use crate::id::{ConnectionId, ContactId, ConversationId, FactId, MessageId, RecordId, SubjectId, TenantId, WorkId};
 use crate::kpi::{Actor, Fact, FactKind};
 use crate::model::{Author, Content, ContentKind, Provenance};
-use crate::privacy::{AffirmativeAct, ConsentEvent, ConsentState, Purpose};
+use crate::privacy::{Act, Purpose, Statement, StatementEvent};
 use crate::store::{BlindIndex, DedupKey, Expect, Kind, RECORD_MAX, Record, WriteBatch, WriteOp};
 use crate::vault::IndexField;
 use crate::webhook::{ContactRef, Delivery, Event, Item, MessageEvent, Receipt, ReceiptTarget};
@@ -45,8 +45,8 @@ pub(crate) struct Stage<'a> {
     pub(super) gone: &'a BTreeSet<ContactId>,
     /// The contact that was found last.
     pub(super) met: Option<ContactId>,
-    /// The time of the last consent event of a person that this batch writes.
-    consents: BTreeMap<SubjectId, DateTime<Utc>>,
+    /// The time of the last statement about a person that this batch writes.
+    statements: BTreeMap<SubjectId, DateTime<Utc>>,
     pub(super) staged: Staged,
 }
 
@@ -56,7 +56,7 @@ pub(crate) struct Staged {
     /// For each expectation what it means where it fails.
     pub(crate) origins: Vec<Origin>,
     /// People whose standing changes with the commit.
-    pub(crate) voids: Vec<SubjectId>,
+    pub(crate) about: Vec<SubjectId>,
     pub(crate) stored: usize,
     pub(crate) duplicates: usize,
     pub(crate) ignored: usize,
@@ -87,11 +87,11 @@ impl<'a> Stage<'a> {
             begun: BTreeMap::new(),
             gone,
             met: None,
-            consents: BTreeMap::new(),
+            statements: BTreeMap::new(),
             staged: Staged {
                 batch: WriteBatch::new(tenant),
                 origins: Vec::new(),
-                voids: Vec::new(),
+                about: Vec::new(),
                 stored: 0,
                 duplicates: 0,
                 ignored: 0,
@@ -204,7 +204,7 @@ impl<'a> Stage<'a> {
             Event::Preference { contact, wanted, .. } => {
                 let at = self.told_at(item);
                 let Some(alias) = self.known(account, Some(contact), at).await? else { return Ok(false) };
-                self.consent(alias.contact.0, Purpose::DirectMarketing, *wanted, AffirmativeAct::Platform).await?;
+                self.consent(alias.contact.0, Purpose::DirectMarketing, *wanted, Act::Platform).await?;
                 Ok(true)
             }
             Event::Unknown { kind, contact, raw } => {
@@ -344,7 +344,7 @@ impl<'a> Stage<'a> {
             inquiry: None,
         }));
         let signal = content.readable().and_then(|text| self.inner.detector.detect(text));
-        let act = AffirmativeAct::InChat { message };
+        let act = Act::InChat { message };
         match signal {
             // In the same commit as the message: from here on no permit for an automatic reply holds.
             Some(Signal::Stop) => self.consent(alias.contact.0, Purpose::AutomatedReplies, false, act).await?,
@@ -370,8 +370,8 @@ impl<'a> Stage<'a> {
         let index = BlindIndex(target.into_bytes());
         let found = self.inner.entities.messages_by(self.staged.batch.tenant, index).await?;
         let act = match found.iter().find(|row| row.clear.author == Author::Contact) {
-            Some(row) => AffirmativeAct::InChat { message: row.id() },
-            None if found.is_empty() && item.provenance == Provenance::Live => AffirmativeAct::InEdit,
+            Some(row) => Act::InChat { message: row.id() },
+            None if found.is_empty() && item.provenance == Provenance::Live => Act::InEdit,
             None => return Ok(()),
         };
         self.consent(alias.contact.0, Purpose::AutomatedReplies, false, act).await
@@ -444,23 +444,33 @@ impl<'a> Stage<'a> {
         Ok(Some(id))
     }
 
-    pub(super) async fn consent(
+    async fn consent(
         &mut self,
         subject: SubjectId,
         purpose: Purpose,
         given: bool,
-        act: AffirmativeAct,
+        act: Act,
     ) -> Result<(), AssistantError> {
-        let state = if given { ConsentState::Given } else { ConsentState::Withdrawn };
-        let last = match self.consents.get(&subject) {
+        let statement = if given { Statement::given(purpose, None) } else { Statement::withdrawn(purpose) };
+        self.state(subject, statement, act).await
+    }
+
+    /// Stages what a person said about the use of their data.
+    pub(super) async fn state(
+        &mut self,
+        subject: SubjectId,
+        statement: Statement,
+        act: Act,
+    ) -> Result<(), AssistantError> {
+        let last = match self.statements.get(&subject) {
             Some(last) => Some(*last),
-            None => self.inner.entities.last_consent(self.staged.batch.tenant, subject).await?,
+            None => self.inner.entities.last_statement(self.staged.batch.tenant, subject).await?,
         };
         let at = after(last, self.now);
-        self.consents.insert(subject, at);
-        let event = ConsentEvent { id: self.inner.record_id(), subject, purpose, state, act, at };
-        self.op(WriteOp::Put(Entities::new_consent(&event)?));
-        self.staged.voids.push(subject);
+        self.statements.insert(subject, at);
+        let event = StatementEvent { id: self.inner.record_id(), subject, statement, act, at };
+        self.op(WriteOp::Put(Entities::new_statement(&event)?));
+        self.staged.about.push(subject);
         Ok(())
     }
 

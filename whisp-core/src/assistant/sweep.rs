@@ -1,4 +1,4 @@
-//! Deletes what is past its time, in bounded batches.
+//! Ends what was cut short, and deletes what is past its time, in bounded batches.
 
 use crate::assistant::{Assistant, AssistantError};
 use crate::id::TenantId;
@@ -16,6 +16,8 @@ const TENANTS_MAX: usize = 200;
 pub struct SweepReport {
     /// Records deleted.
     pub deleted: usize,
+    /// Erasures ended that were cut short.
+    pub erasures: usize,
     /// Files deleted that a crash left without a record.
     pub orphans: usize,
     /// Whether more is past its time than the budget allowed for.
@@ -23,8 +25,8 @@ pub struct SweepReport {
 }
 
 impl Assistant {
-    /// Deletes what is past its time, at most `limit` records, each file before its record; and looks for files that a
-    /// crash left without one, some at each call.
+    /// Ends erasures that were cut short; deletes what is past its time, at most `limit` records, each file before its
+    /// record; and looks for files that a crash left without one, some at each call.
     ///
     /// # Errors
     /// By the stores. What was deleted stays deleted; the next sweep goes on.
@@ -47,6 +49,7 @@ impl Assistant {
             let tenants = store.list(&query).await?;
             for tenant in &tenants.records {
                 let tenant = TenantId::from_uuid(tenant.id.as_uuid());
+                report.erasures += self.inner.resume_erasures(tenant).await?;
                 loop {
                     let left = limit.saturating_sub(report.deleted);
                     if left == 0 {

@@ -18,7 +18,7 @@ use crate::model::{
     Author, AutomationMode, ConnectionState, Content, ContentKind, Conversation, Delivery, HandOffReason, Handling,
     Inquiry, Message, Provenance, Suggestion, SuggestionState,
 };
-use crate::privacy::{AutomatedReplies, DeniedReason, ServiceProvision};
+use crate::privacy::{About, AutomatedReplies, DeniedReason, ServiceProvision};
 use crate::reply::{Decision, EngineId, Proposal, ReplyContext, ReplyRequest, Turn};
 use crate::route::{Route, RouteRequest};
 use crate::store::{WorkItem, WriteOp};
@@ -70,13 +70,22 @@ impl LaneRun<'_> {
             conversation.contact_wrote_at = conversation.contact_wrote_at.max(Some(at));
             conversation.active_at = conversation.active_at.max(at);
         }
-        let wanting: Vec<&MessageRow> = rows.iter().filter(|row| wants_answer(row.clear.kind)).collect();
+        let wants = |row: &&MessageRow| wants_answer(row.clear.kind) && !row.record.is_past(self.now);
+        let wanting: Vec<&MessageRow> = rows.iter().filter(wants).collect();
         let (Some(first), Some(last)) = (wanting.first(), wanting.last()) else { return Ok(None) };
         let inquiry = self.inquiry_for(first.clear.at, last.clear.at)?;
         let tenant = self.tenant.tenant.clone();
-        let subject = self.lane.conversation.contact.0;
-        let permit = self.inner.gate.permit::<ServiceProvision>(&tenant, subject, self.now).await?;
         let mut open = OpenTurn { inquiry, sample: String::new(), signal: None, readable: false };
+        let contact = self.lane.conversation.contact;
+        let permit = match self.inner.gate.permit::<ServiceProvision>(&tenant, contact, self.now).await {
+            Ok(permit) => permit,
+            // Nobody may read it now, and so nobody answers; the person who looks after their rights does.
+            Err(denied) if !denied.reason.is_passing() => {
+                self.refused(denied.reason);
+                return Ok(None);
+            }
+            Err(denied) => return Err(denied.into()),
+        };
         for row in &wanting {
             let (message, _) = self.inner.entities.message(permit.grant(), tenant.id, row).await?;
             if let Some(text) = message.content.readable() {
@@ -188,8 +197,8 @@ impl LaneRun<'_> {
         }
         let request = match self.request(turns, inquiry).await {
             Ok(request) => request,
-            Err(AssistantError::Denied(denied)) if denied.reason == DeniedReason::Withdrawn => {
-                self.hand_off(None, HandOffReason::OptedOut);
+            Err(AssistantError::Denied(denied)) if !denied.reason.is_passing() => {
+                self.refused(denied.reason);
                 return Ok(());
             }
             Err(error) => return Err(error),
@@ -220,6 +229,23 @@ impl LaneRun<'_> {
         }
     }
 
+    /// A person takes over from engines that may not go on about somebody. Where the business has no ground for engines at
+    /// all, it is as if there were none.
+    fn refused(&mut self, reason: DeniedReason) {
+        let reason = match reason {
+            DeniedReason::Withdrawn | DeniedReason::Objected | DeniedReason::NoConsent => HandOffReason::OptedOut,
+            DeniedReason::Minor => HandOffReason::Minor,
+            DeniedReason::Restricted => HandOffReason::Restricted,
+            DeniedReason::AssessmentExpired
+            | DeniedReason::AutomationOff
+            | DeniedReason::Expired
+            | DeniedReason::Unavailable
+            | DeniedReason::Unregistered
+            | DeniedReason::Voided => return,
+        };
+        self.hand_off(None, reason);
+    }
+
     /// Returns how far the assistant may go: tenant and connection taken together.
     fn mode(&self, connection: &ConnectionRow) -> AutomationMode {
         if !self.tenant.tenant.automation || connection.clear.state == ConnectionState::Disconnected {
@@ -236,7 +262,7 @@ impl LaneRun<'_> {
         let inner = self.inner;
         let tenant = &Arc::clone(&self.tenant).tenant;
         let contact = self.lane.conversation.contact;
-        let permit = inner.gate.permit::<AutomatedReplies>(tenant, contact.0, self.now).await?;
+        let permit = inner.gate.permit::<AutomatedReplies>(tenant, contact, self.now).await?;
         let opened_at = self.inquiry.as_ref().map_or(self.now, |row| row.inquiry.opened_at);
         self.read_tail().await?;
         let asked: BTreeSet<MessageId> = open.iter().map(|(_, message)| *message).collect();
@@ -247,7 +273,8 @@ impl LaneRun<'_> {
         unanswered.sort_by_key(|row| (row.clear.at, row.id()));
         // What this step takes back nobody is shown any more. What was said before this inquiry stays out: its context
         // ended with it.
-        let mut all: Vec<MessageRow> = self.tail().filter(|row| row.clear.at >= opened_at).cloned().collect();
+        let mut all: Vec<MessageRow> =
+            self.tail().filter(|row| row.clear.at >= opened_at && !row.record.is_past(self.now)).cloned().collect();
         all.retain(|row| row.clear.provenance != Provenance::History && row.clear.kind != ContentKind::Reaction);
         all.retain(|row| !asked.contains(&row.id()));
         // What waits for an answer comes last, even where the platform's clock puts it before an answer of ours, or it
@@ -260,7 +287,7 @@ impl LaneRun<'_> {
             let Message { author, content, at, .. } = message;
             turns.push(Turn { from_contact: author == Author::Contact, content, at });
         }
-        let holder = inner.gate.permit::<ServiceProvision>(tenant, tenant.account_holder, self.now).await?;
+        let holder = inner.gate.permit::<ServiceProvision>(tenant, About::holder(tenant), self.now).await?;
         let name = match self.contact().await? {
             Some(row) => inner.entities.contact(permit.grant(), tenant.id, &row).await?.name,
             None => None,

@@ -94,7 +94,7 @@ impl Entities {
     ) -> Result<Connection, AssistantError> {
         let holder = permit.grant().subject();
         let context = context(tenant, holder, row.record.id, row.clear.revision);
-        let secret: ConnectionSecret = self.open(permit.grant(), &context, &row.record.sealed).await?;
+        let secret: ConnectionSecret = self.open(permit.grant(), &context, &row.record).await?;
         Ok(Connection {
             id: ConnectionId::from_uuid(row.record.id.as_uuid()),
             tenant,

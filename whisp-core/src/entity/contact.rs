@@ -151,7 +151,7 @@ impl Entities {
     ) -> Result<Contact, AssistantError> {
         let id = ContactId(grant.subject());
         let secret: ContactSecret =
-            self.open(grant, &context(tenant, id, row.record.id, row.revision), &row.record.sealed).await?;
+            self.open(grant, &context(tenant, id, row.record.id, row.revision), &row.record).await?;
         Ok(Contact { id, handles: secret.handles, name: secret.name })
     }
 

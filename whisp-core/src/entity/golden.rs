@@ -8,10 +8,10 @@ use super::connection::{ConnectionClear, ConnectionSecret};
 use super::contact::{ContactClear, ContactSecret};
 use super::media::{MediaClear, MediaSecret};
 use super::message::{MessageClear, MessageSecret};
-use super::plain::ConsentClear;
+use super::plain::StatementClear;
 use super::raw::{RawClear, SuggestionClear};
 use super::{Former, Holder, LetterClear, RouteTarget};
-use crate::assistant::ErasureReceipt;
+use crate::assistant::{ErasureClear, ErasureReceipt};
 use crate::channel::OutboundBody;
 use crate::model::{Content, Conversation, Inquiry, Tenant};
 
@@ -81,12 +81,17 @@ fn an_inquiry_is_kept_like_this() {
 }
 
 #[test]
-fn a_consent_is_kept_like_this() {
-    is_kept::<ConsentClear>(&[
+fn a_statement_is_kept_like_this() {
+    is_kept::<StatementClear>(&[
         r#"{"purpose":"automated_replies","state":"withdrawn","act":"in_chat","message":"00000000-0000-0000-0000-000000000001","at":"2026-11-22T09:00:00Z"}"#,
         r#"{"purpose":"direct_marketing","state":"withdrawn","act":"platform","at":"2026-11-22T09:00:00Z"}"#,
         r#"{"purpose":"automated_replies","state":"withdrawn","act":"in_edit","at":"2026-11-22T09:00:00Z"}"#,
         r#"{"purpose":"automated_replies","state":"given","act":"host","at":"2026-11-22T09:00:00Z"}"#,
+        r#"{"purpose":"improvement","state":"given","notice":{"version":"3","language":"kk","evidence":"00ff"},"until":"2027-11-22T09:00:00Z","act":"host","at":"2026-11-22T09:00:00Z"}"#,
+        r#"{"purpose":{"custom":"00000000-0000-0000-0000-000000000001"},"state":"refused","act":"asserted","by":"00000000-0000-0000-0000-000000000002","at":"2026-11-22T09:00:00Z"}"#,
+        r#"{"objection":"automated_replies","stands":true,"act":"host","at":"2026-11-22T09:00:00Z"}"#,
+        r#"{"restriction":"accuracy_contested","stands":false,"act":"member","member":"00000000-0000-0000-0000-000000000002","at":"2026-11-22T09:00:00Z"}"#,
+        r#"{"age":"flagged","act":"member","member":"00000000-0000-0000-0000-000000000002","at":"2026-11-22T09:00:00Z"}"#,
     ]);
 }
 
@@ -117,6 +122,10 @@ fn a_tenant_is_kept_like_this() {
 
 #[test]
 fn the_receipt_of_an_erasure_is_kept_like_this() {
+    is_kept::<ErasureClear>(&[
+        r#"{"receipt":"00000000-0000-0000-0000-000000000001","started_at":"2026-11-22T09:00:00Z","deleted":{}}"#,
+        r#"{"receipt":"00000000-0000-0000-0000-000000000001","started_at":"2026-11-22T09:00:00Z","deleted":{"contact":1,"message":500}}"#,
+    ]);
     is_kept::<ErasureReceipt>(&[
         r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":"2026-11-22T09:00:00Z","deleted":[["contact",1],["message",2]],"completed_at":"2026-11-22T09:00:00Z","remaining":["the platform's copy"]}"#,
         r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":null,"deleted":[],"completed_at":"2026-11-22T09:00:00Z","remaining":[]}"#,

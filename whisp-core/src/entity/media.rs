@@ -148,7 +148,7 @@ impl Entities {
         row: &MediaRow,
     ) -> Result<MediaSecret, AssistantError> {
         let context = context(tenant, grant.subject(), row.record.id, row.clear.revision);
-        self.open(grant, &context, &row.record.sealed).await
+        self.open(grant, &context, &row.record).await
     }
 
     /// Stages a file as kept, with what was learnt of it.

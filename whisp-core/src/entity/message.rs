@@ -254,7 +254,7 @@ impl Entities {
         let secret = if row.clear.kind == ContentKind::Unsent {
             MessageSecret { said: Said::In(Content::Unsent), platform_id: None, handle: None, reply_to: None }
         } else {
-            self.open(grant, &context(tenant, contact, row.record.id, row.clear.revision), &row.record.sealed).await?
+            self.open(grant, &context(tenant, contact, row.record.id, row.clear.revision), &row.record).await?
         };
         let (content, body) = match secret.said {
             Said::In(content) => (content, None),
@@ -291,13 +291,13 @@ impl Entities {
         if let Change::PlatformId(connection, id) = &change {
             row.learn(self.platform_index(tenant, *connection, id).await?);
         }
-        if row.clear.kind == ContentKind::Unsent {
-            // Nothing is left to be changed: it is found by its id all the same.
+        if row.clear.kind == ContentKind::Unsent || row.record.is_past(grant.granted_at()) {
+            // Nothing is left to be changed, or to be read: it is found by its id all the same.
             return Ok(());
         }
         let contact = ContactId(grant.subject());
         let before = context(tenant, contact, row.record.id, row.clear.revision);
-        let mut secret: MessageSecret = self.open(grant, &before, &row.record.sealed).await?;
+        let mut secret: MessageSecret = self.open(grant, &before, &row.record).await?;
         match change {
             Change::Content(content) => {
                 row.clear.kind = content.kind();

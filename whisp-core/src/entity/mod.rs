@@ -52,13 +52,17 @@ impl Entities {
         Ok(self.vault.seal(context, &plain).await?)
     }
 
+    /// Opens the sealed part of a record, unless it is past its time (promise P29).
     async fn open<T: DeserializeOwned>(
         &self,
         grant: &Grant,
         context: &SealContext,
-        sealed: &Sealed,
+        record: &Record,
     ) -> Result<T, AssistantError> {
-        let plain = self.vault.open(grant, context, sealed).await?;
+        if record.is_past(grant.granted_at()) {
+            return Err(AssistantError::NotFound("record"));
+        }
+        let plain = self.vault.open(grant, context, &record.sealed).await?;
         serde_json::from_slice(&plain).map_err(|_| {
             // The cause may quote what was sealed, so it is not attached.
             VaultError::new("read sealed fields", VaultErrorKind::Corrupt, Retry::Never)

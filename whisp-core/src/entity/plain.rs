@@ -8,7 +8,7 @@ use crate::assistant::task::Task;
 use crate::entity::{Entities, MessageRow, from_clear, position, to_clear};
 use crate::id::{ConversationId, DeadLetterId, InquiryId, MessageId, RecordId, SubjectId, TenantId};
 use crate::model::{Author, Conversation, DeadLetter, Inquiry, LetterState};
-use crate::privacy::{AffirmativeAct, ConsentEvent, ConsentState, Purpose, Standing};
+use crate::privacy::{Act, Standing, Statement, StatementEvent};
 use crate::store::{Expect, Kind, ListOrder, ListQuery, PAGE_MAX, Record, StoreError};
 
 macro_rules! row {
@@ -79,11 +79,11 @@ impl InquiryRow {
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct ConsentClear {
-    purpose: Purpose,
-    state: ConsentState,
+pub(super) struct StatementClear {
     #[serde(flatten)]
-    act: AffirmativeAct,
+    statement: Statement,
+    #[serde(flatten)]
+    act: Act,
     at: DateTime<Utc>,
 }
 
@@ -172,18 +172,22 @@ impl Entities {
         }
     }
 
-    pub(crate) fn new_consent(event: &ConsentEvent) -> Result<Record, StoreError> {
+    pub(crate) fn new_statement(event: &StatementEvent) -> Result<Record, StoreError> {
         let mut record = Record::new(Kind::CONSENT, event.id);
         record.parent = Some(event.subject.into());
         record.position = position(event.at);
         record.subjects = vec![event.subject];
-        record.clear =
-            to_clear(&ConsentClear { purpose: event.purpose, state: event.state, act: event.act, at: event.at })?;
+        let clear = StatementClear { statement: event.statement.clone(), act: event.act, at: event.at };
+        record.clear = to_clear(&clear)?;
         Ok(record)
     }
 
-    /// Reads a person's consent log, oldest entry first.
-    pub(crate) async fn consents(&self, tenant: TenantId, subject: SubjectId) -> Result<Vec<ConsentEvent>, StoreError> {
+    /// Reads the log of what was said about the use of a person's data, oldest entry first.
+    pub(crate) async fn statements(
+        &self,
+        tenant: TenantId,
+        subject: SubjectId,
+    ) -> Result<Vec<StatementEvent>, StoreError> {
         let mut query = ListQuery {
             tenant,
             kind: Kind::CONSENT,
@@ -196,8 +200,8 @@ impl Entities {
         loop {
             let page = self.store.list(&query).await?;
             for record in &page.records {
-                let ConsentClear { purpose, state, act, at } = from_clear(record)?;
-                events.push(ConsentEvent { id: record.id, subject, purpose, state, act, at });
+                let StatementClear { statement, act, at } = from_clear(record)?;
+                events.push(StatementEvent { id: record.id, subject, statement, act, at });
             }
             match page.next {
                 Some(next) => query.after = Some(next),
@@ -206,8 +210,8 @@ impl Entities {
         }
     }
 
-    /// Returns the time of the last entry of a person's consent log.
-    pub(crate) async fn last_consent(
+    /// Returns the time of the last entry of that log.
+    pub(crate) async fn last_statement(
         &self,
         tenant: TenantId,
         subject: SubjectId,
@@ -221,12 +225,12 @@ impl Entities {
             limit: 1,
         };
         let page = self.store.list(&query).await?;
-        page.records.first().map(|record| Ok(from_clear::<ConsentClear>(record)?.at)).transpose()
+        page.records.first().map(|record| Ok(from_clear::<StatementClear>(record)?.at)).transpose()
     }
 
-    /// Folds a person's consent log.
+    /// Folds that log.
     pub(crate) async fn standing(&self, tenant: TenantId, subject: SubjectId) -> Result<Standing, StoreError> {
-        Ok(Standing::fold(self.consents(tenant, subject).await?))
+        Ok(Standing::fold(self.statements(tenant, subject).await?))
     }
 
     pub(crate) fn new_dead_letter(

@@ -95,7 +95,7 @@ impl Entities {
         tenant: TenantId,
         record: &Record,
     ) -> Result<T, AssistantError> {
-        self.open(grant, &raw_context(tenant, grant.subject(), record.id), &record.sealed).await
+        self.open(grant, &raw_context(tenant, grant.subject(), record.id), record).await
     }
 
     pub(crate) async fn new_suggestion(
@@ -128,7 +128,7 @@ impl Entities {
     ) -> Result<Suggestion, AssistantError> {
         let contact = ContactId(grant.subject());
         let content: Content =
-            self.open(grant, &suggestion_context(tenant, contact, row.record.id), &row.record.sealed).await?;
+            self.open(grant, &suggestion_context(tenant, contact, row.record.id), &row.record).await?;
         let parent = row.record.parent.ok_or(AssistantError::NotFound("conversation"))?;
         Ok(Suggestion {
             id: SuggestionId::from_uuid(row.record.id.as_uuid()),

@@ -66,6 +66,6 @@ impl Entities {
         permit: &Permit<ServiceProvision>,
         row: &TenantRow,
     ) -> Result<Sensitive, AssistantError> {
-        self.open(permit.grant(), &name_context(&row.tenant, row.record.id), &row.record.sealed).await
+        self.open(permit.grant(), &name_context(&row.tenant, row.record.id), &row.record).await
     }
 }

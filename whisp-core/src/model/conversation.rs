@@ -17,6 +17,8 @@ pub enum HandOffReason {
     Assigned,
     /// The engine's answer was blocked.
     Blocked,
+    /// The contact seems to be a minor.
+    Minor,
     /// A message may or may not have been sent, and only a person can tell.
     InDoubt,
     /// No engine knew an answer.
@@ -29,6 +31,8 @@ pub enum HandOffReason {
     OtherApp,
     /// Every engine failed.
     EngineFailed,
+    /// The use of the contact's data is restricted: nobody may read on, but for the contact's own rights.
+    Restricted,
     /// A message could not be sent.
     SendFailed,
     /// The contact asks for a right: their data, its erasure.

@@ -1,10 +1,9 @@
 //! The gate: decides whether a purpose may read or send about a person now, and hands out permits.
 
-use std::fmt;
-use std::marker::PhantomData;
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use lru::LruCache;
@@ -12,10 +11,10 @@ use lru::LruCache;
 use crate::entity::Entities;
 use crate::id::{SubjectId, TenantId};
 use crate::model::Tenant;
-use crate::privacy::{Purpose, PurposeKind, Standing};
-
-/// How long a permit holds at most.
-pub const PERMIT_LIFE: TimeDelta = TimeDelta::seconds(60);
+use crate::privacy::permit::Generation;
+use crate::privacy::{
+    About, Denied, DeniedReason, Grant, LawfulBasis, Permit, Purpose, PurposeKind, Register, Standing,
+};
 
 /// How long the gate trusts what it has read about a person: a withdrawal that another process committed is noticed
 /// after this time at the latest (`reference/privacy.md` 3.3).
@@ -26,11 +25,35 @@ pub const STANDINGS_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
 
 /// Decides whether a purpose may read or send about a person now.
 ///
-/// Deny overrides, unknown means deny: what can't be read is denied.
+/// Deny overrides, unknown means deny: what is not in the [`Register`], and what can't be read, is denied. In this order:
+/// is automation on, where it is asked for; is there an activity with this purpose about such a person, over this channel;
+/// has its assessment not run out; is the person no minor; is nothing restricted; did the person not object; and did they
+/// say yes, or at least not no. A permit names the kinds of data that the activity uses, and opens no other.
 #[derive(Debug)]
 pub struct Gate {
     entities: Entities,
-    known: Mutex<LruCache<(TenantId, SubjectId), Known>>,
+    register: Register,
+    memory: Mutex<Memory>,
+}
+
+/// A person of a tenant.
+type Key = (TenantId, SubjectId);
+
+/// What the gate remembers of people.
+#[derive(Debug)]
+struct Memory {
+    known: LruCache<Key, Known>,
+    /// About whom nothing is permitted while something about them is being written, and how often it is.
+    closed: BTreeMap<Key, usize>,
+}
+
+impl Memory {
+    /// Voids every permit about a person that was handed out so far.
+    fn void(&mut self, key: Key) {
+        if let Some(known) = self.known.pop(&key) {
+            known.generation.fetch_add(1, Ordering::AcqRel);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -41,8 +64,15 @@ struct Known {
 }
 
 impl Gate {
-    pub(crate) fn new(entities: Entities) -> Self {
-        Self { entities, known: Mutex::new(LruCache::new(STANDINGS_MAX)) }
+    pub(crate) fn new(entities: Entities, register: Register) -> Self {
+        let memory = Memory { known: LruCache::new(STANDINGS_MAX), closed: BTreeMap::new() };
+        Self { entities, register, memory: Mutex::new(memory) }
+    }
+
+    /// Returns the register that it goes by.
+    #[must_use]
+    pub const fn register(&self) -> &Register {
+        &self.register
     }
 
     /// Asks for a permit.
@@ -55,68 +85,90 @@ impl Gate {
     pub async fn permit<P: PurposeKind>(
         &self,
         tenant: &Tenant,
-        subject: SubjectId,
+        about: impl Into<About> + Send,
         now: DateTime<Utc>,
     ) -> Result<Permit<P>, Denied> {
-        let purpose = P::PURPOSE;
+        Ok(Permit::of(self.grant(tenant, P::PURPOSE, &about.into(), now).await?))
+    }
+
+    /// Asks for a grant for a purpose that is a value, such as one of the host's own.
+    ///
+    /// # Errors
+    /// [`Denied`], with the reason.
+    ///
+    /// # Cancellation
+    /// Dropping it has no effect.
+    pub async fn grant(
+        &self,
+        tenant: &Tenant,
+        purpose: Purpose,
+        about: &About,
+        now: DateTime<Utc>,
+    ) -> Result<Grant, Denied> {
         let denied = |reason| Denied { purpose, reason };
         if purpose == Purpose::AutomatedReplies && !tenant.automation {
             return Err(denied(DeniedReason::AutomationOff));
         }
-        let key = (tenant.id, subject);
-        let (allowed, generation) = match self.remembered(key, purpose, now) {
+        let activity = self.register.activity(purpose, about, now).map_err(denied)?;
+        let key = (tenant.id, about.subject);
+        let (verdict, generation) = match self.remembered(key, (purpose, &activity.basis), now) {
             Some(known) => known,
             None => {
                 // The generation is taken before the log is read, so that a withdrawal in between voids what we read.
-                let generation = self.generation(key);
+                let generation = self.generation(key).ok_or(denied(DeniedReason::Voided))?;
                 let seen = generation.load(Ordering::Acquire);
-                let standing =
-                    self.entities.standing(tenant.id, subject).await.map_err(|_| denied(DeniedReason::Unavailable))?;
-                let allowed = standing.allows(purpose);
+                let standing = self.entities.standing(tenant.id, about.subject).await;
+                let standing = standing.map_err(|_| denied(DeniedReason::Unavailable))?;
+                let verdict = standing.check(purpose, &activity.basis, now);
                 self.remember(key, standing, now, &generation, seen);
-                (allowed, (generation, seen))
+                (verdict, (generation, seen))
             }
         };
-        if !allowed {
-            return Err(denied(DeniedReason::Withdrawn));
-        }
-        let (generation, seen) = generation;
-        let expires_at = now + PERMIT_LIFE;
-        Ok(Permit {
-            grant: Grant { tenant: tenant.id, subject, purpose, generation, seen, expires_at },
-            purpose: PhantomData,
-        })
+        verdict.map_err(denied)?;
+        Ok(Grant::new(key, purpose, activity.categories, generation, now))
     }
 
-    /// Voids every permit about a person that was handed out so far. Called after the commit of a withdrawal or an
-    /// erasure; other processes notice within [`STANDING_LIFE`].
-    pub(crate) fn void(&self, tenant: TenantId, subject: SubjectId) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.pop(&(tenant, subject)) {
-            known.generation.fetch_add(1, Ordering::AcqRel);
+    /// Voids every permit about some people that was handed out so far, and hands out none until what this returns is
+    /// dropped. Held over the commit of a withdrawal or an erasure, so that nothing leaves between the commit and the
+    /// moment when the gate knows of it; other processes notice within [`STANDING_LIFE`].
+    pub(crate) fn close(&self, tenant: TenantId, subjects: impl IntoIterator<Item = SubjectId>) -> Closed<'_> {
+        let keys: Vec<Key> = subjects.into_iter().map(|subject| (tenant, subject)).collect();
+        let mut memory = self.memory();
+        for key in &keys {
+            memory.void(*key);
+            *memory.closed.entry(*key).or_default() += 1;
         }
+        Closed { gate: self, keys }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn remembered(
         &self,
-        key: (TenantId, SubjectId),
-        purpose: Purpose,
+        key: Key,
+        (purpose, basis): (Purpose, &LawfulBasis),
         now: DateTime<Utc>,
-    ) -> Option<(bool, (Arc<AtomicU64>, u64))> {
-        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = all.get(&key)?;
+    ) -> Option<(Result<(), DeniedReason>, Generation)> {
+        let mut memory = self.memory();
+        let known = memory.known.get(&key)?;
         // A clock that jumped back must not make an old reading look fresh.
         let age = now - known.read_at;
         (age >= TimeDelta::zero() && age < STANDING_LIFE).then(|| {
             let seen = known.generation.load(Ordering::Acquire);
-            (known.standing.allows(purpose), (Arc::clone(&known.generation), seen))
+            (known.standing.check(purpose, basis, now), (Arc::clone(&known.generation), seen))
         })
     }
 
-    fn generation(&self, key: (TenantId, SubjectId)) -> Arc<AtomicU64> {
-        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = all.get(&key) {
-            return Arc::clone(&known.generation);
+    /// Returns how often something changed about a person so far; `None` while something is being written.
+    fn generation(&self, key: Key) -> Option<Arc<AtomicU64>> {
+        let mut memory = self.memory();
+        if memory.closed.contains_key(&key) {
+            return None;
+        }
+        if let Some(known) = memory.known.get(&key) {
+            return Some(Arc::clone(&known.generation));
         }
         let generation = Arc::new(AtomicU64::new(0));
         let unread = Known {
@@ -125,22 +177,14 @@ impl Gate {
             generation: Arc::clone(&generation),
         };
         // What is pushed out can no longer be voided by name, so its permits end here.
-        if let Some((_, evicted)) = all.push(key, unread) {
+        if let Some((_, evicted)) = memory.known.push(key, unread) {
             evicted.generation.fetch_add(1, Ordering::AcqRel);
         }
-        generation
+        Some(generation)
     }
 
-    fn remember(
-        &self,
-        key: (TenantId, SubjectId),
-        standing: Standing,
-        now: DateTime<Utc>,
-        generation: &Arc<AtomicU64>,
-        seen: u64,
-    ) {
-        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = all.get_mut(&key)
+    fn remember(&self, key: Key, standing: Standing, now: DateTime<Utc>, generation: &Arc<AtomicU64>, seen: u64) {
+        if let Some(known) = self.memory().known.get_mut(&key)
             && Arc::ptr_eq(&known.generation, generation)
             && generation.load(Ordering::Acquire) == seen
         {
@@ -150,150 +194,24 @@ impl Gate {
     }
 }
 
-/// The proof that purpose `P` may read or send about a person now. It is neither cloned, stored nor sent elsewhere,
-/// ends after [`PERMIT_LIFE`], and is void as soon as the person withdraws or is erased.
-///
-/// A permit for one purpose is no permit for another:
-/// ```compile_fail
-/// use whisp_core::privacy::{AutomatedReplies, Permit, ServiceProvision};
-/// fn show(permit: &Permit<ServiceProvision>) {}
-/// fn misuse(permit: Permit<AutomatedReplies>) { show(&permit) }
-/// ```
-/// Nor can one be made:
-/// ```compile_fail
-/// use whisp_core::privacy::{Permit, ServiceProvision};
-/// let permit: Permit<ServiceProvision> = Permit::default();
-/// ```
+/// Nothing is permitted about these people as long as this lives.
+#[must_use = "it opens the gate again when it is dropped"]
 #[derive(Debug)]
-pub struct Permit<P: PurposeKind> {
-    grant: Grant,
-    purpose: PhantomData<fn() -> P>,
+pub(crate) struct Closed<'g> {
+    gate: &'g Gate,
+    keys: Vec<Key>,
 }
 
-impl<P: PurposeKind> Permit<P> {
-    /// Returns the grant in it, for the vault.
-    #[must_use]
-    pub const fn grant(&self) -> &Grant {
-        &self.grant
-    }
-
-    /// Takes the grant out, for one message on its way out or one request to an engine.
-    #[must_use]
-    pub fn into_grant(self) -> Grant {
-        self.grant
-    }
-}
-
-/// A permit whose purpose is a value, so that it fits behind a trait object. Only the gate makes one.
-pub struct Grant {
-    tenant: TenantId,
-    subject: SubjectId,
-    purpose: Purpose,
-    generation: Arc<AtomicU64>,
-    seen: u64,
-    expires_at: DateTime<Utc>,
-}
-
-impl Grant {
-    /// Returns whose data it is about.
-    #[must_use]
-    pub const fn tenant(&self) -> TenantId {
-        self.tenant
-    }
-
-    /// Returns about whom it is.
-    #[must_use]
-    pub const fn subject(&self) -> SubjectId {
-        self.subject
-    }
-
-    /// Returns for what it is.
-    #[must_use]
-    pub const fn purpose(&self) -> Purpose {
-        self.purpose
-    }
-
-    /// Checks that it still holds: one atomic load and a comparison of times.
-    ///
-    /// # Errors
-    /// [`Denied`], with the reason.
-    pub fn recheck(&self, now: DateTime<Utc>) -> Result<(), Denied> {
-        if !self.is_current() {
-            return Err(Denied { purpose: self.purpose, reason: DeniedReason::Voided });
+impl Drop for Closed<'_> {
+    fn drop(&mut self) {
+        let mut memory = self.gate.memory();
+        for key in &self.keys {
+            if let Some(times) = memory.closed.get_mut(key) {
+                *times -= 1;
+                if *times == 0 {
+                    memory.closed.remove(key);
+                }
+            }
         }
-        if now >= self.expires_at {
-            return Err(Denied { purpose: self.purpose, reason: DeniedReason::Expired });
-        }
-        Ok(())
-    }
-
-    /// Returns whether nothing has changed about the person since. The vault, which has no clock, checks this.
-    #[must_use]
-    pub fn is_current(&self) -> bool {
-        self.generation.load(Ordering::Acquire) == self.seen
-    }
-
-    /// Makes a grant that holds for [`PERMIT_LIFE`], for tests of vaults, channels and engines.
-    #[cfg(any(test, feature = "test-util"))]
-    #[must_use]
-    pub fn for_tests(tenant: TenantId, subject: SubjectId, purpose: Purpose, now: DateTime<Utc>) -> Self {
-        Self {
-            tenant,
-            subject,
-            purpose,
-            generation: Arc::new(AtomicU64::new(0)),
-            seen: 0,
-            expires_at: now + PERMIT_LIFE,
-        }
-    }
-
-    /// Voids this grant, as a withdrawal does, for tests.
-    #[cfg(any(test, feature = "test-util"))]
-    pub fn void_for_tests(&self) {
-        self.generation.fetch_add(1, Ordering::AcqRel);
-    }
-}
-
-impl fmt::Debug for Grant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Grant({} about {:?})", self.purpose, self.subject)
-    }
-}
-
-/// A purpose may not read or send about a person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{purpose} is denied: {reason}")]
-pub struct Denied {
-    /// What was asked for.
-    pub purpose: Purpose,
-    /// Why not.
-    pub reason: DeniedReason,
-}
-
-/// Why the gate denies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum DeniedReason {
-    /// The tenant has not turned automation on.
-    AutomationOff,
-    /// The permit is too old: ask for a new one.
-    Expired,
-    /// Where the person stands can't be read now.
-    Unavailable,
-    /// Something changed about the person since the permit was given.
-    Voided,
-    /// The person withdrew or objected.
-    Withdrawn,
-}
-
-impl fmt::Display for DeniedReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::AutomationOff => "the business has not turned automation on",
-            Self::Expired => "the permit is too old",
-            Self::Unavailable => "where the person stands can't be read",
-            Self::Voided => "something changed about the person",
-            Self::Withdrawn => "the person withdrew",
-        })
     }
 }

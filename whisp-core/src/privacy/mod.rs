@@ -1,9 +1,22 @@
-//! Purposes, consent, and the gate: no permit, no plaintext; no permit, no egress.
+//! Purposes, grounds, consent, and the gate: no permit, no plaintext; no permit, no egress.
 
-mod consent;
+mod basis;
+mod category;
 mod gate;
+mod permit;
 mod purpose;
+mod register;
+mod standing;
+mod statement;
 
-pub use consent::{AffirmativeAct, ConsentEvent, ConsentState, Standing};
-pub use gate::{Denied, DeniedReason, Gate, Grant, PERMIT_LIFE, Permit, STANDING_LIFE, STANDINGS_MAX};
-pub use purpose::{AutomatedReplies, DataCategory, Purpose, PurposeKind, Rights, ServiceProvision};
+pub use basis::{Assessment, LawfulBasis, Right};
+pub use category::{Categories, DataCategory};
+pub use gate::{Gate, STANDING_LIFE, STANDINGS_MAX};
+pub use permit::{Denied, DeniedReason, Grant, PERMIT_LIFE, Permit};
+pub use purpose::{
+    Analytics, AutomatedReplies, IdentityVerification, Improvement, LegalCompliance, Purpose, PurposeKind, Rights,
+    Security, ServiceProvision, Storage, Support,
+};
+pub use register::{About, ProcessingActivity, Register, RegisterError, SubjectKind};
+pub use standing::Standing;
+pub use statement::{Act, AgeSignal, ConsentState, Notice, RestrictionGround, Statement, StatementEvent};

@@ -58,6 +58,8 @@ kinds! {
     CONVERSATION = "conversation": listed owned;
     /// What could not be done and waits for somebody to look, under its tenant.
     DEAD_LETTER = "dead_letter": listed owned expires;
+    /// An erasure under way, under its tenant. Its id is the person's, and it says nothing else about them.
+    ERASURE = "erasure": listed;
     /// From a handle that a person gave up (the id is that of the alias) to the person, for what comes late.
     FORMER_ALIAS = "former_alias": owned expires;
     /// An inquiry, under its conversation.
@@ -176,6 +178,12 @@ impl Record {
             clear: Clear::default(),
             sealed: Sealed::default(),
         }
+    }
+
+    /// Returns whether it has to be gone at this time. From then on nobody reads it, swept or not.
+    #[must_use]
+    pub fn is_past(&self, now: DateTime<Utc>) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
     }
 
     /// Returns the place of the record in its list.

@@ -3,9 +3,7 @@
 use chrono::{DateTime, TimeDelta};
 use proptest::prelude::{Just, Strategy, proptest};
 use proptest::{prop_assert, prop_assert_eq, sample};
-use whisp_core::id::{MessageId, RecordId, SubjectId};
 use whisp_core::model::{Delivery, DeliveryStep, FailureCode};
-use whisp_core::privacy::{AffirmativeAct, ConsentEvent, ConsentState, Purpose, Standing};
 
 const STEPS: [DeliveryStep; 9] = [
     DeliveryStep::Queued,
@@ -55,33 +53,4 @@ fn only_a_refusal_and_a_cancellation_share_a_rank() {
     ranks.dedup();
     assert_eq!(ranks, [0, 1, 2, 3, 4, 5, 6, 7]);
     assert_eq!(DeliveryStep::Failed.rank(), DeliveryStep::Cancelled.rank());
-}
-
-fn event(n: u8, purpose: Purpose, state: ConsentState) -> ConsentEvent {
-    ConsentEvent {
-        id: RecordId::from_bytes([n; 16]),
-        subject: SubjectId::from_bytes([9; 16]),
-        purpose,
-        state,
-        act: AffirmativeAct::InChat { message: MessageId::from_bytes([n; 16]) },
-        at: DateTime::UNIX_EPOCH,
-    }
-}
-
-#[test]
-fn for_each_purpose_the_last_entry_of_the_consent_log_holds() {
-    use ConsentState::{Given, Withdrawn};
-    use Purpose::{AutomatedReplies, DirectMarketing, ServiceProvision};
-    let log = [
-        event(1, AutomatedReplies, Withdrawn),
-        event(2, DirectMarketing, Withdrawn),
-        event(3, AutomatedReplies, Given),
-        event(4, ServiceProvision, Given),
-    ];
-    let standing = Standing::fold(log.clone());
-    assert!(standing.allows(AutomatedReplies) && standing.allows(ServiceProvision) && standing.allows(Purpose::Rights));
-    assert!(!standing.allows(DirectMarketing), "another purpose says nothing about this one");
-    let standing = Standing::fold(log.into_iter().chain([event(5, AutomatedReplies, Withdrawn)]));
-    assert!(!standing.allows(AutomatedReplies), "withdrawn again");
-    assert_eq!(Standing::fold([]), Standing::default());
 }

@@ -6,4 +6,6 @@ mod delivery;
 mod facts;
 mod kpis;
 mod mocks;
+mod register;
+mod standing;
 mod texts;

@@ -8,7 +8,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 use whisp_core::id::{RecordId, SubjectId, TenantId};
-use whisp_core::privacy::{DataCategory, Grant, Purpose};
+use whisp_core::privacy::{Categories, DataCategory, Grant, Purpose};
 use whisp_core::store::{Kind, Sealed};
 use whisp_core::vault::{IndexField, KeyErasure, SealContext, Vault, VaultErrorKind};
 
@@ -97,7 +97,7 @@ pub async fn a_changed_bit_does_not_open(open: &dyn Open<dyn Vault>) {
     assert!(refuses([sealed.as_slice(), &[0]].concat()).await, "a byte more");
 }
 
-/// The grant is for the tenant and the subject, and still holds (contract 2).
+/// The grant is for the tenant, the subject and the category, and still holds (contract 2).
 pub async fn a_grant_must_fit_and_hold(open: &dyn Open<dyn Vault>) {
     let vault = open.open().await;
     let here = context(1, 1);
@@ -105,7 +105,9 @@ pub async fn a_grant_must_fit_and_hold(open: &dyn Open<dyn Vault>) {
     let sealed = vault.seal(&here, PLAIN).await.expect("seals");
     let void = grant(&here);
     void.void_for_tests();
-    for bad in [grant(&context(2, 1)), grant(&context(1, 2)), void] {
+    let others = Categories::of(&[DataCategory::Identity, DataCategory::Media]);
+    let narrow = Grant::of_categories_for_tests(here.tenant, here.subject, Purpose::AutomatedReplies, others, at(0));
+    for bad in [grant(&context(2, 1)), grant(&context(1, 2)), narrow, void] {
         let refused = vault.open(&bad, &here, &sealed).await;
         assert_eq!(refused.expect_err("refuses").kind(), VaultErrorKind::Denied, "{bad:?}");
     }

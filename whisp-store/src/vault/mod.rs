@@ -211,7 +211,7 @@ impl Vault for EnvelopeVault {
         sealed: &Sealed,
     ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         let for_them = grant.tenant() == context.tenant && grant.subject() == context.subject;
-        if !for_them || !grant.is_current() {
+        if !for_them || !grant.covers(context.category) || !grant.is_current() {
             return Err(failed("open", VaultErrorKind::Denied));
         }
         self.key("open", context).await?.open(context, &sealed.0)

@@ -10,10 +10,10 @@ use crate::assistant::warm::Settings;
 use crate::assistant::{Assistant, AssistantError, Inner};
 use crate::entity::{MediaRow, MediaSecret};
 use crate::error::Retry;
-use crate::id::MediaId;
+use crate::id::{ContactId, MediaId};
 use crate::media::{MediaBody, MediaError, MediaErrorKind, MediaSource, MediaStore};
 use crate::model::{Connection, ConnectionState, MediaLoss, MediaState};
-use crate::privacy::ServiceProvision;
+use crate::privacy::{About, ServiceProvision, Storage};
 use crate::store::{Expect, Lease, RenewRequest, WorkItem, WriteBatch, WriteOp};
 use crate::vault::VaultErrorKind;
 
@@ -138,9 +138,9 @@ impl Inner {
         let (tenant, now) = (lease.tenant, self.clock.now());
         let settings = self.entities.tenant(tenant).await?.tenant;
         let subject = row.subject()?;
-        let permit = self.gate.permit::<ServiceProvision>(&settings, subject, now).await?;
+        let permit = self.gate.permit::<Storage>(&settings, ContactId(subject), now).await?;
         let mut secret = self.entities.media_secret(permit.grant(), tenant, row).await?;
-        let holder = self.gate.permit::<ServiceProvision>(&settings, settings.account_holder, now).await?;
+        let holder = self.gate.permit::<ServiceProvision>(&settings, About::holder(&settings), now).await?;
         let connection_row = self.entities.connection_row(tenant, row.clear.connection).await?;
         let connection = self.entities.connection(&holder, tenant, &connection_row).await?;
         let source = self.source(&connection)?;

@@ -1,0 +1,46 @@
+//! `whisp-core/PROMISES.md` names every promise, and only tests that exist.
+
+use std::path::Path;
+
+const TABLE: &str = include_str!("../../whisp-core/PROMISES.md");
+
+/// How many promises the policy makes.
+const PROMISES: usize = 67;
+
+fn rows() -> impl Iterator<Item = Vec<&'static str>> {
+    TABLE.lines().filter(|line| line.starts_with("| P")).map(|line| line.split('|').map(str::trim).collect())
+}
+
+/// The tests that a cell names.
+fn tests(cell: &str) -> impl Iterator<Item = (&str, &str)> {
+    cell.split('`').filter_map(|name| name.split_once('#'))
+}
+
+#[test]
+fn each_promise_has_a_row_and_says_how_far_it_is_kept() {
+    let numbers: Vec<String> = rows().map(|row| row[1].to_owned()).collect();
+    let expected: Vec<String> = (1..=PROMISES).map(|number| format!("P{number}")).collect();
+    assert_eq!(numbers, expected);
+    for row in rows() {
+        let [_, number, _, far, _, tried, _] = row[..] else { panic!("not five cells: {row:?}") };
+        let word = ["kept", "in part", "not yet", "organisation"].iter().find(|word| far.starts_with(**word));
+        assert!(word.is_some(), "{number}: {far}");
+        assert!(!far.starts_with("kept") || tests(tried).next().is_some(), "{number} is kept, says no test");
+    }
+}
+
+#[test]
+fn each_test_that_the_table_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut checked = 0;
+    for row in rows() {
+        for (file, test) in tests(row[5]) {
+            let source = std::fs::read_to_string(root.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+            let place = source.find(&format!("fn {test}(")).unwrap_or_else(|| panic!("{file} has no test {test}"));
+            let before = source[..place].trim_end_matches("async ").trim_end();
+            assert!(before.ends_with(']') || before.ends_with("*/"), "{file}: {test} is not a test");
+            checked += 1;
+        }
+    }
+    assert!(checked > 40, "{checked} tests");
+}

@@ -1,0 +1,72 @@
+//! What people say about the use of their data, as the host or a member brings it to us.
+
+use crate::assistant::{AssistantError, Desk};
+use crate::entity::{Entities, after};
+use crate::id::ContactId;
+use crate::privacy::{About, Act, Standing, Statement, StatementEvent, SubjectKind};
+use crate::store::{Commit, WriteBatch, WriteOp};
+
+impl Desk {
+    /// Takes a statement about the use of somebody's data into their log: consent, withdrawal, objection, restriction, a
+    /// sign of their age. It holds from the commit on: every permit about the person is void by then, in other
+    /// processes within [`STANDING_LIFE`](crate::privacy::STANDING_LIFE), and is checked again right before anything leaves. What waits in the outbox and may no longer go is cancelled when its turn comes.
+    ///
+    /// # Errors
+    /// [`AssistantError::Invalid`] for a yes or no to a purpose that is not
+    /// [optional](crate::privacy::Purpose::is_optional); [`NotFound`](AssistantError::NotFound) if the contact is not known
+    /// and the statement would open something (one that closes is taken from everybody);
+    /// [`Conflict`](AssistantError::Conflict); by the store.
+    ///
+    /// # Cancellation
+    /// Done or not done; repeat the call.
+    pub async fn declare(
+        &self,
+        about: impl Into<About> + Send,
+        statement: Statement,
+        act: Act,
+    ) -> Result<StatementEvent, AssistantError> {
+        if statement.purpose().is_some_and(|purpose| !purpose.is_optional()) {
+            return Err(AssistantError::Invalid(
+                "nobody is asked about this purpose: restrict the use of the data, or erase it",
+            ));
+        }
+        let inner = &self.assistant.inner;
+        let About { subject, kind, .. } = about.into();
+        if kind == SubjectKind::Contact && !statement.closes() {
+            let contact = ContactId(subject);
+            inner.entities.contact_row(self.tenant, contact).await?.ok_or(AssistantError::NotFound("contact"))?;
+        }
+        // Two that come at the same moment are kept both, in the order of their ids.
+        let last = inner.entities.last_statement(self.tenant, subject).await?;
+        let at = after(last, inner.clock.now());
+        let event = StatementEvent { id: inner.record_id(), subject, statement, act, at };
+        let batch = WriteBatch::new(self.tenant).op(WriteOp::Put(Entities::new_statement(&event)?));
+        let _closed = inner.gate.close(self.tenant, [subject]);
+        match inner.entities.store.commit(batch).await? {
+            Commit::Done => Ok(event),
+            Commit::Refused(_) => Err(AssistantError::Conflict("log of statements")),
+        }
+    }
+
+    /// Returns the log of statements about somebody, oldest first.
+    ///
+    /// # Errors
+    /// By the store.
+    ///
+    /// # Cancellation
+    /// No effect.
+    pub async fn statements(&self, about: impl Into<About> + Send) -> Result<Vec<StatementEvent>, AssistantError> {
+        Ok(self.assistant.inner.entities.statements(self.tenant, about.into().subject).await?)
+    }
+
+    /// Returns where somebody stands.
+    ///
+    /// # Errors
+    /// By the store.
+    ///
+    /// # Cancellation
+    /// No effect.
+    pub async fn standing(&self, about: impl Into<About> + Send) -> Result<Standing, AssistantError> {
+        Ok(self.assistant.inner.entities.standing(self.tenant, about.into().subject).await?)
+    }
+}

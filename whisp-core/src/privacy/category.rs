@@ -1,0 +1,93 @@
+//! What kinds of data there are, and sets of them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What kind of data it is. Bound into every seal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DataCategory {
+    /// Tokens and secrets.
+    Credential,
+    /// Ids, names, phone numbers.
+    Identity,
+    /// The bytes of files that came with messages, their names and types.
+    Media,
+    /// What messages say.
+    MessageContent,
+    /// What a webhook held that we could not read.
+    Raw,
+}
+
+impl DataCategory {
+    /// Every category.
+    pub const ALL: [Self; 5] = [Self::Credential, Self::Identity, Self::Media, Self::MessageContent, Self::Raw];
+
+    /// Returns the name that is bound into seals. Stable for ever.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Credential => "credential",
+            Self::Identity => "identity",
+            Self::Media => "media",
+            Self::MessageContent => "message_content",
+            Self::Raw => "raw",
+        }
+    }
+
+    const fn bit(self) -> u16 {
+        1 << self as u16
+    }
+}
+
+/// A set of categories.
+///
+/// # Examples
+/// ```
+/// use whisp_core::privacy::{Categories, DataCategory};
+/// let some = Categories::of(&[DataCategory::Identity, DataCategory::Media]);
+/// assert!(some.contains(DataCategory::Media) && !some.contains(DataCategory::Credential));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Categories(u16);
+
+impl Categories {
+    /// No category.
+    pub const NONE: Self = Self(0);
+
+    /// Makes a set.
+    #[must_use]
+    pub const fn of(categories: &[DataCategory]) -> Self {
+        let (mut bits, mut rest) = (0, categories);
+        while let [first, others @ ..] = rest {
+            bits |= first.bit();
+            rest = others;
+        }
+        Self(bits)
+    }
+
+    /// Returns whether a category is in it.
+    #[must_use]
+    pub const fn contains(self, category: DataCategory) -> bool {
+        self.0 & category.bit() != 0
+    }
+
+    /// Returns whether there is none in it.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Lists those in it.
+    pub fn iter(self) -> impl Iterator<Item = DataCategory> {
+        DataCategory::ALL.into_iter().filter(move |category| self.contains(*category))
+    }
+}
+
+impl fmt::Debug for Categories {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
