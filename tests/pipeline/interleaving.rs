@@ -35,7 +35,7 @@ use crate::yielding::{Yielding, pause};
 
 /// How many interleavings there are, over how many worlds.
 const SEEDS: usize = 10_000;
-const WORLDS: usize = 50;
+const WORLDS: usize = 100;
 
 /// What the test sees of the inside: whether the person's no is durable.
 #[derive(Debug, Default)]
@@ -245,7 +245,7 @@ async fn one(world: &World, clock: &ManualClock, seen: &Seen, round: usize, rng:
         0 => Box::pin(async move { drop(assistant.erase(world.tenant, contact).await.unwrap()) }),
         1 => {
             let stop = says("stop", "стоп");
-            Box::pin(async move { drop(assistant.ingest(&stop).await.unwrap()) })
+            Box::pin(async move { assert_eq!(assistant.ingest(&stop).await.unwrap().stored, 1) })
         }
         door => {
             let statement = match door {
