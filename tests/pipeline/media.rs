@@ -4,5 +4,6 @@ mod bounds;
 mod fate;
 mod fetch;
 mod kit;
+mod part;
 mod platform;
 mod tampered;
