@@ -3,7 +3,9 @@
 mod bounds;
 mod fate;
 mod fetch;
+mod gallery;
 mod kit;
 mod part;
 mod platform;
+mod resolve;
 mod tampered;
