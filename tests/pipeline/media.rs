@@ -8,4 +8,5 @@ mod kit;
 mod part;
 mod platform;
 mod resolve;
+mod story;
 mod tampered;
