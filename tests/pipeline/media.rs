@@ -3,6 +3,10 @@
 mod bounds;
 mod fate;
 mod fetch;
+mod gallery;
 mod kit;
+mod part;
 mod platform;
+mod resolve;
+mod story;
 mod tampered;

@@ -7,6 +7,9 @@
 //! Each chunk is sealed for its file, its number, and whether it is the last: one that is missing, comes twice, stands
 //! elsewhere or is of another file does not open, nor does a file whose end was cut off (the STREAM construction). The
 //! key is the contact's, so an erasure makes every copy of a file unreadable, in backups too.
+//!
+//! A story that a message mentions or answers is shown and not kept: see
+//! [`Desk::open_story`](crate::assistant::Desk::open_story).
 
 use std::fmt;
 
@@ -15,7 +18,7 @@ use chrono::TimeDelta;
 
 use crate::error::define_error;
 use crate::id::{MediaId, TenantId};
-use crate::model::{ChannelKind, Connection, Media};
+use crate::model::{ChannelKind, Connection, Media, MediaKind, PlatformMessageId, StoryRef};
 use crate::store::{Sealed, StoreError};
 
 /// How many bytes of a file are sealed together. The last chunk of a file is shorter.
@@ -27,11 +30,43 @@ pub const PIECE_BYTES_MAX: usize = 512 * 1024;
 /// How many files of one message are fetched at most; Instagram and Messenger put up to ten into one.
 pub const FILES_MAX: usize = 10;
 
+/// Which file is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaRequest {
+    /// The file, as its message told it.
+    pub media: Media,
+    /// The platform's id of its message, by which the file is found again when its address has expired.
+    pub message: Option<PlatformMessageId>,
+    /// What of the message it is.
+    pub part: MediaPart,
+}
+
+impl MediaRequest {
+    /// Asks for the story that a message mentions or answers. A story is a picture or a video, and nobody tells which
+    /// before it comes: it may be as large as a video.
+    #[must_use]
+    pub fn story(story: &StoryRef, message: Option<PlatformMessageId>) -> Self {
+        let media = Media { url: story.url.clone(), ..Media::new(MediaKind::Video) };
+        Self { media, message, part: MediaPart::Story }
+    }
+}
+
+/// What of a message a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MediaPart {
+    /// One of the files that came with it: which of them, counted from 0.
+    File(usize),
+    /// The story that it mentions or answers.
+    Story,
+}
+
 /// Fetches the files of one channel from its platform.
 ///
 /// # Contract
-/// 1. [`open`](MediaSource::open) makes at most one download; retries are the pipeline's. Where the reference holds an id
-///    of the platform and its address has expired, it asks the platform for a new address and goes on with that one.
+/// 1. [`open`](MediaSource::open) makes at most one download; retries are the pipeline's. Where the address has expired, it
+///    asks the platform once for another, by the id of the file or of its message, and goes on with that one. It is the
+///    same file: of the same place in the message and of the same kind, else [`MediaErrorKind::Gone`].
 /// 2. The token goes to the platform's own hosts alone, never to where an address or a redirect points besides.
 /// 3. Only `https` and only hosts of the platform are called, whatever the reference says; anything else is
 ///    [`MediaErrorKind::Refused`] before a byte leaves.
@@ -50,14 +85,14 @@ pub trait MediaSource: fmt::Debug + Send + Sync + 'static {
     /// Returns whose files it fetches.
     fn kind(&self) -> ChannelKind;
 
-    /// Returns how long after a message the platform hands its files over.
-    fn keeps_for(&self) -> TimeDelta;
+    /// Returns how long after a message the platform hands such a part of it over; zero where it never does.
+    fn keeps_for(&self, part: MediaPart) -> TimeDelta;
 
     /// Begins to fetch a file with the connection's token.
     ///
     /// # Errors
     /// By [`MediaErrorKind`].
-    async fn open(&self, connection: &Connection, media: &Media) -> Result<Box<dyn MediaBody>, MediaError>;
+    async fn open(&self, connection: &Connection, request: &MediaRequest) -> Result<Box<dyn MediaBody>, MediaError>;
 }
 
 /// A file on its way in.

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use whisp_core::channel::{Capabilities, Channel, ChannelError, Outbound, Pace, SendReceipt};
 use whisp_core::clock::Clock;
-use whisp_core::media::{MediaBody, MediaError, MediaSource};
-use whisp_core::model::{ChannelKind, Connection, HandleKind, Media};
+use whisp_core::media::{MediaBody, MediaError, MediaPart, MediaRequest, MediaSource};
+use whisp_core::model::{ChannelKind, Connection, HandleKind};
 
 use crate::client::{GraphClient, Host};
 use crate::guard;
@@ -38,6 +38,17 @@ const DIALECT: Dialect = Dialect {
 ///
 /// The granted scope tells how the account was connected, and with that which host is called:
 /// `instagram_business_manage_messages` for Instagram Login, `instagram_manage_messages` for a Facebook Page.
+///
+/// # Files and stories
+/// As a [`MediaSource`] it fetches what came with a message; an address that has expired is asked for anew, by the message.
+/// A story that a message mentions or answers is not a file of the message: Meta forbids to store or to cache what is
+/// behind its address (<https://developers.facebook.com/docs/messenger-platform/instagram/features/story-mention>, read
+/// November 2026). It is never fetched to be kept; [`Desk::open_story`](whisp_core::assistant::Desk::open_story) shows it
+/// straight from Meta, for 24 hours after the message at most.
+///
+/// Some copies of that page forbid, without Meta's permission, to keep any file that people send on Instagram. A business
+/// that is told so in its App Review leaves this source out of the assistant: then nothing of Instagram is fetched or
+/// kept, and a message holds its address alone, which leads nowhere once the file is deleted.
 #[derive(Debug, Clone)]
 pub struct Instagram {
     client: GraphClient,
@@ -61,6 +72,11 @@ impl Instagram {
     }
 }
 
+/// Returns which host is called for a connection.
+fn host(connection: &Connection) -> Host {
+    if guard::has_scope(connection, SCOPE_INSTAGRAM_LOGIN) { Host::Instagram } else { Host::Facebook }
+}
+
 #[async_trait]
 impl Channel for Instagram {
     fn kind(&self) -> ChannelKind {
@@ -74,12 +90,9 @@ impl Channel for Instagram {
     async fn send(&self, connection: &Connection, message: &Outbound) -> Result<SendReceipt, ChannelError> {
         let scopes = [SCOPE_INSTAGRAM_LOGIN, SCOPE_FACEBOOK_LOGIN];
         guard::check_connection(connection, &ChannelKind::Instagram, &scopes)?;
+        let host = host(connection);
         // A Page's token is addressed as `me`: the connection knows the Instagram account, not the Page.
-        let (host, node) = if guard::has_scope(connection, SCOPE_INSTAGRAM_LOGIN) {
-            (Host::Instagram, connection.account.as_str())
-        } else {
-            (Host::Facebook, "me")
-        };
+        let node = if host == Host::Instagram { connection.account.as_str() } else { "me" };
         send_api::send(&DIALECT, &self.client, &*self.clock, (host, node, &connection.token), message).await
     }
 }
@@ -90,13 +103,17 @@ impl MediaSource for Instagram {
         ChannelKind::Instagram
     }
 
-    fn keeps_for(&self) -> TimeDelta {
-        media::KEPT_PAGES
+    fn keeps_for(&self, part: MediaPart) -> TimeDelta {
+        match part {
+            MediaPart::File(_) => media::KEPT_PAGES,
+            MediaPart::Story => media::STORY_LIVES,
+            _ => TimeDelta::zero(),
+        }
     }
 
-    async fn open(&self, connection: &Connection, file: &Media) -> Result<Box<dyn MediaBody>, MediaError> {
+    async fn open(&self, connection: &Connection, request: &MediaRequest) -> Result<Box<dyn MediaBody>, MediaError> {
         guard::check_connection(connection, &ChannelKind::Instagram, &[SCOPE_INSTAGRAM_LOGIN, SCOPE_FACEBOOK_LOGIN])
             .map_err(media::refused)?;
-        media::open_by_address(&self.client, connection, file).await
+        media::open_by_address(&self.client, host(connection), connection, request).await
     }
 }

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use whisp_core::channel::{Capabilities, Channel, ChannelError, Outbound, Pace, SendReceipt};
 use whisp_core::clock::Clock;
-use whisp_core::media::{MediaBody, MediaError, MediaSource};
-use whisp_core::model::{ChannelKind, Connection, HandleKind, Media};
+use whisp_core::media::{MediaBody, MediaError, MediaPart, MediaRequest, MediaSource};
+use whisp_core::model::{ChannelKind, Connection, HandleKind};
 
 use crate::client::{GraphClient, Host};
 use crate::guard;
@@ -86,12 +86,15 @@ impl MediaSource for Messenger {
         ChannelKind::Messenger
     }
 
-    fn keeps_for(&self) -> TimeDelta {
-        media::KEPT_PAGES
+    fn keeps_for(&self, part: MediaPart) -> TimeDelta {
+        match part {
+            MediaPart::File(_) => media::KEPT_PAGES,
+            _ => TimeDelta::zero(),
+        }
     }
 
-    async fn open(&self, connection: &Connection, file: &Media) -> Result<Box<dyn MediaBody>, MediaError> {
+    async fn open(&self, connection: &Connection, request: &MediaRequest) -> Result<Box<dyn MediaBody>, MediaError> {
         guard::check_connection(connection, &ChannelKind::Messenger, &[SCOPE]).map_err(media::refused)?;
-        media::open_by_address(&self.client, connection, file).await
+        media::open_by_address(&self.client, Host::Facebook, connection, request).await
     }
 }

@@ -10,8 +10,8 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use whisp_core::channel::{Capabilities, Channel, ChannelError, Outbound, OutboundBody, Pace, SendReceipt};
 use whisp_core::clock::Clock;
-use whisp_core::media::{MediaBody, MediaError, MediaSource};
-use whisp_core::model::{ChannelKind, Connection, Handle, HandleKind, Media, PlatformMessageId};
+use whisp_core::media::{MediaBody, MediaError, MediaPart, MediaRequest, MediaSource};
+use whisp_core::model::{ChannelKind, Connection, Handle, HandleKind, PlatformMessageId};
 
 use crate::client::{Answer, GraphClient, Host, malformed};
 use crate::guard;
@@ -131,13 +131,16 @@ impl MediaSource for WhatsApp {
         ChannelKind::WhatsApp
     }
 
-    fn keeps_for(&self) -> TimeDelta {
-        media::KEPT_WHATSAPP
+    fn keeps_for(&self, part: MediaPart) -> TimeDelta {
+        match part {
+            MediaPart::File(_) => media::KEPT_WHATSAPP,
+            _ => TimeDelta::zero(),
+        }
     }
 
-    async fn open(&self, connection: &Connection, file: &Media) -> Result<Box<dyn MediaBody>, MediaError> {
+    async fn open(&self, connection: &Connection, request: &MediaRequest) -> Result<Box<dyn MediaBody>, MediaError> {
         guard::check_connection(connection, &ChannelKind::WhatsApp, &[SCOPE]).map_err(media::refused)?;
-        media::open_by_id(&self.client, connection, file).await
+        media::open_by_id(&self.client, connection, request).await
     }
 }
 

@@ -8,10 +8,12 @@ use chrono::TimeDelta;
 use secrecy::SecretString;
 use whisp::assistant::Budget;
 use whisp::id::{MediaId, TenantId};
-use whisp::media::{CHUNK_BYTES, MediaBody, MediaError, MediaSource, MediaStore, MediaWriter, PIECE_BYTES_MAX};
+use whisp::media::{
+    CHUNK_BYTES, MediaBody, MediaError, MediaPart, MediaRequest, MediaSource, MediaStore, MediaWriter, PIECE_BYTES_MAX,
+};
 use whisp::meta::simulator::{Account, Persona, Say, Simulator, SimulatorConfig, Upload};
 use whisp::meta::{GraphClient, WhatsApp};
-use whisp::model::{AutomationMode, ChannelKind, Connection, Media, MediaKind};
+use whisp::model::{AutomationMode, ChannelKind, Connection, MediaKind};
 use whisp::store::{Sealed, StoreError};
 use whisp::stores::vault::OVERHEAD;
 use whisp::stores::{MemoryStore, ObjectMedia};
@@ -44,11 +46,11 @@ impl MediaSource for Counting<WhatsApp> {
     fn kind(&self) -> ChannelKind {
         self.0.kind_of()
     }
-    fn keeps_for(&self) -> TimeDelta {
-        self.0.keeps_for()
+    fn keeps_for(&self, part: MediaPart) -> TimeDelta {
+        self.0.keeps_for(part)
     }
-    async fn open(&self, connection: &Connection, media: &Media) -> Result<Box<dyn MediaBody>, MediaError> {
-        Ok(Box::new(Counting(self.0.open(connection, media).await?, Arc::clone(&self.1))))
+    async fn open(&self, connection: &Connection, request: &MediaRequest) -> Result<Box<dyn MediaBody>, MediaError> {
+        Ok(Box::new(Counting(self.0.open(connection, request).await?, Arc::clone(&self.1))))
     }
 }
 

@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use whisp::assistant::{AssistantError, Budget, StepReport};
 use whisp::error::Retry;
 use whisp::id::MediaId;
-use whisp::media::{MediaBody, MediaError, MediaErrorKind, MediaSource, MediaStore};
+use whisp::media::{MediaBody, MediaError, MediaErrorKind, MediaPart, MediaRequest, MediaSource, MediaStore};
 use whisp::model::{
     AutomationMode, ChannelKind, Connection, Content, Media, MediaFile, MediaKind, PlatformMessageId, Provenance,
 };
@@ -92,12 +92,12 @@ impl MediaSource for Platform {
         ChannelKind::WhatsApp
     }
 
-    fn keeps_for(&self) -> TimeDelta {
+    fn keeps_for(&self, _part: MediaPart) -> TimeDelta {
         TimeDelta::days(7)
     }
 
-    async fn open(&self, connection: &Connection, media: &Media) -> Result<Box<dyn MediaBody>, MediaError> {
-        assert!(media.id.is_some() && connection.channel == ChannelKind::WhatsApp);
+    async fn open(&self, connection: &Connection, request: &MediaRequest) -> Result<Box<dyn MediaBody>, MediaError> {
+        assert!(request.media.id.is_some() && request.message.is_some() && connection.channel == ChannelKind::WhatsApp);
         pause().await;
         self.calls.fetch_add(1, Ordering::Relaxed);
         let next = self.next.lock().unwrap().pop_front();

@@ -346,6 +346,7 @@ impl Desk {
                 platform_id: None,
                 handle: None,
                 reply_to: None,
+                story: None,
                 at: now,
                 received_at: now,
                 inquiry: row.conversation.inquiry,

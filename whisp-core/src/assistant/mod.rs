@@ -53,7 +53,7 @@ pub use erase::ErasureReceipt;
 pub use error::AssistantError;
 pub use ingest::Ingested;
 pub use letters::QueuePage;
-pub use media::OpenFile;
+pub use media::{LiveStory, OpenFile};
 #[cfg(feature = "runtime")]
 pub use runner::{Runner, RunnerHandle};
 pub use step::{Budget, StepReport};

@@ -295,6 +295,7 @@ impl<'a> Stage<'a> {
             platform_id: event.id.clone(),
             handle: event.contact.handles.first().cloned(),
             reply_to: event.reply_to.clone(),
+            story: event.story.clone(),
             at: self.at(item),
             received_at: self.received_at,
             inquiry: None,

@@ -433,6 +433,7 @@ impl LaneRun<'_> {
             platform_id: None,
             handle: None,
             reply_to: None,
+            story: None,
             at: self.now,
             received_at: self.now,
             inquiry,

@@ -141,6 +141,7 @@ fn what_is_sealed_of_a_connection_a_contact_and_a_message_is_kept_like_this() {
     ]);
     is_kept::<MessageSecret>(&[
         r#"{"said":{"in":{"type":"text","text":"Hello"}},"platform_id":"wamid.1","handle":{"kind":"phone","value":"7701"},"reply_to":"wamid.0"}"#,
+        r#"{"said":{"in":{"type":"text","text":"Hello"}},"platform_id":"aWd","story":{"id":"17900","url":"https://a.example/b"}}"#,
         r#"{"said":{"out":{"send":"text","text":"Hello"}}}"#,
     ]);
 }
@@ -153,6 +154,7 @@ fn a_file_that_came_with_a_message_is_kept_like_this() {
         r#"{"connection":"00000000-0000-0000-0000-000000000001","kind":"audio","at":"2026-11-22T09:00:00Z","state":"lost","reason":"too_large","revision":0}"#,
     ]);
     is_kept::<MediaSecret>(&[
+        r#"{"reference":{"kind":"image","id":null,"url":"https://a.example/b","mime":null,"sha256":null,"filename":null,"live":false},"message":"m_1"}"#,
         r#"{"reference":{"kind":"audio","id":"1","url":null,"mime":"audio/ogg","sha256":"abc=","filename":null,"live":true}}"#,
         r#"{"reference":{"kind":"document","id":null,"url":"https://a.example/b","mime":"application/pdf","sha256":null,"filename":"menu.pdf","live":false},"layout":{"size":65537,"chunk":65536,"stride":65616}}"#,
     ]);

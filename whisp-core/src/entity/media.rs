@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::assistant::AssistantError;
 use crate::entity::{Entities, from_clear, to_clear};
 use crate::id::{ConnectionId, ContactId, MediaId, MessageId, RecordId, SubjectId, TenantId};
-use crate::media::FILES_MAX;
-use crate::model::{Media, MediaFile, MediaKind, MediaState};
+use crate::media::{FILES_MAX, MediaPart, MediaRequest};
+use crate::model::{Media, MediaFile, MediaKind, MediaState, PlatformMessageId};
 use crate::privacy::{DataCategory, Grant};
 use crate::store::{Kind, ListOrder, ListQuery, Record, StoreError};
 use crate::vault::SealContext;
@@ -22,6 +22,8 @@ pub(crate) struct MediaDraft<'a> {
     pub(crate) connection: ConnectionId,
     pub(crate) contact: ContactId,
     pub(crate) reference: &'a Media,
+    /// The platform's id of the message.
+    pub(crate) platform_id: Option<&'a PlatformMessageId>,
     /// When the message was written.
     pub(crate) at: DateTime<Utc>,
     pub(crate) expires_at: Option<DateTime<Utc>>,
@@ -40,6 +42,9 @@ pub(crate) struct MediaClear {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct MediaSecret {
     pub(crate) reference: Media,
+    /// The platform's id of the message, until the file is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) message: Option<PlatformMessageId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) layout: Option<Layout>,
 }
@@ -74,6 +79,16 @@ impl MediaRow {
     /// Returns whose it is.
     pub(crate) fn subject(&self) -> Result<SubjectId, AssistantError> {
         self.record.subjects.first().copied().ok_or(AssistantError::NotFound("contact"))
+    }
+
+    /// Returns how it is asked for.
+    pub(crate) fn request(&self, secret: &MediaSecret) -> MediaRequest {
+        MediaRequest { media: secret.reference.clone(), message: secret.message.clone(), part: self.part() }
+    }
+
+    /// Returns what of its message it is.
+    pub(crate) fn part(&self) -> MediaPart {
+        MediaPart::File(usize::try_from(self.record.position).unwrap_or(usize::MAX))
     }
 
     /// Returns the record in another state, one version on. What is sealed stays.
@@ -118,7 +133,8 @@ impl Entities {
             state: MediaState::Pending,
             revision: 0,
         })?;
-        let secret = MediaSecret { reference: draft.reference.clone(), layout: None };
+        let message = draft.platform_id.cloned();
+        let secret = MediaSecret { reference: draft.reference.clone(), message, layout: None };
         record.sealed = self.seal(&context(tenant, draft.contact.0, record.id, 0), &secret).await?;
         Ok(record)
     }

@@ -7,7 +7,7 @@ use crate::assistant::AssistantError;
 use crate::channel::OutboundBody;
 use crate::entity::{Entities, from_clear, position, to_clear};
 use crate::id::{ConnectionId, ContactId, ConversationId, InquiryId, MessageId, RecordId, TenantId};
-use crate::model::{Author, Content, ContentKind, Delivery, Handle, Message, PlatformMessageId, Provenance};
+use crate::model::{Author, Content, ContentKind, Delivery, Handle, Message, PlatformMessageId, Provenance, StoryRef};
 use crate::privacy::{DataCategory, Grant};
 use crate::store::{BlindIndex, Cursor, FindQuery, Kind, ListOrder, ListQuery, Record, StoreError};
 use crate::vault::{IndexField, SealContext, VaultError};
@@ -50,6 +50,8 @@ pub(super) struct MessageSecret {
     handle: Option<Handle>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reply_to: Option<PlatformMessageId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    story: Option<StoryRef>,
 }
 
 /// A message that is about to be stored.
@@ -65,6 +67,7 @@ pub(crate) struct MessageDraft {
     pub(crate) platform_id: Option<PlatformMessageId>,
     pub(crate) handle: Option<Handle>,
     pub(crate) reply_to: Option<PlatformMessageId>,
+    pub(crate) story: Option<StoryRef>,
     pub(crate) at: DateTime<Utc>,
     pub(crate) received_at: DateTime<Utc>,
     pub(crate) inquiry: Option<InquiryId>,
@@ -188,6 +191,7 @@ impl Entities {
             platform_id: draft.platform_id.clone(),
             handle: draft.handle.clone(),
             reply_to: draft.reply_to.clone(),
+            story: draft.story.clone(),
         };
         record.sealed = self.seal(&context(tenant, draft.contact, record.id, 0), &secret).await?;
         Ok(record)
@@ -252,7 +256,13 @@ impl Entities {
     ) -> Result<(Message, Option<OutboundBody>), AssistantError> {
         let contact = ContactId(grant.subject());
         let secret = if row.clear.kind == ContentKind::Unsent {
-            MessageSecret { said: Said::In(Content::Unsent), platform_id: None, handle: None, reply_to: None }
+            MessageSecret {
+                said: Said::In(Content::Unsent),
+                platform_id: None,
+                handle: None,
+                reply_to: None,
+                story: None,
+            }
         } else {
             self.open(grant, &context(tenant, contact, row.record.id, row.clear.revision), &row.record).await?
         };
@@ -270,6 +280,7 @@ impl Entities {
             platform_id: secret.platform_id,
             handle: secret.handle,
             reply_to: secret.reply_to,
+            story: secret.story,
             at: row.clear.at,
             received_at: row.clear.received_at,
             inquiry: row.clear.inquiry,

@@ -359,7 +359,8 @@ pub struct Share {
     pub title: Option<Sensitive>,
 }
 
-/// A story. Its media live 24 hours.
+/// A story. It lives 24 hours, and nothing but this reference to it is ever kept:
+/// [`Desk::open_story`](crate::assistant::Desk::open_story) shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoryRef {
     /// The platform's id.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ContactId, ConversationId, InquiryId, MemberId, MessageId, SuggestionId};
-use crate::model::{Content, Delivery, Handle, PlatformMessageId};
+use crate::model::{Content, Delivery, Handle, PlatformMessageId, StoryRef};
 use crate::reply::EngineId;
 
 /// Who wrote a message.
@@ -72,6 +72,8 @@ pub struct Message {
     pub handle: Option<Handle>,
     /// The message that it answers, if it quotes one.
     pub reply_to: Option<PlatformMessageId>,
+    /// The story of the business that it answers, on Instagram.
+    pub story: Option<StoryRef>,
     /// When it was written, by the platform's clock.
     pub at: DateTime<Utc>,
     /// When we took it in, or decided to send it.

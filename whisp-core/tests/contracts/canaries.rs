@@ -137,6 +137,7 @@ fn the_model_hides_what_is_personal() {
             platform_id: Some(mid()),
             handle: Some(handle()),
             reply_to: Some(mid()),
+            story: Some(StoryRef { id: some(), url: some() }),
             at: DateTime::UNIX_EPOCH,
             received_at: DateTime::UNIX_EPOCH,
             inquiry: None,

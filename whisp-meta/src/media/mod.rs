@@ -3,11 +3,13 @@
 //! WhatsApp tells an id and, since November 2025, an address that lives five minutes; both need the token
 //! (<https://developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/media>). Instagram
 //! and Messenger tell a signed address, which needs none
-//! (<https://developers.facebook.com/docs/messenger-platform/reference/webhook-events/messages>).
+//! (<https://developers.facebook.com/docs/messenger-platform/reference/webhook-events/messages>). An address that has
+//! expired is asked for anew, once: on WhatsApp by the file's id, on the others by its message's.
 
 mod download;
 mod hosts;
 mod limits;
+mod resolve;
 
 use std::time::Duration;
 
@@ -20,8 +22,8 @@ use secrecy::SecretString;
 use serde_json::Value;
 use whisp_core::channel::{ChannelError, ChannelErrorKind};
 use whisp_core::error::Retry;
-use whisp_core::media::{MediaBody, MediaError, MediaErrorKind};
-use whisp_core::model::{Connection, Media};
+use whisp_core::media::{MediaBody, MediaError, MediaErrorKind, MediaRequest};
+use whisp_core::model::Connection;
 
 use self::download::{Download, Told};
 pub use self::limits::{FILE_LIMITS, FileLimit};
@@ -30,9 +32,12 @@ use crate::client::{GraphClient, Host, WaitHints};
 /// How long WhatsApp hands a file over whose id came in a webhook (page "Media", read November 2026).
 pub(crate) const KEPT_WHATSAPP: TimeDelta = TimeDelta::days(7);
 
-/// How long Instagram and Messenger are asked. Their signed addresses end at a time that no page of the reference tells; the
-/// media of a story end after a day.
-pub(crate) const KEPT_PAGES: TimeDelta = TimeDelta::hours(24);
+/// How long Instagram and Messenger are asked: as long as WhatsApp. Their signed addresses end at a time that no page of
+/// the reference tells; a message tells new ones while it is among the last twenty of its conversation.
+pub(crate) const KEPT_PAGES: TimeDelta = TimeDelta::days(7);
+
+/// How long a story of Instagram is shown (page "Story Mention", read November 2026).
+pub(crate) const STORY_LIVES: TimeDelta = TimeDelta::hours(24);
 
 /// How long a download may take in all. A read that brings nothing ends sooner, after the client's own time-out.
 const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(10 * 60);
@@ -46,8 +51,9 @@ const OPERATION: &str = "fetch a file";
 pub(crate) async fn open_by_id(
     client: &GraphClient,
     connection: &Connection,
-    file: &Media,
+    request: &MediaRequest,
 ) -> Result<Box<dyn MediaBody>, MediaError> {
+    let file = &request.media;
     let limit = limits::of(&connection.channel, file.kind)?;
     let mut told = Told { size: None, sha256: file.sha256.as_deref().and_then(digest), limit };
     let token = Some(&connection.token);
@@ -62,7 +68,7 @@ pub(crate) async fn open_by_id(
         file.id.as_ref().ok_or_else(|| never(MediaErrorKind::Refused, "the reference has no id and no address"))?;
     let query = ("phone_number_id", connection.account.as_str());
     let node = client.get_node(Host::Facebook, id.expose(), &connection.token, query).await.map_err(unresolved)?;
-    told.size = size(&node);
+    told.size = size(&node, "file_size");
     told.sha256 = told.sha256.or_else(|| node.get("sha256").and_then(Value::as_str).and_then(digest));
     let url = node.get("url").and_then(Value::as_str);
     let url = url.ok_or_else(|| again(MediaErrorKind::Unavailable, "Meta told no address"))?;
@@ -76,17 +82,31 @@ pub(crate) async fn open_by_id(
     }
 }
 
-/// Opens a file of Instagram or Messenger: by the address of the webhook, without the token.
+/// Opens a file of Instagram or Messenger, without the token: by the address of the webhook while it lives, else by the
+/// one that its message tells now.
 pub(crate) async fn open_by_address(
     client: &GraphClient,
+    host: Host,
     connection: &Connection,
-    file: &Media,
+    request: &MediaRequest,
 ) -> Result<Box<dyn MediaBody>, MediaError> {
+    let file = &request.media;
     let limit = limits::of(&connection.channel, file.kind)?;
     let told = Told { size: None, sha256: file.sha256.as_deref().and_then(digest), limit };
-    let url = file.url.as_ref().ok_or_else(|| never(MediaErrorKind::Refused, "the reference has no address"))?;
-    match get(client, hosts::check(client, url.expose())?, None).await? {
-        Answer::File(response) => Download::begin(response, told),
+    if let Some(url) = &file.url {
+        match get(client, hosts::check(client, url.expose())?, None).await? {
+            Answer::File(response) => return Download::begin(response, told),
+            Answer::Expired(status) if request.message.is_none() => return Err(expired(status)),
+            Answer::Expired(_) => {}
+        }
+    }
+    let message = request.message.as_ref();
+    let message =
+        message.ok_or_else(|| never(MediaErrorKind::Refused, "the reference has no address and no message"))?;
+    let found = resolve::by_message(client, host, connection, message, request).await?;
+    match get(client, hosts::check(client, &found.url)?, None).await? {
+        Answer::File(response) => Download::begin(response, Told { size: found.size, ..told }),
+        // Such an address does not hand out what was taken back or is over.
         Answer::Expired(status) => Err(expired(status)),
     }
 }
@@ -110,7 +130,7 @@ async fn get(client: &GraphClient, first: hosts::Address, token: Option<&SecretS
         match status {
             200 => return Ok(Answer::File(response)),
             301 | 302 | 303 | 307 | 308 => address = next(client, &url, &response)?,
-            401 | 403 | 404 | 410 => return Ok(Answer::Expired(status)),
+            400 | 401 | 403 | 404 | 410 => return Ok(Answer::Expired(status)),
             408 | 500.. => {
                 return Err(again(MediaErrorKind::Unavailable, "Meta's service failed").with_code(i64::from(status)));
             }
@@ -166,7 +186,9 @@ fn unresolved(error: ChannelError) -> MediaError {
         (_, Some(100)) => MediaErrorKind::Gone,
         (ChannelErrorKind::Auth, _) => MediaErrorKind::Auth,
         (ChannelErrorKind::RateLimited, _) => MediaErrorKind::RateLimited,
-        (ChannelErrorKind::Blocked | ChannelErrorKind::Unsupported, _) => MediaErrorKind::Refused,
+        (ChannelErrorKind::Blocked | ChannelErrorKind::Recipient | ChannelErrorKind::Unsupported, _) => {
+            MediaErrorKind::Refused
+        }
         (ChannelErrorKind::Invalid, Some(404)) => MediaErrorKind::Gone,
         (ChannelErrorKind::Invalid, _) => MediaErrorKind::Refused,
         _ => MediaErrorKind::Unavailable,
@@ -179,9 +201,9 @@ fn unresolved(error: ChannelError) -> MediaError {
     }
 }
 
-/// Reads `file_size`, which comes as a number or as a string.
-fn size(node: &Value) -> Option<u64> {
-    let size = node.get("file_size")?;
+/// Reads a size, which comes as a number or as a string.
+fn size(node: &Value, name: &str) -> Option<u64> {
+    let size = node.get(name)?;
     size.as_u64().or_else(|| size.as_str()?.parse().ok())
 }
 
@@ -216,9 +238,9 @@ mod tests {
 
     #[test]
     fn a_size_is_a_number_or_a_string() {
-        assert_eq!(size(&json!({ "file_size": 303_833 })), Some(303_833));
-        assert_eq!(size(&json!({ "file_size": "303833" })), Some(303_833));
-        assert_eq!(size(&json!({ "file_size": -1 })), None);
-        assert_eq!(size(&json!({})), None);
+        assert_eq!(size(&json!({ "file_size": 303_833 }), "file_size"), Some(303_833));
+        assert_eq!(size(&json!({ "file_size": "303833" }), "file_size"), Some(303_833));
+        assert_eq!(size(&json!({ "file_size": -1 }), "file_size"), None);
+        assert_eq!(size(&json!({}), "file_size"), None);
     }
 }

@@ -6,23 +6,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::{digest, hmac};
-use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, Path, Query, State as Shared};
+use axum::extract::{ConnectInfo, Query, State as Shared};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::stream;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use whisp_core::model::{ChannelKind, MediaKind};
+use whisp_core::model::{AccountId, ChannelKind, MediaKind};
 
 use super::config::Account;
 use super::fault::Scissors;
-use super::graph::{bearer, cut, refused};
-use super::refusal::Refusal;
+use super::graph::{bearer, cut};
+use super::node::Thread;
 use super::{Core, Simulator};
 use crate::client::hex;
 use crate::json::set;
@@ -36,6 +35,9 @@ pub(super) const PAGES_PATH: &str = "/ig_messaging_cdn/";
 const WHATSAPP_LIFE: TimeDelta = TimeDelta::minutes(5);
 /// How long an address of the others lives.
 const PAGES_LIFE: TimeDelta = TimeDelta::hours(24);
+
+/// How long a story lives.
+const STORY_LIFE: TimeDelta = TimeDelta::hours(24);
 
 /// How large the pieces are in which a body is sent that goes wrong.
 const PIECE: usize = 16 * 1024;
@@ -106,6 +108,11 @@ impl Hosted {
         media
     }
 
+    /// What a message of Instagram tells of a story.
+    pub(super) fn story(&self) -> Value {
+        json!({ "url": self.url, "id": self.id })
+    }
+
     /// An attachment of a message of Instagram or Messenger.
     pub(super) fn attachment(&self) -> Value {
         let kind = match self.upload.kind {
@@ -118,7 +125,8 @@ impl Hosted {
     }
 }
 
-/// What happens to a request of a file, or of its address, instead of an answer as usual.
+/// What happens to a request of a file, or of its address, instead of an answer as usual. What happens to a body waits for
+/// a request of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileFault {
     /// It is refused with this HTTP status.
@@ -126,6 +134,8 @@ pub enum FileFault {
         /// The HTTP status.
         status: u16,
     },
+    /// The business lacks the permission.
+    NoPermission,
     /// The bytes are others, as many.
     WrongBytes,
     /// The body ends too early, as if it were whole.
@@ -154,10 +164,32 @@ pub struct FileRequest {
     pub authorized: bool,
 }
 
+/// A file that is there.
+#[derive(Clone)]
+struct There {
+    channel: ChannelKind,
+    upload: Upload,
+    /// When it ends, if it is a story.
+    until: Option<DateTime<Utc>>,
+}
+
+impl Files {
+    /// Lets a fault wait for the next request.
+    pub(super) fn put_back(&mut self, fault: FileFault) {
+        self.faults.push_front(fault);
+    }
+
+    /// Removes a file: no address of it leads anywhere, and nobody is told a new one.
+    pub(super) fn remove(&mut self, id: &str) {
+        self.there.remove(id);
+    }
+}
+
 /// The files that are there, and what goes wrong with them. They live as long as the simulator.
 #[derive(Default)]
 pub(super) struct Files {
-    there: BTreeMap<String, (ChannelKind, Upload)>,
+    there: BTreeMap<String, There>,
+    pub(super) threads: BTreeMap<(AccountId, String), Thread>,
     faults: VecDeque<FileFault>,
     requests: VecDeque<FileRequest>,
 }
@@ -165,12 +197,27 @@ pub(super) struct Files {
 impl Simulator {
     /// Puts a file onto the platform, for [`Say::File`](super::Say::File). Its address lives five minutes on WhatsApp.
     pub fn upload(&self, account: &Account, upload: Upload) -> Hosted {
+        self.put(account, upload, None)
+    }
+
+    /// Posts a picture or a video as a story of Instagram, for [`Say::StoryMention`](super::Say::StoryMention) and
+    /// [`Say::StoryReply`](super::Say::StoryReply). It is over after a day.
+    pub fn upload_story(&self, account: &Account, upload: Upload) -> Hosted {
+        self.put(account, upload, Some(self.core.clock.now() + STORY_LIFE))
+    }
+
+    /// Takes a file or a story down, as its owner may at any time.
+    pub fn take_down(&self, file: &Hosted) {
+        self.core.world().files.remove(&file.id);
+    }
+
+    fn put(&self, account: &Account, upload: Upload, until: Option<DateTime<Utc>>) -> Hosted {
         let mut world = self.core.world();
         let number = world.state.mint().iter().take(7).fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
         let id = number.to_string();
-        world.files.there.insert(id.clone(), (account.channel.clone(), upload.clone()));
-        drop(world);
-        let url = self.core.file_url(&account.channel, &id);
+        let there = There { channel: account.channel.clone(), upload: upload.clone(), until };
+        let url = self.core.file_url(&there, &id);
+        world.files.there.insert(id.clone(), there);
         Hosted { upload, id, url }
     }
 
@@ -187,12 +234,13 @@ impl Simulator {
 }
 
 impl Core {
-    fn file_url(&self, channel: &ChannelKind, id: &str) -> String {
-        let (path, life) = match channel {
+    fn file_url(&self, file: &There, id: &str) -> String {
+        let (path, life) = match file.channel {
             ChannelKind::WhatsApp => (WHATSAPP_PATH, WHATSAPP_LIFE),
             _ => (PAGES_PATH, PAGES_LIFE),
         };
-        let ends = (self.clock.now() + life).timestamp();
+        let ends = self.clock.now() + life;
+        let ends = file.until.map_or(ends, |until| until.min(ends)).timestamp();
         format!("http://{}{path}?mid={id}&ext={ends}&hash={}", self.address, self.mac(id, ends))
     }
 
@@ -202,7 +250,7 @@ impl Core {
     }
 
     /// Records a request; returns what is to go wrong with it.
-    fn note(&self, path: &str, headers: &HeaderMap) -> Option<FileFault> {
+    pub(super) fn note(&self, path: &str, headers: &HeaderMap) -> Option<FileFault> {
         let mut world = self.world();
         if world.files.requests.len() >= REQUESTS_MAX {
             world.files.requests.pop_front();
@@ -213,38 +261,38 @@ impl Core {
     }
 }
 
-/// Answers with the address of a file of WhatsApp.
-pub(super) async fn node(
-    Shared(core): Shared<Arc<Core>>,
-    ConnectInfo(scissors): ConnectInfo<Scissors>,
-    Path((version, id)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Response {
-    if core.is_closed() {
-        return cut(&scissors);
-    }
-    match core.note(&format!("/{version}/{id}"), &headers) {
-        None => {}
-        Some(FileFault::Refuse { status }) => return refused(&Refusal::new(status, 2, "(simulated)"), "A0"),
-        Some(FileFault::NoAnswer) => return std::future::pending().await,
-        Some(_) => return cut(&scissors),
-    }
-    let account = bearer(&headers).and_then(|token| core.account_of(token));
-    if account.is_none() {
-        return refused(&Refusal::token(bearer(&headers).is_some()), "A0");
-    }
-    let there = core.world().files.there.get(&id).cloned();
-    let Some((channel, upload)) = there else { return refused(&Refusal::no_such_object(), "A0") };
-    Json(json!({
+/// What is told of a file of WhatsApp.
+pub(super) fn told(core: &Core, id: &str) -> Option<Value> {
+    let world = core.world();
+    let file = world.files.there.get(id)?;
+    Some(json!({
         "messaging_product": "whatsapp",
-        "url": core.file_url(&channel, &id),
-        "mime_type": upload.mime,
-        "sha256": hex(&sha256(&upload.bytes)),
+        "url": core.file_url(file, id),
+        "mime_type": file.upload.mime,
+        "sha256": hex(&sha256(&file.upload.bytes)),
         // Meta writes it as a string here and as a number there.
-        "file_size": upload.bytes.len().to_string(),
+        "file_size": file.upload.bytes.len().to_string(),
         "id": id,
     }))
-    .into_response()
+}
+
+/// What a message of Instagram or Messenger tells of a file.
+pub(super) fn attachment(core: &Core, files: &Files, id: &str) -> Option<Value> {
+    let url = address(core, files, id)?;
+    let upload = &files.there.get(id)?.upload;
+    let mut told = json!({ "id": id, "mime_type": upload.mime, "size": upload.bytes.len() });
+    match upload.kind {
+        MediaKind::Video => set(&mut told, "video_data", json!({ "width": 1, "height": 1, "url": url })),
+        MediaKind::Audio | MediaKind::Document => set(&mut told, "file_url", url),
+        _ => set(&mut told, "image_data", json!({ "width": 1, "height": 1, "url": url })),
+    }
+    Some(told)
+}
+
+/// An address of this moment; none of a story that is over.
+pub(super) fn address(core: &Core, files: &Files, id: &str) -> Option<String> {
+    let file = files.there.get(id)?;
+    file.until.is_none_or(|until| until > core.clock.now()).then(|| core.file_url(file, id))
 }
 
 /// Hands a file over.
@@ -262,9 +310,11 @@ pub(super) async fn file(
     let (id, ends) = (query.get("mid").cloned().unwrap_or_default(), query.get("ext").and_then(|at| at.parse().ok()));
     let ends: i64 = ends.unwrap_or_default();
     let there = core.world().files.there.get(&id).cloned();
-    let Some((channel, upload)) = there else { return StatusCode::NOT_FOUND.into_response() };
+    let Some(There { channel, upload, .. }) = there else { return StatusCode::NOT_FOUND.into_response() };
     if ends <= core.clock.now().timestamp() || query.get("hash") != Some(&core.mac(&id, ends)) {
-        return StatusCode::NOT_FOUND.into_response();
+        let whatsapp = channel == ChannelKind::WhatsApp;
+        // Meta's delivery network says "URL signature expired" with this status.
+        return if whatsapp { StatusCode::NOT_FOUND } else { StatusCode::FORBIDDEN }.into_response();
     }
     let known = bearer(&headers).and_then(|token| core.account_of(token)).is_some();
     if channel == ChannelKind::WhatsApp && !known {
@@ -278,6 +328,7 @@ pub(super) async fn file(
         Some(FileFault::Refuse { status }) => {
             return StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST).into_response();
         }
+        Some(FileFault::NoPermission) => return StatusCode::FORBIDDEN.into_response(),
         Some(FileFault::Redirect { to }) => return (StatusCode::FOUND, [(header::LOCATION, to)]).into_response(),
         Some(FileFault::NoAnswer) => return std::future::pending().await,
         Some(FileFault::WrongBytes) => Body::from(bytes.iter().map(|byte| !byte).collect::<Vec<_>>()),

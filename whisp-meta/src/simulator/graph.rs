@@ -18,13 +18,13 @@ use super::config::Account;
 use super::fault::{Fault, Scissors};
 use super::refusal::Refusal;
 use super::state::{ACCEPTED_MAX, RecordedRequest};
-use super::{Core, World, file, take_pages, take_whatsapp};
+use super::{Core, World, file, node, take_pages, take_whatsapp};
 use crate::client::{API_VERSION, appsecret_proof, hex};
 
 pub(super) fn router(core: Arc<Core>) -> Router {
     Router::new()
         .route("/{version}/{node}/messages", post(messages))
-        .route("/{version}/{node}", get(file::node))
+        .route("/{version}/{node}", get(node::node))
         .route(file::WHATSAPP_PATH, get(file::file))
         .route(file::PAGES_PATH, get(file::file))
         .fallback(unknown_path)

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use whisp_core::model::ChannelKind;
 
 use super::config::{Account, Persona};
+use super::file::Hosted;
 use super::say::Say;
 use crate::json::set;
 
@@ -67,12 +68,25 @@ fn content(instagram: bool, mid: &str, say: &Say) -> Option<(&'static str, Value
         }
         Say::Image { .. } => json!({ "mid": mid, "attachments": attachment("image") }),
         Say::File { file, .. } => json!({ "mid": mid, "attachments": [file.attachment()] }),
+        Say::Files(files) => {
+            let attachments: Vec<Value> = files.iter().map(Hosted::attachment).collect();
+            json!({ "mid": mid, "attachments": attachments })
+        }
+        Say::StoryMention { story } if instagram => {
+            json!({ "mid": mid, "attachments": [{ "type": "story_mention", "payload": story.story() }] })
+        }
+        Say::StoryReply { story, text } if instagram => {
+            json!({ "mid": mid, "text": text.expose(), "reply_to": { "story": story.story() } })
+        }
+        Say::StoryReply { text, .. } => json!({ "mid": mid, "text": text.expose() }),
         Say::Voice => json!({ "mid": mid, "attachments": attachment("audio") }),
         Say::Button { id, title } | Say::List { id, title, .. } => {
             json!({ "mid": mid, "text": title.expose(), "quick_reply": { "payload": id.expose() } })
         }
         Say::Unsupported if instagram => json!({ "mid": mid, "is_unsupported": true }),
-        Say::Unsupported => json!({ "mid": mid, "attachments": [{ "type": "fallback", "payload": null }] }),
+        Say::Unsupported | Say::StoryMention { .. } => {
+            json!({ "mid": mid, "attachments": [{ "type": "fallback", "payload": null }] })
+        }
         Say::Unsend { target } if instagram => json!({ "mid": target.expose(), "is_deleted": true }),
         Say::Unsend { .. } => return None,
         Say::Postback { payload, title } => {

@@ -10,6 +10,8 @@ use crate::json::set;
 
 /// Codes of what a person sent and WhatsApp does not pass on.
 const UNSUPPORTED: i64 = 131_051;
+/// The type of such a message.
+const UNSUPPORTED_KIND: &str = "unsupported";
 /// The digest of the media of simulated messages: of no bytes at all.
 const MEDIA_SHA256: &str = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
 
@@ -78,7 +80,7 @@ pub(super) fn message(
     if let Some(quoted) = quoted {
         set(&mut message, "context", json!({ "from": account.phone, "id": quoted }));
     }
-    if matches!(say, Say::Unsupported) {
+    if kind == UNSUPPORTED_KIND {
         let title = "Message type unknown";
         let details = json!({ "details": "Message type is currently not supported." });
         let error = json!({ "code": UNSUPPORTED, "title": title, "message": title, "error_data": details });
@@ -87,9 +89,15 @@ pub(super) fn message(
     change(account, field, vec![("contacts", contacts(persona)), ("messages", json!([message]))])
 }
 
+fn unsupported() -> (&'static str, Value) {
+    (UNSUPPORTED_KIND, json!({ "type": "poll_creation" }))
+}
+
 fn content(say: &Say) -> (&'static str, Value) {
     match say {
-        Say::Text(text) | Say::Reply { text, .. } => ("text", json!({ "body": text.expose() })),
+        Say::Text(text) | Say::Reply { text, .. } | Say::StoryReply { text, .. } => {
+            ("text", json!({ "body": text.expose() }))
+        }
         Say::Image { caption } => {
             let mut image = media("image/jpeg");
             if let Some(caption) = caption {
@@ -104,6 +112,10 @@ fn content(say: &Say) -> (&'static str, Value) {
             }
             (file.kind().as_str(), media)
         }
+        Say::Files(files) => match files.first() {
+            Some(file) => (file.kind().as_str(), file.webhook()),
+            None => unsupported(),
+        },
         Say::Voice => {
             let mut audio = media("audio/ogg; codecs=opus");
             set(&mut audio, "voice", true);
@@ -128,7 +140,7 @@ fn content(say: &Say) -> (&'static str, Value) {
             }
             ("reaction", reaction)
         }
-        Say::Unsupported => ("unsupported", json!({ "type": "poll_creation" })),
+        Say::Unsupported | Say::StoryMention { .. } => unsupported(),
         Say::Edit { target, text } => {
             let message = json!({ "context": { "id": "M0" }, "type": "text", "text": { "body": text.expose() } });
             ("edit", json!({ "original_message_id": target.expose(), "message": message }))

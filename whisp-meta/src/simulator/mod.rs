@@ -32,6 +32,7 @@ mod file;
 mod graph;
 mod hooks_pages;
 mod hooks_whatsapp;
+mod node;
 mod post;
 mod refusal;
 mod say;
@@ -315,6 +316,7 @@ impl Simulator {
             let answered = answered.as_ref().map(PlatformMessageId::expose);
             Some(hooks_whatsapp::message(account, persona, field, &id, now, say, answered))
         } else {
+            world.files.said(&account.id, &persona.id, &id, say);
             let list = if standby { List::Standby } else { List::Messaging };
             hooks_pages::message(account, list, persona, &id, now, say)
         };
@@ -328,6 +330,7 @@ impl Simulator {
         let mut world = self.core.world();
         world.state.said += 1;
         let id = world.state.message_id(account, &persona.id, true);
+        world.files.sent(&account.id, &persona.id, &id);
         let body = if account.channel == ChannelKind::WhatsApp {
             hooks_whatsapp::echo(account, persona, &id, now, text)
         } else {

@@ -69,8 +69,13 @@ impl Refusal {
 
     /// An object that does not exist, or that the token can't see.
     pub(super) fn no_such_object() -> Self {
-        Self::new(400, 100, "Unsupported post request. The object does not exist or can't be loaded with this token")
+        Self::new(400, 100, "Unsupported request. The object does not exist or can't be loaded with this token")
             .with_subcode(Some(33))
+    }
+
+    /// The business did not grant a permission.
+    pub(super) fn permission(name: &str) -> Self {
+        Self::new(403, 10, format!("(#10) To use this object, grant the {name} permission"))
     }
 
     /// Outside the window on Instagram or Messenger.

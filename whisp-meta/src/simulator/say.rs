@@ -33,6 +33,21 @@ pub enum Say {
         /// The caption.
         caption: Option<Sensitive>,
     },
+    /// Several files in one message. Instagram and Messenger only; on WhatsApp each is a message, and the first is sent.
+    Files(Vec<Hosted>),
+    /// A mention of the business in the contact's own story, on Instagram; on the others it comes as nothing that can be
+    /// passed on.
+    StoryMention {
+        /// The story, of [`upload_story`](super::Simulator::upload_story).
+        story: Hosted,
+    },
+    /// An answer to a story of the business, on Instagram; on the others the text alone.
+    StoryReply {
+        /// The story, of [`upload_story`](super::Simulator::upload_story).
+        story: Hosted,
+        /// The text.
+        text: Sensitive,
+    },
     /// A press on a button of the business's last message.
     Button {
         /// The button's id.

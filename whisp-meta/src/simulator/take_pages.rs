@@ -30,6 +30,7 @@ pub(super) fn take(core: &Core, world: &mut World, account: &Account, body: &Val
         return Err(Refusal::new(400, 613, "(#613) Calls to this api have exceeded the rate limit.").transient());
     }
     let mid = world.state.message_id(account, id, true);
+    world.files.sent(&account.id, id, &mid);
     world.state.accepted.push(accepted(account, id, &mid, body, message, now));
     push_receipts(core, world, account, &person, &mid, message, now);
     Ok(json!({ "recipient_id": id, "message_id": mid }))

@@ -39,7 +39,7 @@ async fn an_address_of_whatsapp_that_has_expired_is_asked_for_again() {
     world.clock.advance(TimeDelta::minutes(6));
     assert_eq!(world.fetch(&media).await.unwrap(), picture(1_000));
     let paths: Vec<String> = world.authorized().into_iter().map(|(path, _)| path).collect();
-    let node = format!("/v25.0/{}", media.id.as_ref().unwrap().expose());
+    let node = format!("/v25.0/{}", media.media.id.as_ref().unwrap().expose());
     assert_eq!(paths, ["/whatsapp_business/attachments/", &node, "/whatsapp_business/attachments/"]);
 }
 
@@ -47,9 +47,9 @@ async fn an_address_of_whatsapp_that_has_expired_is_asked_for_again() {
 async fn a_webhook_without_an_address_is_enough_on_whatsapp() {
     let world = World::open(&ChannelKind::WhatsApp).await;
     let mut media = world.sends_image();
-    media.url = None;
+    media.media.url = None;
     // The hash of the answer about the id is checked where the webhook told none.
-    media.sha256 = None;
+    media.media.sha256 = None;
     assert_eq!(world.fetch(&media).await.unwrap(), picture(1_000));
     world.simulator.fail_next_file(1, FileFault::Refuse { status: 503 });
     assert_eq!(world.fetch(&media).await.unwrap_err().kind(), MediaErrorKind::Unavailable);
@@ -59,7 +59,7 @@ async fn a_webhook_without_an_address_is_enough_on_whatsapp() {
 async fn a_mime_type_comes_with_the_body() {
     let world = World::open(&ChannelKind::Instagram).await;
     let media = world.sends_image();
-    assert_eq!(media.mime, None);
+    assert_eq!(media.media.mime, None);
     assert_eq!(world.open_file(&media).await.unwrap().mime().as_deref(), Some("image/jpeg"));
 }
 
@@ -67,7 +67,7 @@ async fn a_mime_type_comes_with_the_body() {
 async fn a_redirect_within_the_platform_is_followed() {
     let world = World::open(&ChannelKind::WhatsApp).await;
     let media = world.sends_image();
-    let to = media.url.as_ref().unwrap().expose().to_string();
+    let to = media.media.url.as_ref().unwrap().expose().to_string();
     world.simulator.fail_next_file(1, FileFault::Redirect { to: to.clone() });
     assert_eq!(world.fetch(&media).await.unwrap(), picture(1_000));
     let relative = to.strip_prefix(&world.simulator.url()).unwrap().to_owned();

@@ -10,7 +10,7 @@ use whisp_core::media::{MediaError, MediaErrorKind};
 use whisp_core::model::{ChannelKind, ConnectionState, Media, MediaKind};
 use whisp_meta::simulator::{FileFault, Upload};
 
-use crate::world::{CHANNELS, TOKEN, World, picture};
+use crate::world::{CHANNELS, TOKEN, World, alone, picture};
 
 const SOON: Retry = Retry::After(None);
 
@@ -31,9 +31,9 @@ async fn what_came_otherwise_than_it_was_told_is_damaged() {
         is(&world.fetch(&media).await.unwrap_err(), MediaErrorKind::Damaged, SOON);
     }
     // Without a hash in the webhook, the size that the id's answer tells is compared.
-    let by_id = Media { url: None, sha256: None, ..media.clone() };
+    let by_id = alone(Media { url: None, sha256: None, ..media.media.clone() });
     let mut other = world.sends(Upload::new(MediaKind::Image, "image/jpeg", picture(999)));
-    other.sha256 = media.sha256;
+    other.media.sha256 = media.media.sha256;
     is(&world.fetch(&other).await.unwrap_err(), MediaErrorKind::Damaged, SOON);
     assert_eq!(world.fetch(&by_id).await.unwrap(), picture(1_000));
 }
@@ -79,13 +79,14 @@ async fn what_is_gone_is_told_from_what_may_come_back() {
             stranger.token = "EAAother".to_owned().into();
             let error = world.source.open(&stranger, &media).await.unwrap_err();
             is(&error, MediaErrorKind::Auth, Retry::Never);
-            let unknown = Media { id: Some("4711".into()), url: None, ..media.clone() };
+            let unknown = alone(Media { id: Some("4711".into()), url: None, ..media.media.clone() });
             is(&world.fetch(&unknown).await.unwrap_err(), MediaErrorKind::Gone, Retry::Never);
             world.clock.advance(TimeDelta::minutes(6));
-            let no_id = Media { id: None, ..media };
+            let no_id = alone(Media { id: None, ..media.media });
             is(&world.fetch(&no_id).await.unwrap_err(), MediaErrorKind::Gone, Retry::Never);
         } else {
-            for status in [401, 403, 404, 410] {
+            let media = alone(media.media);
+            for status in [400, 401, 403, 404, 410] {
                 world.simulator.fail_next_file(1, refused(status));
                 is(&world.fetch(&media).await.unwrap_err(), MediaErrorKind::Gone, Retry::Never);
             }
@@ -115,9 +116,13 @@ async fn no_address_and_no_redirect_leads_off_the_platform() {
             [&elsewhere, "http://169.254.169.254/latest/meta-data/", "https://example.test/x", "file:///etc/passwd"]
         {
             let told = Media::link(MediaKind::Image, address);
-            is(&world.fetch(&told).await.unwrap_err(), MediaErrorKind::Refused, Retry::Never);
+            is(&world.fetch(&alone(told)).await.unwrap_err(), MediaErrorKind::Refused, Retry::Never);
         }
-        is(&world.fetch(&Media::new(MediaKind::Image)).await.unwrap_err(), MediaErrorKind::Refused, Retry::Never);
+        is(
+            &world.fetch(&alone(Media::new(MediaKind::Image))).await.unwrap_err(),
+            MediaErrorKind::Refused,
+            Retry::Never,
+        );
         // Had anybody called, the connection would wait here.
         let called = listener.accept().map_err(|error| error.kind());
         assert!(matches!(called, Err(ErrorKind::WouldBlock)), "{kind}: somebody was called");

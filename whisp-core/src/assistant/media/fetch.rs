@@ -147,13 +147,17 @@ impl Inner {
         // No permit, no egress: asking for the file tells the platform which one.
         permit.grant().recheck(self.clock.now())?;
         let fetched = |error| AssistantError::Media(connection.channel.clone(), error);
-        let mut body = source.open(&connection, &secret.reference).await.map_err(fetched)?;
+        let mut body = source.open(&connection, &row.request(&secret)).await.map_err(fetched)?;
         // What came with the message is what the hash is over; an address alone tells no type.
         secret.reference.mime = secret.reference.mime.or_else(|| body.mime());
         let writer = media.write(tenant, row.id()).await?;
         let mut sealing = Sealing::new(&*self.entities.vault, Place { tenant, subject, id: row.id() }, writer);
         match self.copy(&mut *body, &mut sealing, *lease).await {
-            Ok(()) => secret.layout = Some(sealing.finish().await?),
+            Ok(()) => {
+                secret.layout = Some(sealing.finish().await?);
+                // Nobody asks for it again.
+                (secret.reference.url, secret.message) = (None, None);
+            }
             Err(error) => {
                 sealing.abandon().await;
                 return Err(match error {
@@ -166,7 +170,7 @@ impl Inner {
     }
 
     /// Returns who fetches for a connection, if it can be used.
-    fn source(&self, connection: &Connection) -> Result<&dyn MediaSource, AssistantError> {
+    pub(super) fn source(&self, connection: &Connection) -> Result<&dyn MediaSource, AssistantError> {
         let failed = |kind, retry| {
             Err(AssistantError::Media(connection.channel.clone(), MediaError::new("fetch a file", kind, retry)))
         };
@@ -228,11 +232,12 @@ impl Inner {
             self.lose(waiting, loss(error.kind())).await?;
             return Ok(1);
         };
-        let channel = self.entities.connection_row(waiting.lease.tenant, waiting.row.clear.connection).await?;
-        let keeps_for = self.sources.get(&channel.clear.channel).map_or(FETCH_REST_MAX, |source| source.keeps_for());
         let Waiting { lease, item, row } = waiting;
+        let channel = self.entities.connection_row(lease.tenant, row.clear.connection).await?;
+        let keeps_for =
+            self.sources.get(&channel.clear.channel).map_or(FETCH_REST_MAX, |source| source.keeps_for(row.part()));
         if now + wait > row.clear.at + keeps_for {
-            self.lose(Waiting { lease, item, row }, MediaLoss::Unreachable).await?;
+            self.lose(Waiting { lease, item, row }, loss(error.kind())).await?;
             return Ok(1);
         }
         let mut again = item.clone();

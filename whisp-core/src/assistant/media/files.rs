@@ -1,5 +1,7 @@
 //! What members do with files: see which came with a message, and read them.
 
+use std::ops::Range;
+
 use zeroize::Zeroizing;
 
 use super::chunks::Place;
@@ -57,6 +59,7 @@ impl Desk {
             layout,
             file: row.file(secret)?,
             next: 0,
+            part: None,
         })
     }
 }
@@ -80,6 +83,8 @@ pub struct OpenFile {
     layout: Layout,
     file: MediaFile,
     next: u32,
+    /// Which bytes are wanted, where not all.
+    part: Option<Range<u64>>,
 }
 
 impl OpenFile {
@@ -87,6 +92,16 @@ impl OpenFile {
     #[must_use]
     pub const fn file(&self) -> &MediaFile {
         &self.file
+    }
+
+    /// Reads only these bytes, counted from 0, as far as the file has them; begins anew where something was read before.
+    /// The chunks before and after are neither read nor opened: what the end of a whole reading says of the whole file,
+    /// the end of this one says of the chunks that these bytes are in.
+    #[must_use]
+    pub fn part(mut self, bytes: Range<u64>) -> Self {
+        self.next = u32::try_from(bytes.start / u64::from(self.layout.chunk.max(1))).unwrap_or(u32::MAX);
+        self.part = Some(bytes.start..bytes.end.min(self.layout.size));
+        self
     }
 
     /// Returns the next chunk, `None` at the end. Each is read under a permit of its own: a slow reader gets nothing more
@@ -100,12 +115,22 @@ impl OpenFile {
     /// # Cancellation
     /// The chunk is read again by the next call.
     pub async fn next(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, AssistantError> {
-        let Self { desk, place, layout, next, .. } = self;
+        let Self { desk, place, layout, next, part, .. } = self;
+        let start = u64::from(*next) * u64::from(layout.chunk);
+        if part.as_ref().is_some_and(|part| part.is_empty() || part.end <= start) {
+            return Ok(None);
+        }
         let inner = &desk.assistant.inner;
         let Some(media) = &inner.media else { return Err(AssistantError::NotFound("media store")) };
         let (permit, _) = desk.permit(ContactId(place.subject)).await?;
-        let chunk = layout.read(&*inner.entities.vault, &**media, (*place, *next), permit.grant()).await?;
+        let mut chunk = layout.read(&*inner.entities.vault, &**media, (*place, *next), permit.grant()).await?;
         *next = next.saturating_add(u32::from(chunk.is_some()));
+        if let (Some(chunk), Some(part)) = (&mut chunk, part) {
+            let within = |at: u64| usize::try_from(at.saturating_sub(start)).unwrap_or(usize::MAX).min(chunk.len());
+            let (first, end) = (within(part.start), within(part.end));
+            chunk.truncate(end);
+            chunk.drain(..first);
+        }
         Ok(chunk)
     }
 }

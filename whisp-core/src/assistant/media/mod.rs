@@ -10,7 +10,9 @@ mod chunks;
 mod collect;
 mod fetch;
 mod files;
+mod story;
 mod wanted;
 
 pub(crate) use collect::Round;
 pub use files::OpenFile;
+pub use story::LiveStory;

@@ -36,6 +36,7 @@ impl Stage<'_> {
                 connection: draft.connection,
                 contact: draft.contact,
                 reference,
+                platform_id: draft.platform_id.as_ref(),
                 at: draft.at,
                 expires_at: draft.expires_at,
             };
