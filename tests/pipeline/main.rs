@@ -8,6 +8,7 @@ mod delivery;
 mod edits;
 mod egress;
 mod erasing;
+mod export;
 mod fair;
 mod hardening;
 mod identity;

@@ -61,6 +61,11 @@ pub(crate) struct ContactRow {
 }
 
 impl ContactRow {
+    pub(crate) fn read(record: Record) -> Result<Self, StoreError> {
+        let clear: ContactClear = from_clear(&record)?;
+        Ok(Self { record, revision: clear.revision })
+    }
+
     /// Expects it to be stored as it is here.
     pub(crate) const fn unchanged(&self) -> Expect {
         Expect::Version(Kind::CONTACT, self.record.id, self.record.version)
@@ -133,13 +138,7 @@ impl Entities {
     }
 
     pub(crate) async fn contact_row(&self, tenant: TenantId, id: ContactId) -> Result<Option<ContactRow>, StoreError> {
-        match self.record(tenant, Kind::CONTACT, id.into()).await? {
-            Some(record) => {
-                let clear: ContactClear = from_clear(&record)?;
-                Ok(Some(ContactRow { record, revision: clear.revision }))
-            }
-            None => Ok(None),
-        }
+        self.record(tenant, Kind::CONTACT, id.into()).await?.map(ContactRow::read).transpose()
     }
 
     /// Opens a contact.

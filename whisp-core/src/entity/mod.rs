@@ -19,7 +19,7 @@ pub(crate) use connection::{ConnectionRow, RouteTarget};
 pub(crate) use contact::{Alias, ContactRow, Former, Holder};
 pub(crate) use media::{Layout, MediaDraft, MediaRow, MediaSecret};
 pub(crate) use message::{Change, MessageDraft, MessageRow, Said};
-pub(crate) use plain::{ConversationRow, InquiryRow, LetterClear, LetterRow, after};
+pub(crate) use plain::{ConversationRow, InquiryRow, LetterClear, LetterRow, StatementClear, after};
 pub(crate) use raw::{RawDraft, SuggestionRow};
 pub(crate) use tenant::TenantRow;
 

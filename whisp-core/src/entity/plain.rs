@@ -79,7 +79,7 @@ impl InquiryRow {
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct StatementClear {
+pub(crate) struct StatementClear {
     #[serde(flatten)]
     statement: Statement,
     #[serde(flatten)]

@@ -1,0 +1,353 @@
+//! Access and portability: everything that is kept about a contact, in a form that people and programs read.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::assistant::{Assistant, AssistantError, Inner};
+use crate::entity::{
+    ContactRow, InquiryRow, LetterRow, MediaRow, MessageRow, StatementClear, SuggestionRow, from_clear,
+};
+use crate::id::{ContactId, ConversationId, InquiryId, MessageId, RecordId, TenantId};
+use crate::model::{
+    Author, ChannelKind, Content, Conversation, Delivery, Handle, PlatformMessageId, Provenance, StoryRef,
+};
+use crate::privacy::{Grant, Purpose, Register, Right, Rights, SubjectKind};
+use crate::sensitive::Sensitive;
+use crate::store::{Kind, PAGE_MAX, Record, SubjectCursor, SubjectQuery};
+
+/// How many records one page holds.
+const PAGE_DEFAULT: usize = 200;
+
+/// The name and version of the form of [`Exported`].
+pub const EXPORT_SCHEMA: &str = "whisp-export/1";
+
+/// A part of what is kept about a contact.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ExportPage {
+    /// The entries.
+    pub entries: Vec<Exported>,
+    /// After what to go on; `None` at the end.
+    pub next: Option<SubjectCursor>,
+}
+
+/// One thing that is kept about a contact. As JSON it is one object, one line of a file.
+///
+/// It holds personal data in clear: it is for the person alone, and not for logs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Exported {
+    /// Which.
+    pub id: RecordId,
+    /// Until when it is kept; absent as long as the person is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_until: Option<DateTime<Utc>>,
+    /// What it is.
+    #[serde(flatten)]
+    pub data: ExportedData,
+}
+
+impl Exported {
+    /// Returns whether the person gave it to us, by writing, sending or stating it, so that they may take it elsewhere
+    /// (Art. 20 GDPR; what was observed of them counts, what was concluded does not).
+    #[must_use]
+    pub fn is_portable(&self) -> bool {
+        match &self.data {
+            ExportedData::Contact { .. } | ExportedData::File { .. } | ExportedData::Statement { .. } => true,
+            ExportedData::Message { author, .. } => *author == Author::Contact,
+            ExportedData::Conversation { .. }
+            | ExportedData::Inquiry { .. }
+            | ExportedData::Index { .. }
+            | ExportedData::Suggestion { .. }
+            | ExportedData::Raw { .. }
+            | ExportedData::Undone { .. }
+            | ExportedData::Other { .. } => false,
+        }
+    }
+}
+
+/// What one thing is that is kept about a contact.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ExportedData {
+    /// Who they are to us.
+    Contact {
+        /// The name in their profile.
+        name: Option<Sensitive>,
+        /// Their ids on the platform.
+        handles: Vec<Handle>,
+    },
+    /// A conversation.
+    Conversation {
+        /// On which channel.
+        channel: ChannelKind,
+        /// Since when.
+        created_at: DateTime<Utc>,
+        /// When something was said last.
+        active_at: DateTime<Utc>,
+        /// Whether engines may answer in it now.
+        engines_answer: bool,
+    },
+    /// An inquiry.
+    Inquiry {
+        /// In which conversation.
+        conversation: ConversationId,
+        /// When it began.
+        opened_at: DateTime<Utc>,
+        /// When it was answered first.
+        first_reply_at: Option<DateTime<Utc>>,
+        /// When it was resolved.
+        resolved_at: Option<DateTime<Utc>>,
+    },
+    /// A message, theirs or the business's.
+    Message {
+        /// In which conversation.
+        conversation: ConversationId,
+        /// Who wrote it; an engine is named, so that it can be seen what a machine wrote.
+        #[serde(flatten)]
+        author: Author,
+        /// How it came to us.
+        provenance: Provenance,
+        /// What it says.
+        content: Content,
+        /// When.
+        at: DateTime<Utc>,
+        /// The platform's id of it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        platform_id: Option<PlatformMessageId>,
+        /// The platform's id of the message that it quotes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reply_to: Option<PlatformMessageId>,
+        /// The story that it answers.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        story: Option<StoryRef>,
+        /// To which inquiry it belongs.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        inquiry: Option<InquiryId>,
+        /// What became of it, if it went out.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        delivery: Option<Delivery>,
+    },
+    /// A file that came with a message. Its bytes are read with [`Desk::open_media`](super::Desk::open_media).
+    File {
+        /// With which message.
+        message: MessageId,
+        /// Its type, as its sender told it.
+        mime: Option<String>,
+        /// Its name, as its sender chose it.
+        filename: Option<Sensitive>,
+        /// How many bytes it has, if it is kept.
+        size: Option<u64>,
+    },
+    /// What an engine proposed to answer them.
+    Suggestion {
+        /// In which conversation.
+        conversation: ConversationId,
+        /// Which engine.
+        engine: String,
+        /// What it proposed.
+        content: Content,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// What was said about the use of their data.
+    Statement {
+        /// What, who did what to say it, and when.
+        #[serde(flatten)]
+        statement: Value,
+    },
+    /// Something of the platform that we could not read.
+    Raw {
+        /// As it came.
+        value: Value,
+    },
+    /// Something about them that could not be done.
+    Undone {
+        /// Why.
+        reason: String,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// A keyed digest of one of their ids, by which they are found: it says nothing to anybody without the key.
+    Index {},
+    /// A record of a kind of the host's own: what of it is in clear. The rest only the host can open.
+    Other {
+        /// The name of the kind.
+        name: String,
+        /// What is in clear.
+        clear: Value,
+    },
+}
+
+/// Why the data are kept and what for: what goes with a copy of them (Art. 15(1) GDPR).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Explanation {
+    /// The form of the entries.
+    pub schema: &'static str,
+    /// When it was made.
+    pub made_at: DateTime<Utc>,
+    /// What is done with the data.
+    pub activities: Vec<ExplainedActivity>,
+}
+
+/// One use of the data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ExplainedActivity {
+    /// For what.
+    pub purpose: Purpose,
+    /// On what ground.
+    pub basis: String,
+    /// Which kinds of data.
+    pub categories: Vec<crate::privacy::DataCategory>,
+    /// Which rights follow from the ground, beside the one to complain.
+    pub rights: Vec<Right>,
+}
+
+impl Assistant {
+    /// Reads what is kept about a contact, a page at a time, whatever their conversations are and however much it is. Only
+    /// what belongs to the contact is in it; facts, which name nobody, are not. It works under restriction too.
+    ///
+    /// Verify first who asks: whoever calls this gets everything.
+    ///
+    /// # Errors
+    /// [`AssistantError::NotFound`] if there is no such tenant; [`Denied`](AssistantError::Denied); by the store, and by
+    /// the vault: of somebody who was erased nothing can be read.
+    ///
+    /// # Cancellation
+    /// No effect.
+    ///
+    /// # Examples
+    /// As JSON Lines:
+    /// ```no_run
+    /// use std::io::Write;
+    /// # use whisp_core::{assistant::Assistant, id::{ContactId, TenantId}};
+    /// # async fn export(assistant: Assistant, tenant: TenantId, contact: ContactId) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut file = std::fs::File::create("export.jsonl")?;
+    /// let mut after = None;
+    /// loop {
+    ///     let page = assistant.export(tenant, contact, after).await?;
+    ///     for entry in &page.entries {
+    ///         writeln!(file, "{}", serde_json::to_string(entry)?)?;
+    ///     }
+    ///     match page.next {
+    ///         Some(next) => after = Some(next),
+    ///         None => break,
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn export(
+        &self,
+        tenant: TenantId,
+        contact: ContactId,
+        after: Option<SubjectCursor>,
+    ) -> Result<ExportPage, AssistantError> {
+        let inner = &self.inner;
+        let settings = inner.entities.tenant(tenant).await?.tenant;
+        let permit = inner.gate.permit::<Rights>(&settings, contact, inner.clock.now()).await?;
+        let grant = permit.grant();
+        let query = SubjectQuery { tenant, subject: contact.0, after, limit: PAGE_DEFAULT.min(PAGE_MAX) };
+        let page = inner.entities.store.of_subject(&query).await?;
+        let mut entries = Vec::with_capacity(page.records.len());
+        for record in page.records.into_iter().filter(|record| !record.is_past(grant.granted_at())) {
+            entries.push(inner.exported(grant, tenant, record).await?);
+        }
+        Ok(ExportPage { entries, next: page.next })
+    }
+
+    /// Explains what is done with the data of people of a kind, by the register.
+    #[must_use]
+    pub fn explain(&self, about: SubjectKind) -> Explanation {
+        let made_at = self.inner.clock.now();
+        Explanation { schema: EXPORT_SCHEMA, made_at, activities: explained(self.inner.gate.register(), about) }
+    }
+}
+
+fn explained(register: &Register, about: SubjectKind) -> Vec<ExplainedActivity> {
+    let of_them = register.activities().iter().filter(|activity| activity.about == about);
+    let explain = |activity: &crate::privacy::ProcessingActivity| ExplainedActivity {
+        purpose: activity.purpose,
+        basis: activity.basis.to_string(),
+        categories: activity.categories.iter().collect(),
+        rights: activity.basis.rights().to_vec(),
+    };
+    of_them.map(explain).collect()
+}
+
+impl Inner {
+    /// Opens a record of whatever kind.
+    async fn exported(&self, grant: &Grant, tenant: TenantId, record: Record) -> Result<Exported, AssistantError> {
+        let entities = &self.entities;
+        let (id, kept_until, kind) = (record.id, record.expires_at, record.kind);
+        let data = match kind {
+            Kind::ALIAS | Kind::FORMER_ALIAS => ExportedData::Index {},
+            Kind::CONSENT => {
+                // Read first, so that what a newer version wrote is told.
+                from_clear::<StatementClear>(&record)?;
+                ExportedData::Statement { statement: from_clear(&record)? }
+            }
+            Kind::CONTACT => {
+                let contact = entities.contact(grant, tenant, &ContactRow::read(record)?).await?;
+                ExportedData::Contact { name: contact.name, handles: contact.handles }
+            }
+            Kind::CONVERSATION => {
+                let conversation: Conversation = from_clear(&record)?;
+                ExportedData::Conversation {
+                    engines_answer: conversation.engine_handles(),
+                    channel: conversation.channel,
+                    created_at: conversation.created_at,
+                    active_at: conversation.active_at,
+                }
+            }
+            Kind::DEAD_LETTER => {
+                let letter = LetterRow::read(record)?;
+                ExportedData::Undone { reason: letter.clear.reason, at: letter.clear.at }
+            }
+            Kind::INQUIRY => {
+                let inquiry = InquiryRow::read(record)?.inquiry;
+                ExportedData::Inquiry {
+                    conversation: inquiry.conversation,
+                    opened_at: inquiry.opened_at,
+                    first_reply_at: inquiry.first_reply_at,
+                    resolved_at: inquiry.resolved.map(|(at, _)| at),
+                }
+            }
+            Kind::MEDIA => {
+                let row = MediaRow::read(record)?;
+                let file = row.file(entities.media_secret(grant, tenant, &row).await?)?;
+                ExportedData::File { message: file.message, mime: file.mime, filename: file.filename, size: file.size }
+            }
+            Kind::MESSAGE => {
+                let (message, _) = entities.message(grant, tenant, &MessageRow::read(record)?).await?;
+                ExportedData::Message {
+                    conversation: message.conversation,
+                    author: message.author,
+                    provenance: message.provenance,
+                    content: message.content,
+                    at: message.at,
+                    platform_id: message.platform_id,
+                    reply_to: message.reply_to,
+                    story: message.story,
+                    inquiry: message.inquiry,
+                    delivery: message.delivery,
+                }
+            }
+            Kind::RAW => ExportedData::Raw { value: entities.raw(grant, tenant, &record).await? },
+            Kind::SUGGESTION => {
+                let suggestion = entities.suggestion(grant, tenant, &SuggestionRow::read(record)?).await?;
+                ExportedData::Suggestion {
+                    conversation: suggestion.conversation,
+                    engine: suggestion.engine.to_string(),
+                    content: suggestion.content,
+                    at: suggestion.at,
+                }
+            }
+            kind => ExportedData::Other { name: kind.name().to_owned(), clear: from_clear(&record)? },
+        };
+        Ok(Exported { id, kept_until, data })
+    }
+}
