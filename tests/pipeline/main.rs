@@ -3,6 +3,7 @@
 
 mod answers;
 mod cancel;
+mod clocks;
 mod connecting;
 mod delivery;
 mod edits;

@@ -97,6 +97,7 @@ async fn a_file_goes_with_its_message_in_time() {
     album.fetch().await;
     album.world.settle().await;
     album.world.later(364 * 24 * 3_600);
+    album.world.assistant.trust_clock().await.unwrap();
     album.world.assistant.sweep(100).await.unwrap();
     assert_eq!(album.kept().await.len(), 1);
     album.world.later(2 * 24 * 3_600);

@@ -17,6 +17,17 @@ pub enum AssistantError {
     /// A channel failed; why is the cause.
     #[error("the channel {0} failed")]
     Channel(ChannelKind, #[source] ChannelError),
+    /// The clock can't be believed.
+    #[error(
+        "the clock says {now}, and the last sweep was at {last}: nothing is deleted by age until somebody has looked; \
+         if the clock is right, call trust_clock"
+    )]
+    Clock {
+        /// When somebody swept last.
+        last: chrono::DateTime<chrono::Utc>,
+        /// What the clock says.
+        now: chrono::DateTime<chrono::Utc>,
+    },
     /// Somebody else changed it meanwhile: read it again and decide again.
     #[error("the {0} was changed by somebody else; read it again")]
     Conflict(&'static str),
@@ -63,7 +74,9 @@ impl AssistantError {
                 ..
             }) => Retry::After(None),
             Self::Vault(error) if matches!(error.kind(), VaultErrorKind::Denied) => Retry::After(None),
-            Self::Denied(_) | Self::Invalid(_) | Self::NotFound(_) | Self::Taken(_) => Retry::Never,
+            Self::Clock { .. } | Self::Denied(_) | Self::Invalid(_) | Self::NotFound(_) | Self::Taken(_) => {
+                Retry::Never
+            }
             Self::Reply(error) => error.retry(),
             Self::Route(error) => error.retry(),
             Self::Store(error) => error.retry(),

@@ -7,6 +7,7 @@
 mod admin;
 mod backlog;
 mod builder;
+mod clock_watch;
 mod config;
 mod deliver;
 mod desk;
@@ -46,6 +47,8 @@ use lru::LruCache;
 
 pub use admin::{NewConnection, NewTenant};
 pub use builder::{AssistantBuilder, BuildError};
+#[cfg(test)]
+pub(crate) use clock_watch::ClockClear;
 pub use config::{Config, LocalText, Retention, Texts};
 pub use desk::{Desk, InboxPage};
 #[cfg(test)]

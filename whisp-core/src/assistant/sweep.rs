@@ -28,8 +28,12 @@ impl Assistant {
     /// Ends erasures that were cut short; deletes what is past its time, at most `limit` records, each file before its
     /// record; and looks for files that a crash left without one, some at each call.
     ///
+    /// Where the clock is a week ahead of the last sweep, or behind it, nothing is deleted by age until somebody has looked
+    /// and called [`trust_clock`](Self::trust_clock). Nothing is read past its time all the same.
+    ///
     /// # Errors
-    /// By the stores. What was deleted stays deleted; the next sweep goes on.
+    /// [`AssistantError::Clock`] if the clock can't be believed; by the stores. What was deleted stays deleted; the next
+    /// sweep goes on.
     ///
     /// # Cancellation
     /// As an error.
@@ -37,6 +41,11 @@ impl Assistant {
         let store = &self.inner.entities.store;
         let at = self.inner.clock.now();
         let mut report = SweepReport::default();
+        let doubt = match self.inner.watch_clock(at).await {
+            Ok(()) => None,
+            Err(doubt @ AssistantError::Clock { .. }) => Some(doubt),
+            Err(error) => return Err(error),
+        };
         let mut query = ListQuery {
             tenant: TenantId::DIRECTORY,
             kind: Kind::TENANT,
@@ -50,7 +59,7 @@ impl Assistant {
             for tenant in &tenants.records {
                 let tenant = TenantId::from_uuid(tenant.id.as_uuid());
                 report.erasures += self.inner.resume_erasures(tenant).await?;
-                loop {
+                while doubt.is_none() {
                     let left = limit.saturating_sub(report.deleted);
                     if left == 0 {
                         report.more = true;
@@ -77,6 +86,9 @@ impl Assistant {
                 Some(next) => query.after = Some(next),
                 None => break,
             }
+        }
+        if let Some(doubt) = doubt {
+            return Err(doubt);
         }
         report.orphans = self.inner.collect().await?;
         Ok(report)

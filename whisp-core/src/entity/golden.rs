@@ -11,7 +11,7 @@ use super::message::{MessageClear, MessageSecret};
 use super::plain::StatementClear;
 use super::raw::{RawClear, SuggestionClear};
 use super::{Former, Holder, LetterClear, RouteTarget};
-use crate::assistant::{ErasureClear, ErasureReceipt};
+use crate::assistant::{ClockClear, ErasureClear, ErasureReceipt};
 use crate::channel::OutboundBody;
 use crate::model::{Content, Conversation, Inquiry, Tenant};
 
@@ -122,6 +122,7 @@ fn a_tenant_is_kept_like_this() {
 
 #[test]
 fn the_receipt_of_an_erasure_is_kept_like_this() {
+    is_kept::<ClockClear>(&[r#"{"at":"2026-11-22T09:00:00Z"}"#]);
     is_kept::<ErasureClear>(&[
         r#"{"receipt":"00000000-0000-0000-0000-000000000001","started_at":"2026-11-22T09:00:00Z","deleted":{}}"#,
         r#"{"receipt":"00000000-0000-0000-0000-000000000001","started_at":"2026-11-22T09:00:00Z","deleted":{"contact":1,"message":500}}"#,

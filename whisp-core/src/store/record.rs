@@ -48,6 +48,8 @@ macro_rules! kinds {
 kinds! {
     /// From a person's keyed handle (the id of the record) to contact and conversation.
     ALIAS = "alias": owned;
+    /// In the directory: what time it was when somebody swept last.
+    CLOCK = "clock":;
     /// A connected account.
     CONNECTION = "connection": listed owned;
     /// One entry of a person's consent log, under the person.
