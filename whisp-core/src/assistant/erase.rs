@@ -75,6 +75,28 @@ impl Assistant {
     }
 }
 
+impl Assistant {
+    /// Returns the receipts of a tenant's erasures, the latest ones first, at most [`PAGE_MAX`]. They name nobody.
+    ///
+    /// # Errors
+    /// By the store.
+    ///
+    /// # Cancellation
+    /// No effect.
+    pub async fn receipts(&self, tenant: TenantId) -> Result<Vec<ErasureReceipt>, AssistantError> {
+        let query = ListQuery {
+            tenant,
+            kind: Kind::RECEIPT,
+            parent: tenant.into(),
+            order: ListOrder::Descending,
+            after: None,
+            limit: PAGE_MAX,
+        };
+        let page = self.inner.entities.store.list(&query).await?;
+        Ok(page.records.iter().map(from_clear).collect::<Result<_, _>>()?)
+    }
+}
+
 impl Inner {
     /// Goes on with the erasures of a tenant that were cut short. Returns how many it ended.
     pub(super) async fn resume_erasures(&self, tenant: TenantId) -> Result<usize, AssistantError> {

@@ -1,0 +1,364 @@
+//! What people may ask of the business, over a store that `quickstart --keep DIR` left: see where they stand, take down what
+//! they say about the use of their data, give them a copy, erase them.
+//!
+//! ```text
+//! cargo run --example quickstart -- --keep shop                            a store with some people in it
+//! cargo run --example privacy_desk -- --dir shop people                    who there is
+//! cargo run --example privacy_desk -- --dir shop show 0197                 where somebody stands, and what they said
+//! cargo run --example privacy_desk -- --dir shop withdraw 0197             no automatic answers any more
+//! cargo run --example privacy_desk -- --dir shop object 0197 improvement   no to another purpose
+//! cargo run --example privacy_desk -- --dir shop restrict 0197             keep the data, use it no more; `lift` ends it
+//! cargo run --example privacy_desk -- --dir shop export 0197 --out me.jsonl
+//! cargo run --example privacy_desk -- --dir shop erase 0197 --dry-run      what would go
+//! cargo run --example privacy_desk -- --dir shop erase 0197
+//! cargo run --example privacy_desk -- --dir shop receipts                  what was erased
+//! cargo run --example privacy_desk -- --dir shop explain                   what is done with whose data, and why
+//! ```
+//! A person is named by the id that `people` prints, or by the beginning of it. Who asks must be verified first: this is
+//! the desk of somebody who has done that.
+//!
+//! With `--json` each line on standard output is one object; its fields are stable:
+//! `people` `{"person","name","channel","active_at"}`; `show` `{"person","restricted","objects_to","refused","minor"}` and one
+//! `{"said","at"}` for each entry of the log; `withdraw`, `give`, `object`, `restrict`, `lift` `{"said","at"}`; `export` the
+//! lines of the copy; `erase --dry-run` `{"kind","records"}`; `erase` and `receipts`
+//! `{"receipt","key_destroyed_at","deleted","completed_at","remaining"}`; `explain`
+//! `{"about","purpose","basis","categories","rights"}`.
+//!
+//! The exit status is 0 if it was done, 1 if it could not be (it says why), 2 if the arguments are wrong.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs::File;
+use std::io::{self, BufWriter, Write, stdout};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use serde_json::{Value, json};
+use whisp::assistant::{Assistant, Desk, ErasureReceipt};
+use whisp::error::ErrorChain;
+use whisp::id::{ContactId, TenantId};
+use whisp::model::Conversation;
+use whisp::privacy::{Act, Purpose, RestrictionGround, Statement, StatementEvent, SubjectKind};
+use whisp::stores::{EnvelopeVault, LocalKeyProvider, SqliteKeyTable, SqliteStore};
+
+/// The tenant of the quickstart.
+const TENANT: TenantId = TenantId::from_uuid(uuid::Uuid::from_u128(0x0c0f_fee0));
+
+/// How many conversations are asked for at once.
+const PAGE: usize = 100;
+
+/// What people may ask of the business, over a store that `quickstart --keep DIR` left.
+#[derive(Debug, Parser)]
+#[command(name = "privacy_desk")]
+struct Options {
+    /// The folder that `quickstart --keep` left.
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    /// Prints one JSON object a line.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Lists the people whom the business knows.
+    People,
+    /// Shows where somebody stands, and what was said about the use of their data.
+    Show { person: String },
+    /// Takes down that somebody withdraws.
+    Withdraw {
+        person: String,
+        #[arg(default_value = "automated_replies")]
+        purpose: String,
+    },
+    /// Takes down that somebody agrees.
+    Give {
+        person: String,
+        #[arg(default_value = "automated_replies")]
+        purpose: String,
+    },
+    /// Takes down that somebody objects.
+    Object {
+        person: String,
+        #[arg(default_value = "automated_replies")]
+        purpose: String,
+    },
+    /// Restricts the use of somebody's data: it is kept, and used for nothing but their rights.
+    Restrict { person: String },
+    /// Ends a restriction.
+    Lift { person: String },
+    /// Writes a copy of everything that is kept about somebody, as JSON Lines.
+    Export {
+        person: String,
+        /// Into this file, which must not be there yet; to standard output unless told.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Only what the person gave, to take it elsewhere.
+        #[arg(long)]
+        portable: bool,
+    },
+    /// Erases somebody, for good.
+    Erase {
+        person: String,
+        /// Says what would go, and changes nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Lists the receipts of erasures.
+    Receipts,
+    /// Says what is done with whose data, on what ground.
+    Explain,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(&Options::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads has seen enough.
+        Err(error) if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) => {
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&ErrorChain(&*error).to_string()),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a program's error goes to standard error")]
+fn fail(error: &str) -> ExitCode {
+    eprintln!("privacy_desk: {error}");
+    ExitCode::FAILURE
+}
+
+async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    let assistant = open(&options.dir).await?;
+    let desk = assistant.desk(TENANT);
+    let print = |value: Value, text: &dyn Fn() -> String| print(options, &value, text);
+    let say = async |person: &str, statement: Statement| -> Result<(), Box<dyn Error>> {
+        let event = desk.declare(find(&desk, person).await?, statement, Act::Host).await?;
+        print(said(&event)?, &|| line(&event))
+    };
+    match &options.task {
+        Task::People => {
+            for conversation in conversations(&desk).await? {
+                let contact = desk.contact(conversation.contact).await?;
+                let name = contact.name.as_ref().map_or("", |name| name.expose());
+                let (person, channel) = (conversation.contact.0, &conversation.channel);
+                let at = conversation.active_at;
+                let day = at.format("%Y-%m-%d %H:%M");
+                print(json!({"person": person, "name": name, "channel": channel, "active_at": at}), &|| {
+                    format!("{person}  {channel:<10} {day}  {name}")
+                })?;
+            }
+        }
+        Task::Show { person } => show(options, &desk, find(&desk, person).await?).await?,
+        Task::Withdraw { person, purpose } => say(person, Statement::withdrawn(named(purpose)?)).await?,
+        Task::Give { person, purpose } => say(person, Statement::given(named(purpose)?, None)).await?,
+        Task::Object { person, purpose } => {
+            say(person, Statement::Objection { purpose: named(purpose)?, stands: true }).await?;
+        }
+        Task::Restrict { person } => say(person, restriction(true)).await?,
+        Task::Lift { person } => say(person, restriction(false)).await?,
+        Task::Export { person, out, portable } => {
+            let person = find(&desk, person).await?;
+            let lines = match out {
+                Some(file) => export(&assistant, person, *portable, File::create_new(file)?).await?,
+                None => export(&assistant, person, *portable, stdout()).await?,
+            };
+            if let (Some(file), false) = (out, options.json) {
+                writeln!(stdout(), "{lines} entries in {}: they are {}'s alone", file.display(), person.0)?;
+            }
+        }
+        Task::Erase { person, dry_run: true } => {
+            for (kind, records) in count(&assistant, find(&desk, person).await?).await? {
+                print(json!({"kind": kind, "records": records}), &|| format!("{records:>6} {kind}"))?;
+            }
+        }
+        Task::Erase { person, dry_run: false } => {
+            let done = assistant.erase(TENANT, find(&desk, person).await?).await?;
+            print(receipt(&done), &|| told(&done))?;
+        }
+        Task::Receipts => {
+            for done in assistant.receipts(TENANT).await? {
+                print(receipt(&done), &|| told(&done))?;
+            }
+        }
+        Task::Explain => explain(options, &assistant)?,
+    }
+    Ok(())
+}
+
+fn print(options: &Options, value: &Value, text: &dyn Fn() -> String) -> Result<(), Box<dyn Error>> {
+    let mut out = stdout().lock();
+    if options.json {
+        writeln!(out, "{value}")?
+    } else {
+        writeln!(out, "{}", text())?
+    }
+    Ok(())
+}
+
+async fn open(folder: &Path) -> Result<Assistant, Box<dyn Error>> {
+    let (database, keys) = (folder.join("whisp.db"), folder.join("keys.db"));
+    if !database.exists() {
+        return Err(format!("{}: there is no whisp.db; run quickstart with --keep first", folder.display()).into());
+    }
+    let provider = LocalKeyProvider::open(folder.join("root.key"))?;
+    let vault = EnvelopeVault::open(Arc::new(provider), Arc::new(SqliteKeyTable::open(keys)?)).await?;
+    let store = Arc::new(SqliteStore::open(database)?);
+    Ok(Assistant::builder().store(store).vault(Arc::new(vault)).system().build()?)
+}
+
+async fn conversations(desk: &Desk) -> Result<Vec<Conversation>, Box<dyn Error>> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = desk.inbox(after, PAGE).await?;
+        all.extend(page.conversations);
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(all),
+        }
+    }
+}
+
+/// Finds the person whose id begins like this.
+async fn find(desk: &Desk, person: &str) -> Result<ContactId, Box<dyn Error>> {
+    let mut found: Vec<ContactId> = conversations(desk).await?.into_iter().map(|each| each.contact).collect();
+    found.retain(|contact| contact.0.to_string().starts_with(person));
+    found.sort_unstable();
+    found.dedup();
+    match found[..] {
+        [contact] => Ok(contact),
+        [] => Err(format!("nobody's id begins with {person}: `people` lists them").into()),
+        _ => Err(format!("{} people's ids begin with {person}: give more of it", found.len()).into()),
+    }
+}
+
+/// Reads the name of a purpose.
+fn named(purpose: &str) -> Result<Purpose, Box<dyn Error>> {
+    serde_json::from_value(json!(purpose)).map_err(|_| format!("{purpose} is no purpose: `explain` lists some").into())
+}
+
+const fn restriction(stands: bool) -> Statement {
+    Statement::Restriction { ground: RestrictionGround::AccuracyContested, stands }
+}
+
+async fn show(options: &Options, desk: &Desk, person: ContactId) -> Result<(), Box<dyn Error>> {
+    let standing = desk.standing(person).await?;
+    let (restricted, minor): (Vec<_>, _) = (standing.restrictions().collect(), standing.is_minor());
+    let (objects_to, refused): (Vec<_>, Vec<_>) = (standing.objections().collect(), standing.refused().collect());
+    let names = |purposes: &[Purpose]| match purposes {
+        [] => "nothing".to_owned(),
+        some => some.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    };
+    let value = json!({
+        "person": person, "restricted": restricted, "objects_to": objects_to, "refused": refused, "minor": minor
+    });
+    print(options, &value, &|| {
+        let is = |yes: bool, then: &'static str, or: &'static str| if yes { then } else { or };
+        format!(
+            "{}\n  refused      {}\n  objects to   {}\n  restricted   {}\n  minor        {}",
+            person.0,
+            names(&refused),
+            names(&objects_to),
+            is(restricted.is_empty(), "no", "yes: kept, and not used"),
+            is(minor, "perhaps", "no sign of it"),
+        )
+    })?;
+    for event in desk.statements(person).await? {
+        print(options, &said(&event)?, &|| format!("  {}", line(&event)))?;
+    }
+    Ok(())
+}
+
+fn said(event: &StatementEvent) -> Result<Value, Box<dyn Error>> {
+    Ok(json!({"said": serde_json::to_value(&event.statement)?, "at": event.at}))
+}
+
+fn line(event: &StatementEvent) -> String {
+    let said = match &event.statement {
+        Statement::Consent { purpose, state, .. } => format!("{purpose}: {state:?}").to_lowercase(),
+        Statement::Objection { purpose, stands: true } => format!("{purpose}: objected"),
+        Statement::Objection { purpose, stands: false } => format!("{purpose}: objects no more"),
+        Statement::Restriction { stands: true, .. } => "restricted".to_owned(),
+        Statement::Restriction { stands: false, .. } => "restricted no more".to_owned(),
+        other => format!("{other:?}"),
+    };
+    format!("{}  {said}", event.at.format("%Y-%m-%d %H:%M:%S"))
+}
+
+/// Writes a copy, page by page; returns how many lines it has.
+async fn export(
+    assistant: &Assistant,
+    person: ContactId,
+    portable: bool,
+    out: impl Write,
+) -> Result<usize, Box<dyn Error>> {
+    let (mut out, mut lines, mut after) = (BufWriter::new(out), 0, None);
+    loop {
+        let page = assistant.export(TENANT, person, after).await?;
+        for entry in page.entries.iter().filter(|entry| !portable || entry.is_portable()) {
+            writeln!(out, "{}", serde_json::to_string(entry)?)?;
+            lines += 1;
+        }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    out.flush()?;
+    Ok(lines)
+}
+
+/// Counts what an erasure would delete.
+async fn count(assistant: &Assistant, person: ContactId) -> Result<BTreeMap<String, usize>, Box<dyn Error>> {
+    let (mut counts, mut after) = (BTreeMap::new(), None);
+    loop {
+        let page = assistant.export(TENANT, person, after).await?;
+        for entry in &page.entries {
+            let value = serde_json::to_value(&entry.data)?;
+            *counts.entry(value["kind"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+        }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(counts),
+        }
+    }
+}
+
+fn receipt(done: &ErasureReceipt) -> Value {
+    json!({
+        "receipt": done.id,
+        "key_destroyed_at": done.key_destroyed_at,
+        "deleted": done.deleted.iter().cloned().collect::<BTreeMap<_, _>>(),
+        "completed_at": done.completed_at,
+        "remaining": done.remaining,
+    })
+}
+
+fn told(done: &ErasureReceipt) -> String {
+    let records: u64 = done.deleted.iter().map(|(_, records)| records).sum();
+    let key = done
+        .key_destroyed_at
+        .map_or_else(|| "there was no key".to_owned(), |at| format!("key destroyed {}", at.format("%F %T")));
+    let left = done.remaining.iter().fold(String::new(), |all, left| all + "\n  not in our hands: " + left);
+    format!("{}  {records} records gone, {key}, done {}{left}", done.id, done.completed_at.format("%F %T"))
+}
+
+fn explain(options: &Options, assistant: &Assistant) -> Result<(), Box<dyn Error>> {
+    for about in [SubjectKind::AccountHolder, SubjectKind::Contact, SubjectKind::Member, SubjectKind::Mentioned] {
+        let about_text = about.to_string();
+        for activity in assistant.explain(about).activities {
+            let mut value = json!(activity);
+            value["about"] = json!(about_text);
+            print(options, &value, &|| {
+                let categories: Vec<&str> = activity.categories.iter().map(|category| category.as_str()).collect();
+                let purpose = activity.purpose.as_str();
+                format!("{about_text:<18} {purpose:<22} {} ({})", categories.join(", "), activity.basis)
+            })?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! The privacy desk over what a quickstart left: the lines of `--json` are public, and what they tell is so.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let program = test.parent().and_then(Path::parent).unwrap().join("examples").join(name);
+    assert!(program.exists(), "build it first: cargo build -p whisp-examples --examples");
+    program
+}
+
+fn desk(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(program("privacy_desk")).arg("--dir").arg(folder).arg("--json").args(arguments).output().unwrap()
+}
+
+/// Runs the desk and reads its lines.
+fn lines(folder: &Path, arguments: &[&str]) -> Vec<Value> {
+    let output = desk(folder, arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn fields(value: &Value) -> Vec<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[test]
+fn a_person_is_shown_heard_given_a_copy_and_erased() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("shop");
+    let quickstart = Command::new(program("quickstart")).arg("--keep").arg(&kept).arg("--json").output().unwrap();
+    assert!(quickstart.status.success(), "{}", String::from_utf8_lossy(&quickstart.stderr));
+
+    let people = lines(&kept, &["people"]);
+    assert!(people.len() >= 2, "{people:?}");
+    assert_eq!(fields(&people[0]), ["active_at", "channel", "name", "person"]);
+    let person = people[0]["person"].as_str().unwrap();
+
+    let said = lines(&kept, &["withdraw", person]);
+    assert_eq!(fields(&said[0]), ["at", "said"]);
+    assert_eq!(said[0]["said"], serde_json::json!({"purpose": "automated_replies", "state": "withdrawn"}));
+    lines(&kept, &["object", person, "improvement"]);
+    lines(&kept, &["restrict", person]);
+    let shown = lines(&kept, &["show", &person[..8]]);
+    assert_eq!(fields(&shown[0]), ["minor", "objects_to", "person", "refused", "restricted"]);
+    assert_eq!(shown[0]["refused"], serde_json::json!(["automated_replies"]));
+    assert_eq!(shown[0]["objects_to"], serde_json::json!(["improvement"]));
+    assert_eq!(shown[0]["restricted"], serde_json::json!(["accuracy_contested"]));
+    assert!(shown.len() >= 4, "the log follows: {shown:?}");
+
+    // Whose data is restricted is still given a copy of it.
+    let copy = folder.path().join("copy.jsonl");
+    assert!(lines(&kept, &["export", person, "--out", copy.to_str().unwrap()]).is_empty());
+    let copied = std::fs::read_to_string(&copy).unwrap();
+    assert!(copied.lines().any(|line| line.contains(r#""kind":"message""#)), "{copied}");
+    assert!(!desk(&kept, &["export", person, "--out", copy.to_str().unwrap()]).status.success(), "it is there already");
+    let would: u64 =
+        lines(&kept, &["erase", person, "--dry-run"]).iter().map(|line| line["records"].as_u64().unwrap()).sum();
+    assert_eq!(would, u64::try_from(copied.lines().count()).unwrap());
+
+    let receipts = lines(&kept, &["receipts"]).len();
+    let receipt = lines(&kept, &["erase", person]).remove(0);
+    assert_eq!(fields(&receipt), ["completed_at", "deleted", "key_destroyed_at", "receipt", "remaining"]);
+    let gone: u64 = receipt["deleted"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
+    assert_eq!(gone, would, "{receipt}");
+    let after = lines(&kept, &["receipts"]);
+    assert_eq!((after.len(), &after[0]), (receipts + 1, &receipt));
+    let output = desk(&kept, &["show", person]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("`people` lists them"));
+}
+
+#[test]
+fn what_is_done_with_the_data_is_told_and_a_wrong_call_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = desk(folder.path(), &["people"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("run quickstart with --keep first"));
+    assert_eq!(desk(folder.path(), &["no-such-thing"]).status.code(), Some(2));
+}
