@@ -3,6 +3,7 @@
 mod basis;
 mod category;
 mod gate;
+mod law;
 mod permit;
 mod purpose;
 mod register;
@@ -12,6 +13,10 @@ mod statement;
 pub use basis::{Assessment, LawfulBasis, Right};
 pub use category::{Categories, DataCategory};
 pub use gate::{Gate, STANDING_LIFE, STANDINGS_MAX};
+pub use law::{
+    AiDisclosure, Calendar, CalendarId, Cited, Deadline, Duty, JurisdictionProfile, Law, LawError, Period, ProfileId,
+    TimeLimit, Timing, Urgency,
+};
 pub use permit::{Denied, DeniedReason, Grant, PERMIT_LIFE, Permit};
 pub use purpose::{
     Analytics, AutomatedReplies, IdentityVerification, Improvement, LegalCompliance, Purpose, PurposeKind, Rights,
