@@ -5,6 +5,7 @@ mod category;
 mod gate;
 mod law;
 mod permit;
+mod proof;
 mod purpose;
 mod register;
 mod standing;
@@ -18,6 +19,7 @@ pub use law::{
     TimeLimit, Timing, Urgency,
 };
 pub use permit::{Denied, DeniedReason, Grant, PERMIT_LIFE, Permit};
+pub use proof::{Challenge, Code, Proof, ProofStrength, Verdict};
 pub use purpose::{
     Analytics, AutomatedReplies, IdentityVerification, Improvement, LegalCompliance, Purpose, PurposeKind, Rights,
     Security, ServiceProvision, Storage, Support,
