@@ -8,6 +8,7 @@ mod permit;
 mod proof;
 mod purpose;
 mod register;
+mod request;
 mod standing;
 mod statement;
 
@@ -25,5 +26,9 @@ pub use purpose::{
     Security, ServiceProvision, Storage, Support,
 };
 pub use register::{About, ProcessingActivity, Register, RegisterError, SubjectKind};
+pub use request::{
+    DelayReason, Extension, RefusalReason, RequestError, RequestEvent, RequestKind, RequestOutcome, RequestState,
+    RequestStep, StepOutcome, SubjectRequest, Withheld, WithheldGroup,
+};
 pub use standing::Standing;
 pub use statement::{Act, AgeSignal, ConsentState, Notice, RestrictionGround, Statement, StatementEvent};
