@@ -103,6 +103,10 @@ id! {
     MediaId
 }
 id! {
+    /// One request of a person about their data.
+    RequestId
+}
+id! {
     /// A proposed reply that waits for a member.
     SuggestionId
 }
@@ -165,6 +169,7 @@ record_ids!(
     InquiryId,
     MediaId,
     MessageId,
+    RequestId,
     SuggestionId,
     WorkId,
     WorkerId,

@@ -3,20 +3,32 @@
 mod basis;
 mod category;
 mod gate;
+mod law;
 mod permit;
+mod proof;
 mod purpose;
 mod register;
+mod request;
 mod standing;
 mod statement;
 
 pub use basis::{Assessment, LawfulBasis, Right};
 pub use category::{Categories, DataCategory};
 pub use gate::{Gate, STANDING_LIFE, STANDINGS_MAX};
+pub use law::{
+    AiDisclosure, Calendar, CalendarId, Cited, Deadline, Duty, JurisdictionProfile, Law, LawError, Period, ProfileId,
+    TimeLimit, Timing, Urgency,
+};
 pub use permit::{Denied, DeniedReason, Grant, PERMIT_LIFE, Permit};
+pub use proof::{Challenge, Code, Proof, ProofStrength, Verdict};
 pub use purpose::{
     Analytics, AutomatedReplies, IdentityVerification, Improvement, LegalCompliance, Purpose, PurposeKind, Rights,
     Security, ServiceProvision, Storage, Support,
 };
 pub use register::{About, ProcessingActivity, Register, RegisterError, SubjectKind};
+pub use request::{
+    DelayReason, Extension, RefusalReason, RequestError, RequestEvent, RequestKind, RequestOutcome, RequestState,
+    RequestStep, StepOutcome, SubjectRequest, Withheld, WithheldGroup,
+};
 pub use standing::Standing;
 pub use statement::{Act, AgeSignal, ConsentState, Notice, RestrictionGround, Statement, StatementEvent};

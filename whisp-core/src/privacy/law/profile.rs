@@ -1,0 +1,210 @@
+//! What one law, platform or policy asks for.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+use super::{CalendarId, LawError, Period, parse};
+
+names! {
+    /// The name of a profile, such as `kz`.
+    ProfileId
+}
+
+/// Something that a text says: what, which text, and when somebody read it there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cited<T> {
+    /// What it says.
+    pub value: T,
+    /// The first day on which it holds, if it was not always so.
+    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    pub since: Option<NaiveDate>,
+    /// The text.
+    pub source: String,
+    /// When it was read there.
+    pub read_at: NaiveDate,
+    /// Whether the text itself, or somebody to rely on, was read; `false` for memory and hearsay.
+    pub confirmed: bool,
+}
+
+impl<T> Cited<T> {
+    fn holds(&self, day: NaiveDate) -> bool {
+        self.since.is_none_or(|since| since <= day)
+    }
+}
+
+/// What has to be done in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Duty {
+    /// To answer a request of this kind.
+    Access,
+    /// To answer a request of this kind.
+    Portability,
+    /// To answer a request of this kind.
+    Rectification,
+    /// To answer a request of this kind.
+    Restriction,
+    /// To answer a request of this kind.
+    Objection,
+    /// To answer a request of this kind.
+    Erasure,
+    /// To answer a request of this kind.
+    Withdrawal,
+    /// To answer a request of this kind.
+    Complaint,
+    /// To say that a request arrived.
+    Acknowledge,
+    /// To tell the authority of a breach.
+    BreachAuthority,
+    /// To tell the people of a breach.
+    BreachSubjects,
+    /// To tell the platform of a breach.
+    BreachPlatform,
+}
+
+impl Duty {
+    /// Returns whether it is the answer to a request, whose time may be extended and may stand still.
+    #[must_use]
+    pub const fn is_answer(self) -> bool {
+        !matches!(self, Self::Acknowledge | Self::BreachAuthority | Self::BreachSubjects | Self::BreachPlatform)
+    }
+
+    /// Returns the name, as in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Access => "access",
+            Self::Portability => "portability",
+            Self::Rectification => "rectification",
+            Self::Restriction => "restriction",
+            Self::Objection => "objection",
+            Self::Erasure => "erasure",
+            Self::Withdrawal => "withdrawal",
+            Self::Complaint => "complaint",
+            Self::Acknowledge => "acknowledge",
+            Self::BreachAuthority => "breach_authority",
+            Self::BreachSubjects => "breach_subjects",
+            Self::BreachPlatform => "breach_platform",
+        }
+    }
+}
+
+impl fmt::Display for Duty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How soon some duties are due.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimeLimit {
+    /// Which.
+    pub duties: BTreeSet<Duty>,
+    /// How soon, from when the request arrived or the breach was known.
+    pub within: Cited<Period>,
+    /// By how much an answer may be put off, once, if the person is told why before the first period is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extension: Option<Cited<Period>>,
+}
+
+/// What people must be told of what a machine has written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AiDisclosure {
+    /// They must see it.
+    Visible,
+    /// They must see it, and other machines must be able to tell.
+    VisibleAndMarked,
+}
+
+/// What one law, platform or policy asks for. Plain data: a host reads or writes its own with serde.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JurisdictionProfile {
+    /// Its name.
+    pub id: ProfileId,
+    /// What it is.
+    pub name: String,
+    /// In which zone its days are counted.
+    #[serde(with = "zone_name")]
+    pub zone: Tz,
+    /// By which calendar its working days are counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calendar: Option<CalendarId>,
+    /// How soon what is due. Of several about one duty, the earliest counts.
+    pub limits: Vec<TimeLimit>,
+    /// Whether the time for an answer stands still while the person has been asked to prove who they are.
+    pub identity_pause: Cited<bool>,
+    /// From which age a person decides for themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_age: Option<Cited<u8>>,
+    /// What people must be told of what a machine has written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ai_disclosure: Option<Cited<AiDisclosure>>,
+    /// In which country the data must be kept: its two letters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub localisation: Option<Cited<String>>,
+}
+
+impl JurisdictionProfile {
+    /// Reads a profile from JSON.
+    ///
+    /// # Errors
+    /// [`LawError::Malformed`].
+    pub fn parse(json: &str) -> Result<Self, LawError> {
+        parse(json)
+    }
+
+    /// Returns what people must be told on a day of what a machine has written.
+    #[must_use]
+    pub fn ai_disclosure_on(&self, day: NaiveDate) -> Option<AiDisclosure> {
+        self.ai_disclosure.as_ref().filter(|cited| cited.holds(day)).map(|cited| cited.value)
+    }
+
+    pub(super) fn limits_for(&self, duty: Duty, started_at: DateTime<Utc>) -> impl Iterator<Item = &TimeLimit> {
+        let day = started_at.with_timezone(&self.zone).date_naive();
+        self.limits.iter().filter(move |limit| limit.duties.contains(&duty) && limit.within.holds(day))
+    }
+
+    pub(super) fn periods(&self) -> impl Iterator<Item = Period> {
+        self.limits.iter().flat_map(|limit| [Some(&limit.within), limit.extension.as_ref()]).flatten().map(|c| c.value)
+    }
+
+    /// Everything that it cites: what about, the source, whether it is confirmed.
+    pub(super) fn citations(&self) -> impl Iterator<Item = (&'static str, &str, bool)> {
+        fn of<'a, T>(what: &'static str, cited: &'a Cited<T>) -> (&'static str, &'a str, bool) {
+            (what, &cited.source, cited.confirmed)
+        }
+        let limits = self.limits.iter().flat_map(|limit| {
+            let duties = limit.duties.iter().map(|duty| of(duty.as_str(), &limit.within));
+            duties.chain(limit.extension.iter().map(|cited| of("extension", cited)))
+        });
+        limits
+            .chain([of("identity_pause", &self.identity_pause)])
+            .chain(self.min_age.iter().map(|cited| of("min_age", cited)))
+            .chain(self.ai_disclosure.iter().map(|cited| of("ai_disclosure", cited)))
+            .chain(self.localisation.iter().map(|cited| of("localisation", cited)))
+    }
+}
+
+/// An IANA zone by its name.
+mod zone_name {
+    use chrono_tz::Tz;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(zone: &Tz, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(zone.name())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tz, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(|_| D::Error::custom("not an IANA time zone"))
+    }
+}
