@@ -125,9 +125,11 @@ impl PostgresKeyTable {
         subjects: &[Uuid],
         lock: &str,
     ) -> Result<BTreeMap<Uuid, SubjectKeyState>, Failure> {
+        // Key by key, whatever the planner believes: as in the store's `sql.rs`.
         let sql = format!(
-            "SELECT subject, version, epoch, wrapped, erased_at FROM {{schema}}.subject_key \
-             WHERE tenant = $1 AND subject = ANY ($2) {lock}"
+            "SELECT s.* FROM unnest($2::uuid[]) AS k (subject) CROSS JOIN LATERAL \
+             (SELECT subject, version, epoch, wrapped, erased_at FROM {{schema}}.subject_key \
+             WHERE tenant = $1 AND subject = k.subject OFFSET 0 {lock}) AS s"
         );
         let rows = self.query(transaction, &sql, &[&tenant.as_uuid(), &subjects]).await?;
         rows.iter().map(|row| Ok((get(row, 0)?, state(row)?))).collect()
