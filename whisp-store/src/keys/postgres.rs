@@ -56,7 +56,8 @@ impl PostgresKeyTable {
     /// [`Unavailable`](VaultErrorKind::Unavailable) if the server can't be reached,
     /// [`Permissions`](VaultErrorKind::Permissions) if it does not let the user in or the user lacks a right,
     /// [`Newer`](VaultErrorKind::Newer) if a newer version of this library wrote the tables,
-    /// [`WrongKey`](VaultErrorKind::WrongKey) if they are no key tables or the URL or name can't be read.
+    /// [`WrongKey`](VaultErrorKind::WrongKey) if the schema is something else's, a `PostgresStore`'s for one, or the URL or
+    /// name can't be read.
     ///
     /// # Cancellation
     /// The tables are made or not; open again.
