@@ -119,7 +119,7 @@ impl Sql {
             waiting: format!(
                 "SELECT l.tenant, l.bucket, w.due, w.id FROM {s}.lease AS l CROSS JOIN LATERAL \
                  (SELECT due, id FROM {s}.work WHERE tenant = l.tenant AND bucket = l.bucket ORDER BY due, id LIMIT 1) AS w \
-                 WHERE l.until <= $1 AND w.due <= $2 ORDER BY w.due LIMIT $3"
+                 WHERE l.until <= $1 AND w.due <= $2 AND l.tenant <> ALL ($4) ORDER BY w.due LIMIT $3"
             ),
             append: format!(
                 "INSERT INTO {s}.fact (tenant, at, id, body) \
