@@ -9,29 +9,17 @@
 mod postgres;
 mod support;
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
-use postgres::TempSchema;
+use postgres::{TempSchema, dump, make};
 use support::child::{part, say, start};
 use support::golden;
-use tokio_postgres::SimpleQueryMessage;
 use whisp_core::store::{Commit, Kind, Record, Records, StoreErrorKind, WriteBatch, WriteOp};
 use whisp_core::testing::cancel_after;
 use whisp_store::PostgresOptions;
 
 /// Each makes the tables of a version in `{schema}`, with one of everything.
 const SCRIPTS: [&str; 1] = [include_str!("golden/postgres_v1.sql")];
-
-/// Sees every row: the tests' user is behind the wall.
-const AS_TENANT: &str = "SET whisp.tenant = '00000000-0000-0000-0000-000000000000'";
-
-async fn make(schema: &TempSchema, script: &str) -> tokio_postgres::Client {
-    let client = schema.client().await;
-    client.batch_execute(AS_TENANT).await.expect("anything can be set");
-    client.batch_execute(&script.replace("{schema}", &schema.name)).await.expect("the script makes the tables");
-    client
-}
 
 async fn version(client: &tokio_postgres::Client, schema: &TempSchema) -> i32 {
     let row = client.query_one(&format!("SELECT version FROM {}.version", schema.name), &[]).await;
@@ -62,40 +50,6 @@ async fn what_is_made_today_is_what_the_newest_script_makes() {
     let missing: Vec<_> = old.difference(&new).collect();
     assert_eq!(missing, Vec::<&String>::new());
     assert!(old.len() > 200, "it is looked at: {} lines", old.len());
-}
-
-/// Columns, keys, indexes, walls and rows, one a line, without the name of the schema.
-async fn dump(client: &tokio_postgres::Client, schema: &TempSchema) -> BTreeSet<String> {
-    let name = &schema.name;
-    let shape = format!(
-        "SELECT concat_ws(' ', 'column', c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, \
-         a.attstorage, a.attcollation::regcollation) \
-         FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid \
-         WHERE c.relnamespace = '{name}'::regnamespace AND c.relkind = 'r' AND a.attnum > 0 \
-         UNION ALL SELECT concat_ws(' ', 'index', indexdef) FROM pg_indexes WHERE schemaname = '{name}' \
-         UNION ALL SELECT concat_ws(' ', 'key', conrelid::regclass, pg_get_constraintdef(oid)) FROM pg_constraint \
-         WHERE connamespace = '{name}'::regnamespace \
-         UNION ALL SELECT concat_ws(' ', 'wall', tablename, policyname, permissive, roles, cmd, qual, with_check) \
-         FROM pg_policies WHERE schemaname = '{name}' \
-         UNION ALL SELECT concat_ws(' ', 'table', relname, relrowsecurity, relforcerowsecurity) FROM pg_class \
-         WHERE relnamespace = '{name}'::regnamespace AND relkind = 'r'"
-    );
-    let mut lines = texts(client, &shape).await;
-    let tables = format!("SELECT tablename FROM pg_tables WHERE schemaname = '{name}'");
-    for table in texts(client, &tables).await {
-        let rows = texts(client, &format!("SELECT t::text FROM {name}.{table} AS t")).await;
-        lines.extend(rows.into_iter().map(|row| format!("row {table} {row}")));
-    }
-    lines.into_iter().map(|line| line.replace(name.as_str(), "{schema}")).collect()
-}
-
-async fn texts(client: &tokio_postgres::Client, sql: &str) -> Vec<String> {
-    let messages = client.simple_query(&format!("{AS_TENANT}; {sql}")).await.expect("it can be asked");
-    let text = |message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
-        _ => None,
-    };
-    messages.into_iter().filter_map(text).collect()
 }
 
 #[tokio::test]

@@ -236,6 +236,59 @@ async fn a_tenant_whose_row_is_held_keeps_no_work_of_others_back() {
     assert_eq!(store.renew(&request).await.expect("the store works").len(), 1);
 }
 
+/// Nor does it delay them: nobody waits for the row as long as the server does, and nobody waits twice.
+#[tokio::test]
+async fn a_tenant_whose_row_is_held_long_delays_nobody_and_comes_again_when_it_is_free() {
+    let Some(schema) = TempSchema::new() else { return };
+    let store = schema.options().open().await.expect("the server opens a new schema");
+    let at = DateTime::UNIX_EPOCH;
+    for (tenant, due) in [(TENANT, at), (OTHER, at + TimeDelta::seconds(1))] {
+        for bucket in [1, 2] {
+            let key = WorkKey { bucket: Bucket(bucket), due, id: WorkId::from_bytes([1; 16]) };
+            let work = WorkItem { key, lane: RecordId::from_bytes([1; 16]), attempts: 0, payload: Clear::default() };
+            let batch = WriteBatch::new(tenant).op(WriteOp::Enqueue(work));
+            assert_eq!(store.commit(batch).await.expect("the store works"), Commit::Done);
+        }
+    }
+    let until = at + TimeDelta::seconds(60);
+    let own = async || {
+        let worker = WorkerId::from_bytes([1; 16]);
+        let request = OwnRequest { worker, limit: 2, now: at, due_by: until, until };
+        store.own(&request).await.expect("the others are served")
+    };
+    let client = schema.client().await;
+    let hold = format!(
+        "BEGIN; SET LOCAL whisp.tenant = '{TENANT}'; SELECT FROM {}.tenant WHERE tenant = '{TENANT}' FOR UPDATE",
+        schema.name
+    );
+    client.batch_execute(&hold).await.expect("it can be held");
+    let others = async {
+        assert_eq!(own().await, [], "those who wait longest can't be served");
+        for _ in 0..9 {
+            let leases = own().await;
+            assert_eq!(leases.iter().map(|lease| lease.tenant).collect::<Vec<_>>(), [OTHER; 2]);
+            let request = RenewRequest { leases, now: at, until };
+            let leases = store.renew(&request).await.expect("the others are served");
+            assert_eq!(leases.len(), 2);
+            store.release(&leases).await.expect("the others are served");
+        }
+    };
+    // The server waits ten seconds for a row.
+    tokio::time::timeout(Duration::from_secs(8), others).await.expect("one tenant delayed the others");
+    client.batch_execute("ROLLBACK").await.expect("it ends");
+    let theirs = async {
+        loop {
+            let leases = own().await;
+            store.release(&leases).await.expect("the store works");
+            if let Some(lease) = leases.iter().find(|lease| lease.tenant == TENANT) {
+                break *lease;
+            }
+        }
+    };
+    let lease = tokio::time::timeout(Duration::from_secs(30), theirs).await.expect("what came late was kept");
+    assert_eq!(lease.fence.0, 2, "it was leased late, to nobody, and given back");
+}
+
 #[tokio::test]
 async fn a_server_that_only_reads_is_told_so() {
     let Some(schema) = TempSchema::new() else { return };

@@ -56,7 +56,8 @@ impl PostgresKeyTable {
     /// [`Unavailable`](VaultErrorKind::Unavailable) if the server can't be reached,
     /// [`Permissions`](VaultErrorKind::Permissions) if it does not let the user in or the user lacks a right,
     /// [`Newer`](VaultErrorKind::Newer) if a newer version of this library wrote the tables,
-    /// [`WrongKey`](VaultErrorKind::WrongKey) if they are no key tables or the URL or name can't be read.
+    /// [`WrongKey`](VaultErrorKind::WrongKey) if the schema is something else's, a `PostgresStore`'s for one, or the URL or
+    /// name can't be read.
     ///
     /// # Cancellation
     /// The tables are made or not; open again.
@@ -125,9 +126,11 @@ impl PostgresKeyTable {
         subjects: &[Uuid],
         lock: &str,
     ) -> Result<BTreeMap<Uuid, SubjectKeyState>, Failure> {
+        // Key by key, whatever the planner believes: as in the store's `sql.rs`.
         let sql = format!(
-            "SELECT subject, version, epoch, wrapped, erased_at FROM {{schema}}.subject_key \
-             WHERE tenant = $1 AND subject = ANY ($2) {lock}"
+            "SELECT s.* FROM unnest($2::uuid[]) AS k (subject) CROSS JOIN LATERAL \
+             (SELECT subject, version, epoch, wrapped, erased_at FROM {{schema}}.subject_key \
+             WHERE tenant = $1 AND subject = k.subject OFFSET 0 {lock}) AS s"
         );
         let rows = self.query(transaction, &sql, &[&tenant.as_uuid(), &subjects]).await?;
         rows.iter().map(|row| Ok((get(row, 0)?, state(row)?))).collect()

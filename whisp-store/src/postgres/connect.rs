@@ -16,10 +16,13 @@ use super::error::Failure;
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
 
 /// What is set in each connection. Every statement goes by a key: a planner that takes a table for small, because it was
-/// when the statement was prepared, must not read the whole of it when it has grown. A transaction that its process left
-/// behind must not keep a tenant's row.
+/// when the statement was prepared, must not read the whole of it when it has grown. So pages come out of the index that
+/// has their order, not out of any with a sort, and rows whose places are known are fetched from there: an index costs
+/// more than that, however few rows are believed to be in it. A transaction that its process left behind must not keep a
+/// tenant's row.
 const SETTINGS: &str = "\
-    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; \
+    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_sort = off; \
+    SET cpu_index_tuple_cost = 100; SET jit = off; \
     SET idle_in_transaction_session_timeout = '10s'; SET lock_timeout = '10s'; SET search_path = pg_catalog";
 
 /// How the server is reached.

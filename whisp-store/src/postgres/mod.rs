@@ -15,9 +15,10 @@ mod sql;
 mod tests;
 mod writer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_postgres::Pool;
@@ -43,6 +44,10 @@ use self::sql::Sql;
 use self::writer::Writer;
 use crate::kinds;
 
+/// How long is waited for the leases of one tenant before the others go without it: longer than a large transaction takes,
+/// and shorter than a row that somebody holds is waited for, which is several times ten seconds.
+const LEND_PATIENCE: Duration = Duration::from_secs(3);
+
 /// Keeps everything in a PostgreSQL database, which any number of processes share.
 ///
 /// What waits to be written for a tenant goes into one transaction, so many writers at once cost little more than one;
@@ -62,6 +67,7 @@ use crate::kinds;
 ///
 /// # Work
 /// Processes tell each other of new work by `LISTEN` and `NOTIFY`, and look by the clock all the same.
+/// A tenant whose row somebody holds for seconds is left out meanwhile, so that the leases of the others do not wait.
 ///
 /// # Behind a pooler
 /// A pooler must keep a connection to one server process for a whole session (PgBouncer's `pool_mode = session`).
@@ -86,6 +92,8 @@ pub struct PostgresStore {
     reader: Reader,
     writer: Arc<Writer>,
     notices: Notices,
+    /// The tenants for whose leases nobody waits any more, though they are still asked for.
+    late: Arc<Mutex<BTreeSet<TenantId>>>,
 }
 
 impl PostgresStore {
@@ -110,33 +118,42 @@ impl PostgresStore {
             reader: Reader::new(pool.clone(), Arc::clone(&sql), kinds.clone()),
             writer: Arc::new(Writer::new(pool.clone(), sql, Arc::clone(&news))),
             notices: Notices::start(address, schema.channel(), news),
+            late: Arc::default(),
             pool,
             kinds,
         }
     }
 
-    /// Has a task done; returns the leases that it came to.
+    /// Has a task done and waits a while for the leases that it comes to: a tenant whose row somebody holds delays nobody
+    /// else. What comes later is given back, and until then the tenant is left out.
     async fn lend(&self, tenant: TenantId, task: Task) -> Result<Vec<Lease>, Failure> {
-        match self.writer.run(tenant, task).await? {
-            Outcome::Leases(leases) => Ok(leases),
-            Outcome::Commit(_) => Err(Failure::stopped()),
+        if lock(&self.late).contains(&tenant) {
+            return Ok(Vec::new());
         }
-    }
-
-    /// Has the same done for each tenant of the leases, all at once; returns what came of each.
-    async fn lend_each(&self, leases: &[Lease], task: impl Fn(Vec<Lease>) -> Task) -> Vec<Result<Vec<Lease>, Failure>> {
-        let mut tenants: BTreeMap<TenantId, Vec<Lease>> = BTreeMap::new();
-        for lease in leases {
-            tenants.entry(lease.tenant).or_default().push(*lease);
+        let mut lending = Box::pin(lend(Arc::clone(&self.writer), tenant, task));
+        if let Ok(lent) = tokio::time::timeout(LEND_PATIENCE, &mut lending).await {
+            return lent;
         }
-        join_all(tenants.into_iter().map(|(tenant, leases)| self.lend(tenant, task(leases)))).await
+        lock(&self.late).insert(tenant);
+        let (writer, late) = (Arc::clone(&self.writer), Arc::clone(&self.late));
+        tokio::spawn(async move {
+            if let Ok(leases) = lending.await
+                && !leases.is_empty()
+            {
+                // Where that fails too, they end by themselves.
+                drop(lend(writer, tenant, Task::Release(leases)).await);
+            }
+            lock(&late).remove(&tenant);
+        });
+        Ok(Vec::new())
     }
 
     async fn take(&self, request: &OwnRequest) -> Result<Vec<Lease>, Failure> {
         if request.limit == 0 {
             return Ok(Vec::new());
         }
-        let waiting = self.reader.waiting(request).await?;
+        let late = lock(&self.late).clone();
+        let waiting = self.reader.waiting(request, &late).await?;
         let mut tenants: BTreeMap<TenantId, Vec<WorkKey>> = BTreeMap::new();
         for (tenant, key) in &waiting {
             tenants.entry(*tenant).or_default().push(*key);
@@ -175,6 +192,26 @@ impl fmt::Debug for PostgresStore {
             .field("pool", &self.pool.status())
             .finish_non_exhaustive()
     }
+}
+
+/// Has a task done; returns the leases that it came to.
+async fn lend(writer: Arc<Writer>, tenant: TenantId, task: Task) -> Result<Vec<Lease>, Failure> {
+    match writer.run(tenant, task).await? {
+        Outcome::Leases(leases) => Ok(leases),
+        Outcome::Commit(_) => Err(Failure::stopped()),
+    }
+}
+
+fn by_tenant(leases: &[Lease]) -> BTreeMap<TenantId, Vec<Lease>> {
+    let mut tenants: BTreeMap<TenantId, Vec<Lease>> = BTreeMap::new();
+    for lease in leases {
+        tenants.entry(lease.tenant).or_default().push(*lease);
+    }
+    tenants
+}
+
+fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Returns the leases of those tenants for whom it went well: what is wrong with one keeps nobody else's work back. Only
@@ -240,13 +277,15 @@ impl Work for PostgresStore {
     }
 
     async fn renew(&self, request: &RenewRequest) -> Result<Vec<Lease>, StoreError> {
-        let renewed =
-            self.lend_each(&request.leases, |leases| Task::Renew(RenewRequest { leases, ..request.clone() })).await;
-        named("renew", lent(renewed))
+        let each = by_tenant(&request.leases).into_iter();
+        let renew = |leases| Task::Renew(RenewRequest { leases, ..request.clone() });
+        named("renew", lent(join_all(each.map(|(tenant, leases)| self.lend(tenant, renew(leases)))).await))
     }
 
     async fn release(&self, leases: &[Lease]) -> Result<(), StoreError> {
-        let released = self.lend_each(leases, Task::Release).await;
+        let each = by_tenant(leases).into_iter();
+        let release = |(tenant, leases)| lend(Arc::clone(&self.writer), tenant, Task::Release(leases));
+        let released = join_all(each.map(release)).await;
         named("release", released.into_iter().try_for_each(|outcome| outcome.map(drop)))
     }
 

@@ -117,7 +117,7 @@ impl PostgresOptions {
     /// - [`StoreErrorKind::Unavailable`] if the server can't be reached, is starting or has no connection left.
     /// - [`StoreErrorKind::PermissionDenied`] if it does not let the user in, or the user lacks a right.
     /// - [`StoreErrorKind::Newer`] if a newer version of this library wrote the tables.
-    /// - [`StoreErrorKind::Corrupt`] if the tables are not as this library makes them.
+    /// - [`StoreErrorKind::Corrupt`] if the tables are not as this library makes them, or the schema is something else's.
     /// - [`StoreErrorKind::Invalid`] if the URL, the name of the schema or a certificate can't be read, a kind with
     ///   records has other paths than before, or one of which there are records was not given.
     ///

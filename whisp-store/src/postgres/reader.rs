@@ -1,5 +1,6 @@
 //! Reading: each query is a transaction of its own, on any connection that is free.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use deadpool_postgres::Pool;
@@ -110,13 +111,18 @@ impl Reader {
     }
 
     /// Returns the buckets of every tenant that hold due work and that nobody holds, the longest waiting first, each with
-    /// its oldest work.
-    pub(super) async fn waiting(&self, request: &OwnRequest) -> Result<Vec<(TenantId, WorkKey)>, Failure> {
+    /// its oldest work. Some tenants are left out.
+    pub(super) async fn waiting(
+        &self,
+        request: &OwnRequest,
+        without: &BTreeSet<TenantId>,
+    ) -> Result<Vec<(TenantId, WorkKey)>, Failure> {
         let call = || {
             Call::of_every_tenant(&self.sql.waiting)
                 .with(micros(request.now))
                 .with(micros(request.due_by))
                 .with(limit(request.limit, 0))
+                .with(without.iter().map(|tenant| tenant.as_uuid()).collect::<Vec<_>>())
         };
         let rows = self.query(call::BEGIN_EVERY_TENANT, call).await?;
         rows.iter()

@@ -8,20 +8,26 @@ use super::error::Failure;
 use super::row::get;
 use crate::kinds::{self, paths_bits};
 
-/// What turns each schema version into the next. The number of them is the schema version.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+/// Tables that share a schema, which is theirs alone.
+struct Tables {
+    /// What turns each schema version into the next. The number of them is the schema version.
+    migrations: &'static [&'static str],
+    /// Those that the first makes, all of them with the tenant first.
+    names: &'static [&'static str],
+}
 
-/// The tables that [`MIGRATIONS`] make, all of them with the tenant first.
-const TABLES: &[&str] = &["tenant", "subject", "seen", "work", "lease", "fact"];
+/// The tables of a store; those of its kinds come beside them.
+const STORE: Tables = Tables {
+    migrations: &[include_str!("migrations/0001.sql")],
+    names: &["tenant", "subject", "seen", "work", "lease", "fact"],
+};
 
-/// Those of [`TABLES`] that who looks for work reads for every tenant: ids and times, no content.
+/// The tables of wrapped keys.
+const KEYS: Tables =
+    Tables { migrations: &[include_str!("migrations/keys_0001.sql")], names: &["tenant_key", "subject_key"] };
+
+/// Those that who looks for work reads for every tenant: ids and times, no content.
 const SCANNED: &[&str] = &["work", "lease"];
-
-/// The same for the tables of wrapped keys, which have a schema of their own.
-const KEY_MIGRATIONS: &[&str] = &[include_str!("migrations/keys_0001.sql")];
-
-/// The tables that [`KEY_MIGRATIONS`] make.
-const KEY_TABLES: &[&str] = &["tenant_key", "subject_key"];
 
 /// The table of a kind.
 const KIND_TABLE: &str = include_str!("migrations/kind.sql");
@@ -67,13 +73,13 @@ impl Schema {
         let has_room = |known: &[(String, u8)], kind: &Kind| {
             known.iter().any(|(name, paths)| name == kind.name() && *paths == paths_bits(*kind))
         };
-        let is_ready = self.version(client).await? == MIGRATIONS.len() && {
+        let is_ready = self.version(client, &STORE).await? == STORE.migrations.len() && {
             let known = self.kinds(client).await?;
             kinds.iter().all(|kind| has_room(&known, kind))
         };
         if !is_ready {
             self.in_transaction(client, async {
-                self.migrate(client, MIGRATIONS, TABLES).await?;
+                self.migrate(client, &STORE).await?;
                 let known = self.kinds(client).await?;
                 for kind in kinds.iter().filter(|kind| !has_room(&known, kind)) {
                     let is_there = known.iter().any(|(name, _)| name == kind.name());
@@ -88,20 +94,29 @@ impl Schema {
 
     /// Brings the tables of wrapped keys to this version.
     pub(crate) async fn open_keys(&self, client: &Client) -> Result<(), Failure> {
-        if self.version(client).await? != KEY_MIGRATIONS.len() {
-            self.in_transaction(client, self.migrate(client, KEY_MIGRATIONS, KEY_TABLES)).await?;
+        if self.version(client, &KEYS).await? != KEYS.migrations.len() {
+            self.in_transaction(client, self.migrate(client, &KEYS)).await?;
         }
         Ok(())
     }
 
-    /// The version of the tables, 0 if there are none.
-    async fn version(&self, client: &Client) -> Result<usize, Failure> {
-        let there = format!("SELECT 1 FROM pg_tables WHERE schemaname = '{}' AND tablename = 'version'", self.name);
-        if client.query_opt(&there, &[]).await?.is_none() {
+    /// The version of the tables, 0 if there are none. A schema that has a version, but none of these tables, is
+    /// something else's: it is never added to, for two versions would be one.
+    async fn version(&self, client: &Client, tables: &Tables) -> Result<usize, Failure> {
+        let there =
+            "SELECT tablename FROM pg_tables WHERE schemaname = $1 AND (tablename = 'version' OR tablename = ANY ($2))";
+        let there = client.query(there, &[&self.name, &tables.names]).await?;
+        let there = there.iter().map(|row| get(row, 0)).collect::<Result<Vec<&str>, _>>()?;
+        if !there.contains(&"version") {
             return Ok(0);
         }
-        let row = client.query_one(&format!("SELECT version FROM {}.version", self.name), &[]).await?;
-        usize::try_from(get::<i32>(&row, 0)?).map_err(|_| Failure::corrupt())
+        if there.len() == 1 {
+            let advice =
+                "the schema holds the tables of something else: name another one, and keep data and keys apart";
+            return Err(Failure::new(StoreErrorKind::Corrupt, Retry::Never, advice));
+        }
+        let row = client.query_opt(&format!("SELECT version FROM {}.version", self.name), &[]).await?;
+        usize::try_from(get::<i32>(&row.ok_or_else(Failure::corrupt)?, 0)?).map_err(|_| Failure::corrupt())
     }
 
     async fn kinds(&self, client: &Client) -> Result<Vec<(String, u8)>, Failure> {
@@ -127,9 +142,9 @@ impl Schema {
         Ok(ended?)
     }
 
-    async fn migrate(&self, client: &Client, migrations: &[&str], tables: &[&str]) -> Result<(), Failure> {
-        let (name, newest) = (&self.name, migrations.len());
-        let from = self.version(client).await?;
+    async fn migrate(&self, client: &Client, tables: &Tables) -> Result<(), Failure> {
+        let (name, newest) = (&self.name, tables.migrations.len());
+        let from = self.version(client, tables).await?;
         if from > newest {
             let advice = "open the database with the version of whisp that wrote it";
             return Err(Failure::new(StoreErrorKind::Newer, Retry::Never, advice));
@@ -141,11 +156,11 @@ impl Schema {
             );
             client.batch_execute(&first).await?;
         }
-        for migration in migrations.iter().skip(from) {
+        for migration in tables.migrations.iter().skip(from) {
             client.batch_execute(&self.fill(migration, None)).await?;
         }
         if from == 0 {
-            for table in tables {
+            for table in tables.names {
                 self.wall(client, table).await?;
             }
         }

@@ -1,5 +1,11 @@
 //! Every statement that the store makes while it works, in one place. Each is about one tenant, named first: a database
 //! that spreads the tables by tenant sends it to one place. The one exception is [`Sql::waiting`].
+//!
+//! Each goes by whole keys, whatever the planner believes. To one who last looked at a queue when it was empty, or at a
+//! tenant before it grew, reading all that the tenant has looks as good as going by a key. So nothing is left to choose:
+//! - Rows of many keys are looked up key by key, in a subquery that `OFFSET 0` keeps apart.
+//! - They are changed by `ON CONFLICT`, which goes by the key, and deleted by where they are.
+//! - Pages come in the order of an index: see the settings of each connection.
 
 use std::collections::BTreeMap;
 
@@ -67,12 +73,12 @@ impl Sql {
             kinds: kinds.iter().map(|kind| (kind.name(), KindSql::new(s, *kind))).collect(),
             hold: format!("SELECT 1 FROM {s}.tenant WHERE tenant = $1 FOR NO KEY UPDATE"),
             add_tenant: format!("INSERT INTO {s}.tenant (tenant) VALUES ($1) ON CONFLICT DO NOTHING"),
-            // `OFFSET 0` keeps a lookup by the whole key one. A queue that is mostly empty looks to the planner as if a tenant
-            // had hardly a row in it, so that it would read all that the tenant has, for each batch.
+            // The first at or after the key, if it is the key's: only one of the two indexes has this order.
             seen: format!(
                 "SELECT s.* FROM unnest($2::bigint[], $3::bytea[]) AS k (second, digest) CROSS JOIN LATERAL \
                  (SELECT second, digest, until FROM {s}.seen \
-                 WHERE tenant = $1 AND second = k.second AND digest = k.digest OFFSET 0) AS s"
+                 WHERE tenant = $1 AND (second, digest) >= (k.second, k.digest) ORDER BY second, digest LIMIT 1) AS s \
+                 WHERE s.second = k.second AND s.digest = k.digest"
             ),
             remember: format!(
                 "INSERT INTO {s}.seen (tenant, second, digest, until) \
@@ -84,8 +90,8 @@ impl Sql {
                  SELECT $1, u.* FROM unnest($2::bigint[], $3::bytea[], $4::bigint[]) AS u"
             ),
             forget: format!(
-                "DELETE FROM {s}.seen WHERE tenant = $1 AND (second, digest) IN \
-                 (SELECT second, digest FROM {s}.seen WHERE tenant = $1 AND until < $2 ORDER BY until LIMIT $3)"
+                "DELETE FROM {s}.seen WHERE tenant = $1 AND ctid = ANY (ARRAY( \
+                 SELECT ctid FROM {s}.seen WHERE tenant = $1 AND until < $2 ORDER BY until LIMIT $3))"
             ),
             waits: format!(
                 "SELECT w.* FROM unnest($2::integer[], $3::bigint[], $4::uuid[]) AS k (bucket, due, id) \
@@ -96,14 +102,15 @@ impl Sql {
                 "INSERT INTO {s}.work (tenant, bucket, due, id, lane, attempts, payload) SELECT $1, u.* \
                  FROM unnest($2::integer[], $3::bigint[], $4::uuid[], $5::uuid[], $6::bigint[], $7::text[]) AS u"
             ),
-            // One tenant is one partition, and nobody else moves the rows: the tenant's own is held.
-            complete: format!(
-                "DELETE FROM {s}.work WHERE tenant = $1 AND ctid = ANY (ARRAY( \
-                 SELECT w.ctid FROM unnest($2::integer[], $3::bigint[], $4::uuid[]) AS k (bucket, due, id) \
-                 CROSS JOIN LATERAL (SELECT ctid FROM {s}.work \
-                 WHERE tenant = $1 AND bucket = k.bucket AND due = k.due AND id = k.id OFFSET 0) AS w))"
+            complete: delete(
+                &format!("{s}.work"),
+                "unnest($2::integer[], $3::bigint[], $4::uuid[]) AS k (bucket, due, id)",
+                "bucket = k.bucket AND due = k.due AND id = k.id",
             ),
-            leases: format!("SELECT bucket, fence, until FROM {s}.lease WHERE tenant = $1 AND bucket = ANY ($2)"),
+            leases: format!(
+                "SELECT l.* FROM unnest($2::integer[]) AS k (bucket) CROSS JOIN LATERAL \
+                 (SELECT bucket, fence, until FROM {s}.lease WHERE tenant = $1 AND bucket = k.bucket OFFSET 0) AS l"
+            ),
             lend: format!(
                 "INSERT INTO {s}.lease (tenant, bucket, fence, until) \
                  SELECT $1, u.* FROM unnest($2::integer[], $3::bigint[], $4::bigint[]) AS u \
@@ -112,7 +119,7 @@ impl Sql {
             waiting: format!(
                 "SELECT l.tenant, l.bucket, w.due, w.id FROM {s}.lease AS l CROSS JOIN LATERAL \
                  (SELECT due, id FROM {s}.work WHERE tenant = l.tenant AND bucket = l.bucket ORDER BY due, id LIMIT 1) AS w \
-                 WHERE l.until <= $1 AND w.due <= $2 ORDER BY w.due LIMIT $3"
+                 WHERE l.until <= $1 AND w.due <= $2 AND l.tenant <> ALL ($4) ORDER BY w.due LIMIT $3"
             ),
             append: format!(
                 "INSERT INTO {s}.fact (tenant, at, id, body) \
@@ -130,10 +137,10 @@ impl Sql {
                 "INSERT INTO {s}.subject (tenant, subject, kind, id) \
                  SELECT $1, u.* FROM unnest($2::uuid[], $3::text[], $4::uuid[]) AS u ON CONFLICT DO NOTHING"
             ),
-            remove_subjects: format!(
-                "DELETE FROM {s}.subject AS s \
-                 USING unnest($2::uuid[], $3::text[], $4::uuid[]) AS u (subject, kind, id) \
-                 WHERE s.tenant = $1 AND s.subject = u.subject AND s.kind = u.kind AND s.id = u.id"
+            remove_subjects: delete(
+                &format!("{s}.subject"),
+                "unnest($2::uuid[], $3::text[], $4::uuid[]) AS k (subject, kind, id)",
+                "subject = k.subject AND kind = k.kind AND id = k.id",
             ),
             of_subject: of_subject(s, kinds),
             expired: expired(s, kinds),
@@ -148,25 +155,25 @@ impl Sql {
 
 impl KindSql {
     fn new(s: &str, kind: Kind) -> Self {
-        let records = format!("{s}.record_{kind}");
+        let (records, lookups) = (format!("{s}.record_{kind}"), format!("{s}.lookup_{kind}"));
+        let insert = format!(
+            "INSERT INTO {records} \
+             (tenant, id, version, parent, position, expires_at, lookups, subjects, clear, sealed) \
+             SELECT $1, u.* FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::bigint[], $6::bigint[], \
+             $7::bytea[], $8::bytea[], $9::text[], $10::bytea[]) AS u"
+        );
         Self {
-            stored: format!("SELECT id, version, lookups, subjects FROM {records} WHERE tenant = $1 AND id = ANY ($2)"),
-            insert: format!(
-                "INSERT INTO {records} \
-                 (tenant, id, version, parent, position, expires_at, lookups, subjects, clear, sealed) \
-                 SELECT $1, u.* FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::bigint[], $6::bigint[], \
-                 $7::bytea[], $8::bytea[], $9::text[], $10::bytea[]) AS u"
+            stored: format!(
+                "SELECT r.* FROM unnest($2::uuid[]) AS k (id) CROSS JOIN LATERAL \
+                 (SELECT id, version, lookups, subjects FROM {records} WHERE tenant = $1 AND id = k.id OFFSET 0) AS r"
             ),
             update: format!(
-                "UPDATE {records} AS r SET version = u.version, parent = u.parent, position = u.position, \
-                 expires_at = u.expires_at, lookups = u.lookups, subjects = u.subjects, clear = u.clear, \
-                 sealed = u.sealed \
-                 FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::bigint[], $6::bigint[], $7::bytea[], \
-                 $8::bytea[], $9::text[], $10::bytea[]) \
-                 AS u (id, version, parent, position, expires_at, lookups, subjects, clear, sealed) \
-                 WHERE r.tenant = $1 AND r.id = u.id"
+                "{insert} ON CONFLICT (tenant, id) DO UPDATE SET version = excluded.version, parent = excluded.parent, \
+                 position = excluded.position, expires_at = excluded.expires_at, lookups = excluded.lookups, \
+                 subjects = excluded.subjects, clear = excluded.clear, sealed = excluded.sealed"
             ),
-            delete: format!("DELETE FROM {records} WHERE tenant = $1 AND id = ANY ($2)"),
+            insert,
+            delete: delete(&records, "unnest($2::uuid[]) AS k (id)", "id = k.id"),
             get: format!("SELECT {COLUMNS} FROM {records} AS r WHERE r.tenant = $1 AND r.id = $2"),
             list: [(">", "ASC", false), (">", "ASC", true), ("<", "DESC", false), ("<", "DESC", true)].map(
                 |(compare, order, continued)| {
@@ -180,17 +187,19 @@ impl KindSql {
             ),
             lookup: kind.paths().found.then(|| LookupSql {
                 add: format!(
-                    "INSERT INTO {s}.lookup_{kind} (tenant, lookup, id) \
+                    "INSERT INTO {lookups} (tenant, lookup, id) \
                      SELECT $1, u.* FROM unnest($2::uuid[], $3::uuid[]) AS u ON CONFLICT DO NOTHING"
                 ),
-                remove: format!(
-                    "DELETE FROM {s}.lookup_{kind} AS l USING unnest($2::uuid[], $3::uuid[]) AS u (lookup, id) \
-                     WHERE l.tenant = $1 AND l.lookup = u.lookup AND l.id = u.id"
+                remove: delete(
+                    &lookups,
+                    "unnest($2::uuid[], $3::uuid[]) AS k (lookup, id)",
+                    "lookup = k.lookup AND id = k.id",
                 ),
                 find: format!(
-                    "SELECT {COLUMNS} FROM {s}.lookup_{kind} AS l \
-                     JOIN {records} AS r ON r.tenant = l.tenant AND r.id = l.id \
-                     WHERE l.tenant = $1 AND l.lookup = $2 ORDER BY l.id LIMIT $3"
+                    "SELECT r.* FROM (SELECT id FROM {lookups} \
+                     WHERE tenant = $1 AND lookup = $2 ORDER BY id LIMIT $3) AS l CROSS JOIN LATERAL \
+                     (SELECT {COLUMNS} FROM {records} AS r WHERE r.tenant = $1 AND r.id = l.id OFFSET 0) AS r \
+                     ORDER BY l.id"
                 ),
             }),
         }
@@ -206,6 +215,16 @@ impl KindSql {
             (ListOrder::Descending, true) => before,
         }
     }
+}
+
+/// Deletes the rows whose keys are given. They are looked up first and deleted by where they are: nobody else moves them,
+/// for the tenant's row is held, and a tenant's rows are in one partition, so that no other has a row of theirs there.
+fn delete(table: &str, keys: &str, is_key: &str) -> String {
+    format!(
+        "DELETE FROM {table} WHERE tenant = $1 AND ctid = ANY (ARRAY( \
+         SELECT t.ctid FROM {keys} CROSS JOIN LATERAL \
+         (SELECT ctid FROM {table} WHERE tenant = $1 AND {is_key} OFFSET 0) AS t))"
+    )
 }
 
 /// A page of what leads to a person's records, and each record out of the table of its kind.

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::types::Type;
 
 use whisp_core::store::Kind;
 
 use super::sql::Sql;
 
+mod plans;
 #[path = "../../tests/support/postgres.rs"]
 mod support;
 
@@ -49,20 +51,22 @@ async fn every_statement_goes_to_one_partition_of_a_table() {
         let values: Vec<String> = types.params().iter().map(literal).collect();
         client.batch_execute(&format!("DEALLOCATE ALL; PREPARE it AS {statement}")).await.unwrap();
         let explain = format!("EXPLAIN (FORMAT JSON) EXECUTE it ({})", values.join(", "));
-        let messages = client.simple_query(&explain).await.unwrap();
-        let plan: Vec<&str> = messages
-            .iter()
-            .filter_map(|message| match message {
-                tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0),
-                _ => None,
-            })
-            .collect();
+        let plan = first_column(&client.simple_query(&explain).await.unwrap());
         let mut touched = BTreeMap::new();
-        relations(&serde_json::from_str(&plan.concat()).unwrap(), &mut touched);
+        relations(&serde_json::from_str(&plan).unwrap(), &mut touched);
         for (table, partitions) in touched {
             assert_eq!(partitions.len(), 1, "{table} in {statement}");
         }
     }
+}
+
+/// What the rows say in their first column, one after another.
+fn first_column(messages: &[SimpleQueryMessage]) -> String {
+    let rows = messages.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    rows.filter_map(|row| row.get(0)).collect()
 }
 
 /// Some value of the type, which is not null.

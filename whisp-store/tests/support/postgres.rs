@@ -3,12 +3,13 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::ops::Deref;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use tokio_postgres::NoTls;
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 use whisp_store::{PostgresKeyTable, PostgresOptions, PostgresStore};
 
 /// Returns how to reach the server; without one it says that the tests are left out.
@@ -83,17 +84,20 @@ impl TempSchema {
     }
 
     /// A bare connection to the server.
-    pub(crate) async fn client(&self) -> tokio_postgres::Client {
+    pub(crate) async fn client(&self) -> Client {
         client(&self.url).await
     }
 }
 
-pub(crate) async fn client(url: &str) -> tokio_postgres::Client {
+pub(crate) async fn client(url: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("the server answers");
     // It ends with the client; what went wrong the client hears.
     tokio::spawn(async move { drop(connection.await) });
     client
 }
+
+/// Sees every row of the golden scripts, whose tenant this is: the tests' user is behind the wall.
+const AS_TENANT: &str = "SET whisp.tenant = '00000000-0000-0000-0000-000000000000'";
 
 impl Drop for TempSchema {
     fn drop(&mut self) {
@@ -113,4 +117,46 @@ impl Drop for TempSchema {
             dropped.expect("the thread ends").expect("the schema is dropped");
         }
     }
+}
+
+/// Makes the tables of a golden script in a schema.
+pub(crate) async fn make(schema: &TempSchema, script: &str) -> Client {
+    let client = schema.client().await;
+    client.batch_execute(AS_TENANT).await.expect("anything can be set");
+    client.batch_execute(&script.replace("{schema}", &schema.name)).await.expect("the script makes the tables");
+    client
+}
+
+/// Columns, keys, indexes, walls and rows, one a line, without the name of the schema.
+pub(crate) async fn dump(client: &Client, schema: &TempSchema) -> BTreeSet<String> {
+    let name = &schema.name;
+    let shape = format!(
+        "SELECT concat_ws(' ', 'column', c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, \
+         a.attstorage, a.attcollation::regcollation) \
+         FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid \
+         WHERE c.relnamespace = '{name}'::regnamespace AND c.relkind = 'r' AND a.attnum > 0 \
+         UNION ALL SELECT concat_ws(' ', 'index', indexdef) FROM pg_indexes WHERE schemaname = '{name}' \
+         UNION ALL SELECT concat_ws(' ', 'key', conrelid::regclass, pg_get_constraintdef(oid)) FROM pg_constraint \
+         WHERE connamespace = '{name}'::regnamespace \
+         UNION ALL SELECT concat_ws(' ', 'wall', tablename, policyname, permissive, roles, cmd, qual, with_check) \
+         FROM pg_policies WHERE schemaname = '{name}' \
+         UNION ALL SELECT concat_ws(' ', 'table', relname, relrowsecurity, relforcerowsecurity) FROM pg_class \
+         WHERE relnamespace = '{name}'::regnamespace AND relkind = 'r'"
+    );
+    let mut lines = texts(client, &shape).await;
+    let tables = format!("SELECT tablename FROM pg_tables WHERE schemaname = '{name}'");
+    for table in texts(client, &tables).await {
+        let rows = texts(client, &format!("SELECT t::text FROM {name}.{table} AS t")).await;
+        lines.extend(rows.into_iter().map(|row| format!("row {table} {row}")));
+    }
+    lines.into_iter().map(|line| line.replace(name.as_str(), "{schema}")).collect()
+}
+
+async fn texts(client: &Client, sql: &str) -> Vec<String> {
+    let messages = client.simple_query(&format!("{AS_TENANT}; {sql}")).await.expect("it can be asked");
+    let text = |message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    };
+    messages.into_iter().filter_map(text).collect()
 }
