@@ -14,6 +14,7 @@
 //! assert_eq!(decoder.decode(&forged).unwrap_err().kind(), WebhookErrorKind::BadSignature);
 //! ```
 //! - [`webhook`]: the handshake, the signature, the decoder; `router` (feature `axum`) mounts them.
+//! - [`callback`]: Meta's privacy callbacks, deauthorize and data deletion; `router` mounts them too.
 //! - [`WhatsApp`], [`Instagram`], [`Messenger`]: the channels, over one [`GraphClient`]; each is a source of the files that
 //!   come with messages too.
 //! - [`explain`]: what Meta's error codes mean and whether to try again.
@@ -22,8 +23,9 @@
 //!
 //! # What it does not do
 //! It does not refresh tokens or walk through Meta's connect dialogs, and it sends no template buttons but
-//! quick replies. It follows no redirect but from one of Meta's hosts of files to another, and uses no proxy.
+//! quick replies. What a privacy callback asks for is left to the host. It follows no redirect but from one of Meta's hosts of files to another, and uses no proxy.
 
+pub mod callback;
 mod client;
 mod error_map;
 mod guard;

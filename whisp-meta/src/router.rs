@@ -1,4 +1,5 @@
-//! The webhook endpoint on axum: the handshake and the deliveries.
+//! The webhook endpoint on axum: the handshake and the deliveries; beside it Meta's privacy callbacks,
+//! [`callback_router`].
 //!
 //! # Examples
 //! A host that hands each delivery to its assistant, and mounts the endpoint where it likes:
@@ -32,6 +33,9 @@
 //! let app: axum::Router = axum::Router::new().nest("/webhooks/meta", webhook_router(state));
 //! ```
 
+mod callback;
+mod page;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -50,6 +54,7 @@ use whisp_core::error::BoxError;
 use whisp_core::webhook::{Delivery, WebhookDecoder, WebhookErrorKind, WebhookRequest};
 
 use crate::webhook::{BODY_BYTES_MAX, Handshake, SIGNATURE_HEADER, handshake};
+pub use callback::{CALLBACK_BODY_BYTES_MAX, CallbackSink, CallbackState, DeletionStatus, callback_router};
 
 /// Where deliveries go: the assistant's `ingest`, or a queue in front of it.
 ///

@@ -26,6 +26,7 @@
 //! # }
 //! ```
 
+mod callback;
 mod config;
 mod fault;
 mod file;
@@ -61,6 +62,7 @@ use whisp_core::model::{ChannelKind, PlatformMessageId};
 use whisp_core::webhook::WebhookRequest;
 
 use crate::client::{GraphClient, GraphConfig};
+pub use callback::CallbackAnswer;
 pub use config::{Account, ApprovedTemplate, Limits, Persona, Posting, Receipts, SimulatorConfig};
 pub use fault::Fault;
 pub use file::{FileFault, FileRequest, Hosted, Upload};

@@ -29,4 +29,5 @@ mod wire;
 
 pub use decoder::{BODY_BYTES_MAX, MetaDecoder};
 pub use handshake::{Handshake, HandshakeRefusal, handshake};
+pub(crate) use signature::DIGEST_BYTES;
 pub use signature::{AppSecrets, SIGNATURE_HEADER};

@@ -16,11 +16,11 @@ pub const SIGNATURE_HEADER: &str = "x-hub-signature-256";
 /// What the header's value begins with. Source: the same page.
 const PREFIX: &str = "sha256=";
 /// How many bytes a SHA-256 has.
-const DIGEST_BYTES: usize = digest::SHA256_OUTPUT_LEN;
+pub(crate) const DIGEST_BYTES: usize = digest::SHA256_OUTPUT_LEN;
 /// How many bytes SHA-256 takes at a time. Source: FIPS 180-4, section 1.
 const BLOCK_BYTES: usize = 64;
 
-/// The app secrets under which a webhook may be signed. Several, because a secret is rotated, and because an app with
+/// The app secrets under which Meta may sign: a webhook, a [callback](crate::callback). Several, because a secret is rotated, and because an app with
 /// Instagram Login has a second one of its own.
 #[derive(Clone)]
 pub struct AppSecrets {
@@ -45,10 +45,15 @@ impl AppSecrets {
         let tag = signature
             .and_then(parse)
             .ok_or_else(|| refused(WebhookErrorKind::Unsigned, "pass on the header X-Hub-Signature-256 as it came"))?;
-        if self.keys.iter().any(|key| key.verifies(body, &tag)) {
+        if self.signed(body, &tag) {
             return Ok(());
         }
         Err(refused(WebhookErrorKind::BadSignature, "pass the raw body, and check the app secret"))
+    }
+
+    /// Returns whether `tag` is over `message` under one of the secrets. Compares in constant time.
+    pub(crate) fn signed(&self, message: &[u8], tag: &[u8; DIGEST_BYTES]) -> bool {
+        self.keys.iter().any(|key| key.verifies(message, tag))
     }
 }
 

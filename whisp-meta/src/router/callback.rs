@@ -1,0 +1,226 @@
+//! Meta's privacy callbacks on axum, and the page that says what became of a deletion.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::extract::rejection::FormRejection;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Form, Json, Router};
+use serde::Deserialize;
+use whisp_core::clock::Clock;
+use whisp_core::error::BoxError;
+use whisp_core::id::IdSource;
+
+use super::page;
+use crate::callback::{CallbackErrorKind, ConfirmationCode, SIGNED_REQUEST_BYTES_MAX, SignedRequest, StatusAddress};
+use crate::webhook::AppSecrets;
+
+/// The largest body of a callback that is read, in bytes: room for the field and what is around it.
+pub const CALLBACK_BODY_BYTES_MAX: usize = 2 * SIGNED_REQUEST_BYTES_MAX;
+
+/// How far a request to delete has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeletionStatus {
+    /// No request has this code.
+    Unknown,
+    /// It is kept, and being worked on.
+    Received,
+    /// The data is deleted.
+    Done,
+    /// It is not done, or not in full, and the law allows that.
+    Refused {
+        /// Why, in plain words for the person: what is kept, on which ground, until when. Names nobody. The page shows
+        /// the first 2,000 characters.
+        reason: String,
+    },
+}
+
+/// Where the callbacks go. Its implementer is the host: see [what is left to it](crate::callback#what-is-left-to-the-host).
+///
+/// # Contract
+/// 1. `Ok` of `deauthorize` and `delete` means that what was asked is kept, or done: Meta is told so and does not tell
+///    it again. The work itself may take days; the answer does not wait for it.
+/// 2. After an error, and after a call that was dropped, the same request may come again, or never: Meta promises no
+///    retry.
+/// 3. A request that comes again has the same [`digest`](SignedRequest::digest). It has its effect once; `delete`
+///    returns the code that it returned at first. The two methods remember apart: the same request may come to both.
+/// 4. A code that `delete` returned is known to `status` from then on, for as long as the person may want to look.
+/// 5. `status` changes nothing and says nothing of who asked.
+#[async_trait]
+pub trait CallbackSink: fmt::Debug + Send + Sync + 'static {
+    /// Somebody took away the app's access: stop using their tokens, send nothing in their name, and start to count the
+    /// time for which their data is kept. It is a withdrawal, not yet a wish to delete.
+    ///
+    /// # Errors
+    /// Any error is answered 503. It is not shown to anybody; log it here.
+    ///
+    /// # Cancellation
+    /// The call is dropped when Meta closes the connection; what was asked may then be kept or not.
+    async fn deauthorize(&self, request: &SignedRequest) -> Result<(), BoxError>;
+
+    /// Somebody wants their data deleted. Keep the request under `code`, which is new, and return it; or, if this
+    /// request came before, return the code of then.
+    ///
+    /// # Errors
+    /// As [`deauthorize`](Self::deauthorize).
+    ///
+    /// # Cancellation
+    /// As [`deauthorize`](Self::deauthorize).
+    async fn delete(&self, request: &SignedRequest, code: ConfirmationCode) -> Result<ConfirmationCode, BoxError>;
+
+    /// Says how far the request of this code has come.
+    ///
+    /// # Errors
+    /// Any error is answered 503, without a page.
+    ///
+    /// # Cancellation
+    /// The call is dropped when the reader goes away.
+    async fn status(&self, code: &ConfirmationCode) -> Result<DeletionStatus, BoxError>;
+}
+
+/// What the callbacks need.
+#[derive(Debug, Clone)]
+pub struct CallbackState {
+    /// The app secret, the Instagram app secret where the app has one, and during a rotation the old ones.
+    pub secrets: AppSecrets,
+    /// Where the public finds the status pages: those of this router, or the host's own.
+    pub status: StatusAddress,
+    /// Where the callbacks go.
+    pub sink: Arc<dyn CallbackSink>,
+    /// The time, by which a request is too old.
+    pub clock: Arc<dyn Clock>,
+    /// Random bytes for codes. They must be of a cryptographic source.
+    pub ids: Arc<dyn IdSource>,
+}
+
+/// Makes a router with both callbacks and the status page: nest it beside the webhooks, and type the addresses into the
+/// App Dashboard as «Deauthorize callback URL» and «Data deletion request URL».
+///
+/// | request | answer |
+/// |---|---|
+/// | `POST /deauthorize`, kept by the sink | 200 |
+/// | `POST /deletion`, kept by the sink | 200 and a [`DeletionAnswer`](crate::callback::DeletionAnswer) |
+/// | `POST` without a valid signature, or signed too long ago | 401 |
+/// | `POST` above [`CALLBACK_BODY_BYTES_MAX`], or with a request above [`SIGNED_REQUEST_BYTES_MAX`] | 413 |
+/// | `POST` that is not a form | 415 |
+/// | `POST`, not a form of one such field, or signed and not a request of Meta | 400 |
+/// | `GET /deletion/{code}` | 200 and a page of plain HTML, in English |
+/// | the same with a code that nobody was given | 404 and a page |
+/// | any of them, refused by the sink | 503 |
+///
+/// # Examples
+/// A host that keeps what it is told in memory; a real one keeps it where a crash does not reach:
+/// ```
+/// use std::collections::HashMap;
+/// use std::sync::{Arc, Mutex};
+///
+/// use async_trait::async_trait;
+/// use whisp_core::error::BoxError;
+/// use whisp_meta::callback::{ConfirmationCode, SignedRequest, StatusAddress};
+/// use whisp_meta::router::{CallbackSink, CallbackState, DeletionStatus, callback_router};
+/// use whisp_meta::webhook::AppSecrets;
+///
+/// #[derive(Debug, Default)]
+/// struct Desk {
+///     codes: Mutex<HashMap<[u8; 32], ConfirmationCode>>,
+/// }
+///
+/// #[async_trait]
+/// impl CallbackSink for Desk {
+///     async fn deauthorize(&self, _request: &SignedRequest) -> Result<(), BoxError> {
+///         // Here: find the connection by `request.user_id` and disconnect it.
+///         Ok(())
+///     }
+///
+///     async fn delete(&self, request: &SignedRequest, code: ConfirmationCode) -> Result<ConfirmationCode, BoxError> {
+///         let mut codes = self.codes.lock().map_err(|_| "poisoned")?;
+///         Ok(codes.entry(request.digest).or_insert(code).clone())
+///     }
+///
+///     async fn status(&self, code: &ConfirmationCode) -> Result<DeletionStatus, BoxError> {
+///         let codes = self.codes.lock().map_err(|_| "poisoned")?;
+///         let known = codes.values().any(|kept| kept == code);
+///         Ok(if known { DeletionStatus::Received } else { DeletionStatus::Unknown })
+///     }
+/// }
+///
+/// let state = CallbackState {
+///     secrets: AppSecrets::new(&["app secret".into()]),
+///     status: StatusAddress::new("https://example.com/meta/deletion").unwrap(),
+///     sink: Arc::new(Desk::default()),
+///     clock: Arc::new(whisp_core::testing::ManualClock::default()),
+///     // Not these: `whisp_core::system::RandomIds`.
+///     ids: Arc::new(whisp_core::testing::SeqIds::default()),
+/// };
+/// let app: axum::Router = axum::Router::new().nest("/meta", callback_router(state));
+/// ```
+pub fn callback_router(state: CallbackState) -> Router {
+    Router::new()
+        .route("/deauthorize", post(deauthorize))
+        .route("/deletion", post(delete))
+        .route("/deletion/{code}", get(status))
+        .layer(DefaultBodyLimit::max(CALLBACK_BODY_BYTES_MAX))
+        .with_state(Arc::new(state))
+}
+
+#[derive(Deserialize)]
+struct Fields {
+    signed_request: Option<String>,
+}
+
+type Body = Result<Form<Fields>, FormRejection>;
+
+async fn deauthorize(State(state): State<Arc<CallbackState>>, body: Body) -> StatusCode {
+    let request = match read(&state, body) {
+        Ok(request) => request,
+        Err(status) => return status,
+    };
+    match state.sink.deauthorize(&request).await {
+        Ok(()) => StatusCode::OK,
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+async fn delete(State(state): State<Arc<CallbackState>>, body: Body) -> Response {
+    let request = match read(&state, body) {
+        Ok(request) => request,
+        Err(status) => return status.into_response(),
+    };
+    let mut bytes = [0; 16];
+    state.ids.fill(&mut bytes);
+    match state.sink.delete(&request, ConfirmationCode::from_random(bytes)).await {
+        Ok(code) => ([(header::CACHE_CONTROL, "no-store")], Json(state.status.answer(&code))).into_response(),
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+async fn status(State(state): State<Arc<CallbackState>>, Path(code): Path<String>) -> Response {
+    let status = match ConfirmationCode::parse(&code) {
+        Some(code) => state.sink.status(&code).await,
+        None => Ok(DeletionStatus::Unknown),
+    };
+    match status {
+        Ok(status) => page::response(&status),
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+/// Verifies and reads the form, or says what to answer instead.
+fn read(state: &CallbackState, body: Body) -> Result<SignedRequest, StatusCode> {
+    let Form(fields) = body.map_err(|rejection| match rejection.status() {
+        // axum tells what it can't read from what it can't understand; for Meta both are a bad request.
+        StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
+        other => other,
+    })?;
+    let field = fields.signed_request.ok_or(StatusCode::UNAUTHORIZED)?;
+    SignedRequest::decode(&field, &state.secrets, state.clock.now()).map_err(|error| match error.kind() {
+        CallbackErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        CallbackErrorKind::Malformed => StatusCode::BAD_REQUEST,
+        _ => StatusCode::UNAUTHORIZED,
+    })
+}
