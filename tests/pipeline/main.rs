@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod answers;
+mod audit;
 mod cancel;
 mod clocks;
 mod connecting;

@@ -32,6 +32,7 @@
 //! | whether that may be read or sent | [`privacy`] |
 //! | it goes out | [`channel`], [`assistant`]: `deliver` |
 //! | its files are fetched and kept, sealed in chunks | [`media`], [`assistant`]: `fetch` |
+//! | who did what with it is logged, for whoever checks | [`audit`] |
 //! | it is counted | [`kpi`], [`assistant`]: `measure` |
 //! | it is kept | [`store`], sealed by the [`vault`] |
 //!
@@ -48,6 +49,7 @@
 //! | `mock` | `mockall` mocks of the traits; not covered by semver |
 
 pub mod assistant;
+pub mod audit;
 pub mod channel;
 pub mod clock;
 pub mod detect;

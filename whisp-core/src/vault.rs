@@ -93,6 +93,10 @@ pub struct SealContext {
 pub enum IndexField {
     /// A platform's account, in the directory.
     Account,
+    /// A record of ours, in an event of the audit log.
+    AuditObject,
+    /// A person, by our own id, in an event of the audit log.
+    AuditPerson,
     /// The identity of an item that came in.
     Dedup,
     /// A person's handle on a connection.
@@ -109,6 +113,8 @@ impl IndexField {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Account => "account",
+            Self::AuditObject => "audit_object",
+            Self::AuditPerson => "audit_person",
             Self::Dedup => "dedup",
             Self::Handle => "handle",
             Self::PlatformMessage => "platform_message",

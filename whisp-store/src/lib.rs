@@ -28,9 +28,13 @@
 //! Files that came with messages are no records: `ObjectMedia` (feature `media`) keeps them, sealed, in a folder or in any
 //! object store.
 //!
+//! [`audit`] signs the checkpoints of the audit log, anchors them in a folder, and verifies them and what was logged
+//! without any store.
+//!
 //! # What it does not do
 //! No turn of key epochs: a backup of the key table opens what was erased after it was made.
 
+pub mod audit;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod keys;

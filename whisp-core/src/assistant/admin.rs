@@ -3,8 +3,9 @@
 use secrecy::SecretString;
 
 use crate::assistant::{Assistant, AssistantError};
+use crate::audit::{AuditAction, AuditDetail};
 use crate::channel::Rate;
-use crate::entity::{ConnectionRow, Entities, RouteTarget};
+use crate::entity::{AuditDraft, By, ConnectionRow, Entities, RouteTarget, in_directory};
 use crate::id::{ConnectionId, RecordId, SubjectId, TenantId};
 use crate::model::{AccountId, AutomationMode, ChannelKind, Connection, ConnectionState, Tenant};
 use crate::privacy::{About, ServiceProvision};
@@ -83,7 +84,7 @@ impl Assistant {
         };
         inner.entities.vault.provision(tenant.id, &[account_holder]).await?;
         let record = inner.entities.new_tenant(&tenant, &new.name).await?;
-        match self.put(TenantId::DIRECTORY, record, "tenant").await {
+        match self.put_tenant(&tenant, record, AuditAction::TenantCreated).await {
             Ok(()) => Ok(tenant),
             Err(AssistantError::Conflict(_)) => Err(AssistantError::Invalid("there is a tenant with this id already")),
             Err(error) => Err(error),
@@ -112,7 +113,9 @@ impl Assistant {
     pub async fn set_automation(&self, tenant: TenantId, on: bool) -> Result<(), AssistantError> {
         let mut row = self.inner.entities.tenant(tenant).await?;
         row.tenant.automation = on;
-        self.put(TenantId::DIRECTORY, row.next()?, "tenant").await
+        let action = if on { AuditAction::AutomationOn } else { AuditAction::AutomationOff };
+        let settings = row.tenant.clone();
+        self.put_tenant(&settings, row.next()?, action).await
     }
 
     /// Connects an account, or connects it again with another token: the connection keeps its id and conversations.
@@ -177,7 +180,13 @@ impl Assistant {
             let live = entities.put_connection(&connection, holder, Some(row)).await?;
             connection.token = SecretString::from("");
             connection.state = ConnectionState::Disconnected;
-            if self.try_put(tenant, live).await? {
+            let detail = AuditDetail::Connection {
+                channel: connection.channel.clone(),
+                mode: connection.mode,
+                scopes: connection.scopes.clone(),
+            };
+            let audit = AuditDraft::new(AuditAction::Connected, By::Host, holder).to(Kind::CONNECTION, id);
+            if self.try_put_audited(tenant, live, audit.detail(detail)).await? {
                 // It rests no longer for what the old token did.
                 self.inner.pace().forget((tenant, id));
                 return Ok(id);
@@ -215,7 +224,12 @@ impl Assistant {
     ) -> Result<(), AssistantError> {
         let mut row = self.inner.entities.connection_row(tenant, connection).await?;
         row.clear.mode = mode;
-        self.put(tenant, row.next()?, "connection").await
+        let holder = self.inner.entities.tenant(tenant).await?.tenant.account_holder;
+        let audit = AuditDraft::new(AuditAction::ModeSet, By::Host, holder)
+            .to(Kind::CONNECTION, connection)
+            .detail(AuditDetail::Mode { mode });
+        let done = self.try_put_audited(tenant, row.next()?, audit).await?;
+        if done { Ok(()) } else { Err(AssistantError::Conflict("connection")) }
     }
 
     /// Sets how fast messages may go through a connection, where the host knows better than the channel's
@@ -262,7 +276,9 @@ impl Assistant {
             let mut dead = entities.connection(&permit, tenant, &row).await?;
             dead.state = ConnectionState::Disconnected;
             dead.token = SecretString::from("");
-            if !self.try_put(tenant, entities.put_connection(&dead, holder, Some(row)).await?).await? {
+            let audit = AuditDraft::new(AuditAction::Disconnected, By::Host, holder).to(Kind::CONNECTION, connection);
+            let dead = entities.put_connection(&dead, holder, Some(row)).await?;
+            if !self.try_put_audited(tenant, dead, audit).await? {
                 continue;
             }
             if let Some((route, _)) = route {
@@ -313,8 +329,31 @@ impl Assistant {
             .collect()
     }
 
+    /// Writes the record of a tenant. It stands in the directory, and so does the event of it until the next sweep.
+    async fn put_tenant(&self, tenant: &Tenant, record: Record, action: AuditAction) -> Result<(), AssistantError> {
+        let draft = AuditDraft::new(action, By::Host, tenant.account_holder).to(Kind::TENANT, tenant.id);
+        let mut batch = WriteBatch::new(TenantId::DIRECTORY).op(WriteOp::Put(record));
+        batch.ops.extend(in_directory(self.inner.audit(tenant.id, draft).await?, tenant.id));
+        match self.inner.entities.store.commit(batch).await? {
+            Commit::Done => Ok(()),
+            Commit::Refused(_) => Err(AssistantError::Conflict("tenant")),
+        }
+    }
+
     async fn put(&self, tenant: TenantId, record: Record, what: &'static str) -> Result<(), AssistantError> {
         if self.try_put(tenant, record).await? { Ok(()) } else { Err(AssistantError::Conflict(what)) }
+    }
+
+    /// Writes a record with the event of it; returns whether nobody else was faster.
+    async fn try_put_audited(
+        &self,
+        tenant: TenantId,
+        record: Record,
+        audit: AuditDraft,
+    ) -> Result<bool, AssistantError> {
+        let mut batch = WriteBatch::new(tenant).op(WriteOp::Put(record));
+        batch.ops.extend(self.inner.audit(tenant, audit).await?);
+        Ok(self.inner.entities.store.commit(batch).await? == Commit::Done)
     }
 
     /// Writes a record; returns whether nobody else was faster.

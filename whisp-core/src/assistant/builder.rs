@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use lru::LruCache;
 
 use crate::assistant::{Assistant, Config, Inner, ROUTES_MAX, media, own, pace};
+use crate::audit::{CheckpointSigner, CheckpointSink};
 use crate::channel::Channel;
 use crate::clock::Clock;
 use crate::detect::{Detector, PhraseDetector};
@@ -33,6 +34,8 @@ pub struct AssistantBuilder {
     engine: Option<Arc<dyn ReplyEngine>>,
     router: Option<Arc<dyn Router>>,
     detector: Option<Arc<dyn Detector>>,
+    signer: Option<Arc<dyn CheckpointSigner>>,
+    anchor: Option<Arc<dyn CheckpointSink>>,
     config: Config,
 }
 
@@ -120,6 +123,22 @@ impl AssistantBuilder {
         self
     }
 
+    /// Signs the checkpoints of the audit logs with this. Without one events are logged all the same, and nothing of them
+    /// can be proved.
+    #[must_use]
+    pub fn signer(mut self, signer: Arc<dyn CheckpointSigner>) -> Self {
+        self.signer = Some(signer);
+        self
+    }
+
+    /// Anchors the audit logs here, with each sweep after which they have grown. Whoever can change the store must not be
+    /// able to change this.
+    #[must_use]
+    pub fn anchor(mut self, anchor: Arc<dyn CheckpointSink>) -> Self {
+        self.anchor = Some(anchor);
+        self
+    }
+
     /// Behaves like this.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
@@ -146,6 +165,8 @@ impl AssistantBuilder {
                 engine: self.engine,
                 router: self.router.unwrap_or_else(|| Arc::new(EngineFirst)),
                 detector: self.detector.unwrap_or_else(|| Arc::new(PhraseDetector::default())),
+                signer: self.signer,
+                anchor: self.anchor,
                 worker: WorkerId::from_uuid(ids.random()),
                 clock,
                 ids,
@@ -155,6 +176,7 @@ impl AssistantBuilder {
                 round: Mutex::new(media::Round::default()),
                 pace: Mutex::new(pace::Paces::default()),
                 warm: Mutex::default(),
+                audit: Mutex::default(),
                 #[cfg(feature = "runtime")]
                 wake: tokio::sync::Notify::new(),
                 #[cfg(feature = "runtime")]

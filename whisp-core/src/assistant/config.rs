@@ -28,6 +28,9 @@ pub struct Config {
     /// How many bytes a file that came with a message may have; larger ones are not kept. The channels have limits of
     /// their own besides.
     pub media_bytes_max: u64,
+    /// With what the names of the audit logs begin; the tenant's id follows. A name of the host's own, as a URL without
+    /// `https://`, keeps them apart from everybody else's. It stays for ever: a log under another name is another log.
+    pub audit_origin: String,
     /// How long things are kept.
     pub retention: Retention,
     /// What data is used for, about whom, on what ground. What is not in it is denied.
@@ -50,6 +53,7 @@ impl Default for Config {
             reopen_window: TimeDelta::hours(24),
             settle_after: TimeDelta::minutes(5),
             media_bytes_max: 100 * 1024 * 1024,
+            audit_origin: "whisp/audit".to_owned(),
             retention: Retention::default(),
             register: Register::standard(),
             texts: Texts::default(),
@@ -69,6 +73,8 @@ pub struct Retention {
     pub raw: TimeDelta,
     /// What could not be done.
     pub dead_letters: TimeDelta,
+    /// What more is known of an event of the audit log. The event itself names nobody and stays.
+    pub audit_details: TimeDelta,
 }
 
 impl Default for Retention {
@@ -78,6 +84,7 @@ impl Default for Retention {
             suggestions: TimeDelta::days(30),
             raw: TimeDelta::hours(72),
             dead_letters: TimeDelta::days(30),
+            audit_details: TimeDelta::days(365),
         }
     }
 }

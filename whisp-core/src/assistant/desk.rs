@@ -2,8 +2,9 @@
 
 use crate::assistant::task::{Task, bucket_of};
 use crate::assistant::{Assistant, AssistantError};
+use crate::audit::{AuditAction, Outcome};
 use crate::channel::OutboundBody;
-use crate::entity::{ConversationRow, MessageDraft, Said, SuggestionRow};
+use crate::entity::{AuditDraft, By, ConversationRow, MessageDraft, Said, SuggestionRow};
 use crate::id::{ContactId, ConversationId, FactId, MemberId, MessageId, SuggestionId, TenantId, WorkId};
 use crate::kpi::{Actor, Fact, FactKind};
 use crate::model::{
@@ -24,6 +25,7 @@ const SUGGESTIONS_MAX: usize = 50;
 pub struct Desk {
     pub(super) assistant: Assistant,
     pub(super) tenant: TenantId,
+    pub(super) member: Option<MemberId>,
 }
 
 /// A page of the inbox.
@@ -40,11 +42,18 @@ impl Assistant {
     /// Returns the desk of a tenant, for its members. Who may use it is the host's to check.
     #[must_use]
     pub fn desk(&self, tenant: TenantId) -> Desk {
-        Desk { assistant: self.clone(), tenant }
+        Desk { assistant: self.clone(), tenant, member: None }
     }
 }
 
 impl Desk {
+    /// Says which member sits at the desk, for the [audit log](crate::audit): what is read without that is logged as read
+    /// by the host.
+    #[must_use]
+    pub fn by(self, member: MemberId) -> Self {
+        Self { member: Some(member), ..self }
+    }
+
     /// Lists conversations by their last activity, the latest first.
     ///
     /// # Errors
@@ -183,7 +192,7 @@ impl Desk {
     ) -> Result<MessageId, AssistantError> {
         let row = self.open_suggestion(id, suggestion).await?;
         let contact = self.conversation(id).await?.contact;
-        let (permit, _) = self.permit(contact).await?;
+        let (permit, _) = self.clone().by(member).permit(contact).await?;
         let proposed = self.assistant.inner.entities.suggestion(permit.grant(), self.tenant, &row).await?;
         let text = text.or_else(|| proposed.content.readable()).ok_or(AssistantError::Invalid("nothing to send"))?;
         self.write(id, member, OutboundBody::text(text), false, Some(row)).await
@@ -212,7 +221,7 @@ impl Desk {
     /// Done or not done; repeat the call.
     pub async fn take_over(&self, id: ConversationId, member: MemberId) -> Result<(), AssistantError> {
         let now = self.assistant.now();
-        self.change(id, |row, ops| {
+        self.change(id, member, AuditAction::TakenOver, |row, ops| {
             let before = row.conversation.engine_handles();
             row.conversation.handling =
                 Handling::Member { member: Some(member), reason: HandOffReason::Assigned, since: now };
@@ -231,7 +240,7 @@ impl Desk {
     /// # Cancellation
     /// Done or not done; repeat the call.
     pub async fn hand_back(&self, id: ConversationId, member: MemberId) -> Result<(), AssistantError> {
-        self.change(id, |row, ops| {
+        self.change(id, member, AuditAction::HandedBack, |row, ops| {
             if !row.conversation.engine_handles() {
                 row.conversation.handling = Handling::Engine;
                 ops.push((FactKind::HandedBack, Actor::Member(Some(member))));
@@ -256,12 +265,15 @@ impl Desk {
             let mut inquiry =
                 inquiry.filter(|row| row.inquiry.resolved.is_none()).ok_or(AssistantError::NotFound("open inquiry"))?;
             inquiry.inquiry.resolved = Some((now, Resolution::Closed));
-            row.conversation.handling = Handling::Engine;
+            let before = std::mem::replace(&mut row.conversation.handling, Handling::Engine);
             let fact = self.fact(&row.conversation, FactKind::InquiryResolved, Actor::Member(Some(member)));
-            let batch = WriteBatch::new(self.tenant)
+            let mut batch = WriteBatch::new(self.tenant)
                 .op(WriteOp::Put(row.stage()?))
                 .op(WriteOp::Put(inquiry.stage()?))
                 .op(WriteOp::Append(fact));
+            if before != Handling::Engine {
+                batch.ops.extend(self.audited(&row.conversation, member, AuditAction::HandedBack).await?);
+            }
             if inner.commit_beside(batch).await? {
                 return Ok(());
             }
@@ -269,13 +281,17 @@ impl Desk {
         Err(AssistantError::Conflict("conversation"))
     }
 
+    /// Lets a contact's data be read. That somebody reads it is logged before.
     pub(super) async fn permit(
         &self,
         contact: ContactId,
     ) -> Result<(Permit<ServiceProvision>, Tenant), AssistantError> {
         let inner = &self.assistant.inner;
         let tenant = inner.entities.tenant(self.tenant).await?.tenant;
-        Ok((inner.gate.permit(&tenant, contact, inner.clock.now()).await?, tenant))
+        let permit = inner.gate.permit(&tenant, contact, inner.clock.now()).await;
+        let outcome = if permit.is_ok() { Outcome::Done } else { Outcome::Denied };
+        inner.audit_read(self.tenant, self.member, contact, outcome).await?;
+        Ok((permit?, tenant))
     }
 
     async fn open_suggestions(&self, id: ConversationId) -> Result<Vec<SuggestionRow>, AssistantError> {
@@ -369,6 +385,7 @@ impl Desk {
                 if row.conversation.engine_handles() {
                     let fact = self.fact(&row.conversation, FactKind::HandedOff, Actor::Member(Some(member)));
                     batch.ops.push(WriteOp::Append(fact));
+                    batch.ops.extend(self.audited(&row.conversation, member, AuditAction::TakenOver).await?);
                 }
                 row.conversation.handling =
                     Handling::Member { member: Some(member), reason: HandOffReason::MemberWrote, since: now };
@@ -392,16 +409,19 @@ impl Desk {
         Err(AssistantError::Conflict("conversation"))
     }
 
-    /// Changes a conversation, with facts.
+    /// Changes who has a conversation, with facts, and says so in the audit log.
     async fn change(
         &self,
         id: ConversationId,
+        member: MemberId,
+        action: AuditAction,
         change: impl Fn(&mut ConversationRow, &mut Vec<(FactKind, Actor)>) + Send + Sync,
     ) -> Result<(), AssistantError> {
         let inner = &self.assistant.inner;
         for _ in 0..TRIES_MAX {
             let mut row = inner.entities.conversation(self.tenant, id).await?;
             let mut facts = Vec::new();
+            let before = row.conversation.handling.clone();
             change(&mut row, &mut facts);
             let mut batch = WriteBatch::new(self.tenant);
             if !row.conversation.engine_handles() {
@@ -409,6 +429,9 @@ impl Desk {
             }
             for (kind, actor) in facts {
                 batch.ops.push(WriteOp::Append(self.fact(&row.conversation, kind, actor)));
+            }
+            if row.conversation.handling != before {
+                batch.ops.extend(self.audited(&row.conversation, member, action).await?);
             }
             batch.ops.push(WriteOp::Put(row.stage()?));
             let _closed = inner.gate.close(self.tenant, [row.conversation.contact.0]);
@@ -454,6 +477,18 @@ impl Desk {
             Commit::Done => Ok(()),
             Commit::Refused(_) => Err(AssistantError::Conflict("record")),
         }
+    }
+
+    /// Stages what a member does with a conversation for the audit log.
+    async fn audited(
+        &self,
+        conversation: &Conversation,
+        member: MemberId,
+        action: AuditAction,
+    ) -> Result<Vec<WriteOp>, AssistantError> {
+        let draft = AuditDraft::new(action, By::Member(Some(member)), conversation.contact.0)
+            .to(Kind::CONVERSATION, conversation.id);
+        self.assistant.inner.audit(self.tenant, draft).await
     }
 
     fn fact(&self, conversation: &Conversation, kind: FactKind, actor: Actor) -> Fact {

@@ -6,10 +6,13 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::assistant::{Assistant, AssistantError, Inner};
-use crate::entity::{from_clear, position, to_clear};
+use crate::assistant::{Assistant, AssistantError, EventProof, Inclusion, Inner};
+use crate::audit::{AuditAction, TreeHash};
+use crate::entity::{AuditDraft, By, from_clear, position, to_clear};
 use crate::id::{ContactId, RecordId, SubjectId, TenantId};
-use crate::store::{Commit, Kind, ListOrder, ListQuery, PAGE_MAX, Record, SubjectQuery, WriteBatch, WriteOp};
+use crate::store::{
+    Commit, Kind, ListOrder, ListQuery, PAGE_MAX, Record, StoreError, SubjectQuery, WriteBatch, WriteOp,
+};
 use crate::vault::KeyErasure;
 
 /// How many records one commit deletes.
@@ -32,6 +35,24 @@ pub struct ErasureReceipt {
     pub completed_at: DateTime<Utc>,
     /// What is not in our hands: the platform's own copy, which the person deletes there.
     pub remaining: Vec<String>,
+    /// The event of it in the audit log. Receipts of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<RecordId>,
+    /// The proof that it was logged: [`Assistant::receipt`] adds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<EventProof>,
+}
+
+impl ErasureReceipt {
+    /// Returns what the event in the audit log says of this receipt as its `detail`: the SHA-256 of its JSON, without the
+    /// proof. So a receipt that was changed is told from the one that was logged.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Invalid`](crate::store::StoreErrorKind::Invalid) if it can't be written as JSON.
+    pub fn commitment(&self) -> Result<TreeHash, StoreError> {
+        let said = to_clear(&Self { proof: None, ..self.clone() })?;
+        Ok(TreeHash::of(&[said.0.as_bytes()]))
+    }
 }
 
 /// An erasure under way. Its id is the person's: there is one at a time.
@@ -66,12 +87,34 @@ impl Assistant {
             record.parent = Some(tenant.into());
             record.position = position(now);
             record.clear = to_clear(&begun)?;
+            let mut batch = WriteBatch::new(tenant).op(WriteOp::Put(record));
+            let draft = AuditDraft::new(AuditAction::ErasureBegun, By::Host, subject);
+            batch.ops.extend(inner.audit(tenant, draft).await?);
             // Refused: somebody else began it this moment.
-            match inner.entities.store.commit(WriteBatch::new(tenant).op(WriteOp::Put(record))).await? {
+            match inner.entities.store.commit(batch).await? {
                 Commit::Done | Commit::Refused(_) => {}
             }
         }
         inner.go_on_erasing(tenant, subject).await
+    }
+
+    /// Returns the receipt of an erasure, with the proof that it was logged where there is one: once the event is in the log,
+    /// and where the assistant has a signer. Give it to the person: it can be checked without us.
+    ///
+    /// # Errors
+    /// [`AssistantError::NotFound`]; as [`Audit::prove`](crate::assistant::Audit::prove).
+    ///
+    /// # Cancellation
+    /// As [`Audit::prove`](crate::assistant::Audit::prove).
+    pub async fn receipt(&self, tenant: TenantId, id: RecordId) -> Result<ErasureReceipt, AssistantError> {
+        let record = self.inner.entities.record(tenant, Kind::RECEIPT, id).await?;
+        let mut receipt: ErasureReceipt = from_clear(&record.ok_or(AssistantError::NotFound("receipt"))?)?;
+        if let Some(event) = receipt.audit.filter(|_| self.inner.signer.is_some())
+            && let Inclusion::Logged(proof) = self.audit(tenant).prove(event).await?
+        {
+            receipt.proof = Some(proof);
+        }
+        Ok(receipt)
     }
 }
 
@@ -138,6 +181,7 @@ impl Inner {
             let query = SubjectQuery { tenant, subject, after: None, limit: CHUNK_MAX.min(PAGE_MAX) };
             let found = store.of_subject(&query).await?.records;
             if found.is_empty() {
+                let event = self.record_id();
                 let told = ErasureReceipt {
                     id: state.receipt,
                     key_destroyed_at,
@@ -147,16 +191,22 @@ impl Inner {
                         "the messages in the person's and the business's own inbox on the platform".to_owned(),
                         "the key table's own backups, until they are older than its retention".to_owned(),
                     ],
+                    audit: Some(event),
+                    proof: None,
                 };
+                let draft = AuditDraft::new(AuditAction::ErasureDone, By::Host, subject)
+                    .to(Kind::RECEIPT, told.id)
+                    .commits_to(told.commitment()?);
                 let mut written = Record::new(Kind::RECEIPT, told.id);
                 written.parent = Some(tenant.into());
                 written.position = position(told.completed_at);
                 written.clear = to_clear(&told)?;
-                let end = WriteBatch::new(tenant).op(WriteOp::Put(written)).op(WriteOp::Delete(
+                let mut end = WriteBatch::new(tenant).op(WriteOp::Put(written)).op(WriteOp::Delete(
                     Kind::ERASURE,
                     record.id,
                     record.version,
                 ));
+                end.ops.extend(self.audit_as(tenant, event, draft).await?);
                 if store.commit(end).await? == Commit::Done {
                     return Ok(told);
                 }

@@ -1,5 +1,6 @@
 //! What can go wrong in the assistant.
 
+use crate::audit::AnchorError;
 use crate::channel::ChannelError;
 use crate::error::Retry;
 use crate::media::MediaError;
@@ -14,6 +15,9 @@ use crate::vault::{VaultError, VaultErrorKind};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AssistantError {
+    /// The audit log could not be anchored.
+    #[error(transparent)]
+    Anchor(#[from] AnchorError),
     /// A channel failed; why is the cause.
     #[error("the channel {0} failed")]
     Channel(ChannelKind, #[source] ChannelError),
@@ -65,6 +69,7 @@ impl AssistantError {
     #[must_use]
     pub const fn retry(&self) -> Retry {
         match self {
+            Self::Anchor(error) => error.retry(),
             Self::Channel(_, error) => error.retry(),
             Self::Media(_, error) => error.retry(),
             Self::Conflict(_) => Retry::After(None),

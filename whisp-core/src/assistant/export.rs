@@ -5,8 +5,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::assistant::{Assistant, AssistantError, Inner};
+use crate::audit::{AuditAction, AuditDetail};
 use crate::entity::{
-    ContactRow, InquiryRow, LetterRow, MediaRow, MessageRow, StatementClear, SuggestionRow, from_clear,
+    ContactRow, InquiryRow, LetterRow, MediaRow, MessageRow, StatementClear, SuggestionRow, damaged, from_clear,
 };
 use crate::id::{ContactId, ConversationId, InquiryId, MessageId, RecordId, TenantId};
 use crate::model::{
@@ -58,6 +59,7 @@ impl Exported {
             ExportedData::Conversation { .. }
             | ExportedData::Inquiry { .. }
             | ExportedData::Index { .. }
+            | ExportedData::Logged { .. }
             | ExportedData::Suggestion { .. }
             | ExportedData::Raw { .. }
             | ExportedData::Undone { .. }
@@ -88,6 +90,15 @@ pub enum ExportedData {
         active_at: DateTime<Utc>,
         /// Whether engines may answer in it now.
         engines_answer: bool,
+    },
+    /// What more is known of an event of the audit log about them.
+    Logged {
+        /// What was done.
+        action: AuditAction,
+        /// When.
+        at: DateTime<Utc>,
+        /// What more is known.
+        detail: AuditDetail,
     },
     /// An inquiry.
     Inquiry {
@@ -285,6 +296,11 @@ impl Inner {
         let (id, kept_until, kind) = (record.id, record.expires_at, record.kind);
         let data = match kind {
             Kind::ALIAS | Kind::FORMER_ALIAS => ExportedData::Index {},
+            Kind::AUDIT_DETAIL => {
+                let event = entities.audit_event(tenant, id).await?.ok_or_else(damaged)?.event;
+                let detail = entities.audit_detail(grant, tenant, &record, event.detail).await?;
+                ExportedData::Logged { action: event.action, at: event.at, detail }
+            }
             Kind::CONSENT => {
                 // Read first, so that what a newer version wrote is told.
                 from_clear::<StatementClear>(&record)?;

@@ -11,11 +11,12 @@ use crate::assistant::task::{Task, bucket_of};
 use crate::assistant::turn::TURNS_MAX;
 use crate::assistant::warm::{Known, Settings};
 use crate::assistant::{AssistantError, Inner};
-use crate::entity::{ConnectionRow, ContactRow, ConversationRow, InquiryRow, MessageRow, TenantRow};
+use crate::audit::{AuditAction, AuditDetail};
+use crate::entity::{AuditDraft, By, ConnectionRow, ContactRow, ConversationRow, InquiryRow, MessageRow, TenantRow};
 use crate::id::{ConversationId, FactId, MemberId, MessageId, WorkId};
 use crate::kpi::{Actor, Fact, FactKind};
-use crate::model::{HandOffReason, Handling};
-use crate::store::{Commit, Expect, Lease, Record, Refusal, WorkItem, WriteBatch, WriteOp};
+use crate::model::{Conversation, HandOffReason, Handling};
+use crate::store::{Commit, Expect, Kind, Lease, Record, Refusal, WorkItem, WriteBatch, WriteOp};
 
 /// A conversation at work.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub(crate) struct LaneRun<'a> {
     /// Messages that go.
     pub(crate) deleted: BTreeSet<MessageId>,
     pub(crate) ops: Vec<WriteOp>,
+    /// Events for the audit log.
+    audits: Vec<AuditDraft>,
     pub(crate) report: StepReport,
     lane_changed: bool,
     inquiry_changed: bool,
@@ -78,6 +81,7 @@ impl<'a> LaneRun<'a> {
             messages: BTreeMap::new(),
             deleted: BTreeSet::new(),
             ops: Vec::new(),
+            audits: Vec::new(),
             report: StepReport::default(),
             lane_changed: false,
             inquiry_changed: false,
@@ -99,7 +103,7 @@ impl<'a> LaneRun<'a> {
     }
 
     /// Marks the conversation as changed and hands it out.
-    pub(crate) const fn conversation_mut(&mut self) -> &mut crate::model::Conversation {
+    pub(crate) const fn conversation_mut(&mut self) -> &mut Conversation {
         self.lane_changed = true;
         &mut self.lane.conversation
     }
@@ -173,9 +177,31 @@ impl<'a> LaneRun<'a> {
                 *handling = Handling::Member { member, reason, since: now };
                 let actor = if reason == HandOffReason::MemberWrote { Actor::Member(member) } else { Actor::System };
                 self.fact(FactKind::HandedOff, actor, now);
+                match actor {
+                    Actor::Member(member) => self.audit(AuditAction::TakenOver, By::Member(member), None),
+                    _ => self.audit(AuditAction::HandedOff, By::System, Some(AuditDetail::HandOff { reason })),
+                }
                 self.report.handed_off += 1;
             }
         }
+    }
+
+    /// Gives the conversation back to the engines, if a person has it.
+    pub(crate) fn hand_back(&mut self, by: By) {
+        if !self.lane.conversation.engine_handles() {
+            self.conversation_mut().handling = Handling::Engine;
+            self.audit(AuditAction::HandedBack, by, None);
+        }
+    }
+
+    /// Notes in the audit log what becomes of the conversation with this commit.
+    fn audit(&mut self, action: AuditAction, by: By, detail: Option<AuditDetail>) {
+        let Conversation { id, contact, .. } = self.lane.conversation;
+        let draft = AuditDraft::new(action, by, contact.0).to(Kind::CONVERSATION, id);
+        self.audits.push(match detail {
+            Some(detail) => draft.detail(detail),
+            None => draft,
+        });
     }
 
     /// Forgets that the inquiry has said that answers are automatic, if it was this message that should have; returns
@@ -223,6 +249,9 @@ impl<'a> LaneRun<'a> {
     /// Commits everything under the lease's fence. What was read and changed by somebody else meanwhile, or a lost
     /// lease, makes it nothing: [`AssistantError::Conflict`].
     pub(crate) async fn commit(mut self) -> Result<StepReport, AssistantError> {
+        for draft in std::mem::take(&mut self.audits) {
+            self.ops.extend(self.inner.audit(self.lease.tenant, draft).await?);
+        }
         let now = self.inner.clock.now();
         let owner = Expect::Owner { bucket: self.lease.bucket, fence: self.lease.fence, at: now };
         let mut batch = WriteBatch::new(self.lease.tenant).expect(owner);

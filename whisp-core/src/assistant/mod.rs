@@ -5,6 +5,7 @@
 //! all four through `Runner` (feature `runtime`).
 
 mod admin;
+mod audit;
 mod backlog;
 mod builder;
 mod clock_watch;
@@ -46,6 +47,7 @@ use chrono::{DateTime, Utc};
 use lru::LruCache;
 
 pub use admin::{NewConnection, NewTenant};
+pub use audit::{Audit, AuditCheck, AuditEntry, AuditFault, EventProof, Inclusion};
 pub use builder::{AssistantBuilder, BuildError};
 #[cfg(test)]
 pub(crate) use clock_watch::ClockClear;
@@ -64,6 +66,7 @@ pub use runner::{Runner, RunnerHandle};
 pub use step::{Budget, StepReport};
 pub use sweep::SweepReport;
 
+use crate::audit::{CheckpointSigner, CheckpointSink};
 use crate::channel::Channel;
 use crate::clock::Clock;
 use crate::detect::Detector;
@@ -95,6 +98,8 @@ pub(crate) struct Inner {
     pub(crate) engine: Option<Arc<dyn ReplyEngine>>,
     pub(crate) router: Arc<dyn Router>,
     pub(crate) detector: Arc<dyn Detector>,
+    pub(crate) signer: Option<Arc<dyn CheckpointSigner>>,
+    pub(crate) anchor: Option<Arc<dyn CheckpointSink>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) config: Config,
@@ -104,6 +109,7 @@ pub(crate) struct Inner {
     round: Mutex<media::Round>,
     pace: Mutex<pace::Paces>,
     warm: Mutex<warm::Warm>,
+    audit: Mutex<audit::AuditMemory>,
     #[cfg(feature = "runtime")]
     wake: tokio::sync::Notify,
     #[cfg(feature = "runtime")]

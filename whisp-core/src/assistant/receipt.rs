@@ -6,7 +6,7 @@ use crate::assistant::AssistantError;
 use crate::assistant::lane::LaneRun;
 use crate::assistant::stage::LATE_MAX;
 use crate::assistant::task::Task;
-use crate::entity::{Change, MessageRow};
+use crate::entity::{By, Change, MessageRow};
 use crate::id::{InquiryId, MessageId, RecordId};
 use crate::kpi::{Actor, FactKind};
 use crate::model::{
@@ -94,7 +94,7 @@ impl LaneRun<'_> {
                         Handling::Member { reason: HandOffReason::OtherApp, .. }
                     );
                     if other {
-                        self.conversation_mut().handling = Handling::Engine;
+                        self.hand_back(By::System);
                         self.fact(FactKind::HandedBack, Actor::System, self.now);
                     }
                 } else {
@@ -339,7 +339,7 @@ impl LaneRun<'_> {
             inquiry.resolved = Some((now, how));
         }
         self.fact(FactKind::InquiryResolved, actor, now);
-        self.conversation_mut().handling = Handling::Engine;
+        self.hand_back(By::System);
     }
 
     /// The message that this is about is not here yet: look again, less and less often, until it can't come any more.

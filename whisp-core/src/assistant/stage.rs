@@ -10,7 +10,7 @@ use crate::assistant::people::Person;
 use crate::assistant::task::{Task, bucket_of};
 use crate::assistant::{AssistantError, Inner};
 use crate::detect::Signal;
-use crate::entity::{Alias, Entities, MessageDraft, RawDraft, Said, after};
+use crate::entity::{Alias, AuditDraft, Entities, MessageDraft, RawDraft, Said, after};
 use crate::id::{ConnectionId, ContactId, ConversationId, FactId, MessageId, RecordId, SubjectId, TenantId, WorkId};
 use crate::kpi::{Actor, Fact, FactKind};
 use crate::model::{Author, Content, ContentKind, Provenance};
@@ -471,6 +471,8 @@ impl<'a> Stage<'a> {
         self.statements.insert(subject, at);
         let event = StatementEvent { id: self.inner.record_id(), subject, statement, act, at };
         self.op(WriteOp::Put(Entities::new_statement(&event)?));
+        let audited = self.inner.audit(self.staged.batch.tenant, AuditDraft::statement(&event)).await?;
+        self.staged.batch.ops.extend(audited);
         self.staged.about.push(subject);
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! What people say about the use of their data, as the host or a member brings it to us.
 
 use crate::assistant::{AssistantError, Desk};
-use crate::entity::{Entities, after};
+use crate::entity::{AuditDraft, Entities, after};
 use crate::id::ContactId;
 use crate::privacy::{About, Act, Standing, Statement, StatementEvent, SubjectKind};
 use crate::store::{Commit, WriteBatch, WriteOp};
@@ -40,7 +40,8 @@ impl Desk {
         let last = inner.entities.last_statement(self.tenant, subject).await?;
         let at = after(last, inner.clock.now());
         let event = StatementEvent { id: inner.record_id(), subject, statement, act, at };
-        let batch = WriteBatch::new(self.tenant).op(WriteOp::Put(Entities::new_statement(&event)?));
+        let mut batch = WriteBatch::new(self.tenant).op(WriteOp::Put(Entities::new_statement(&event)?));
+        batch.ops.extend(inner.audit(self.tenant, AuditDraft::statement(&event)).await?);
         let _closed = inner.gate.close(self.tenant, [subject]);
         match inner.entities.store.commit(batch).await? {
             Commit::Done => Ok(event),

@@ -20,24 +20,33 @@ pub struct SweepReport {
     pub erasures: usize,
     /// Files deleted that a crash left without a record.
     pub orphans: usize,
+    /// Events put into the audit logs.
+    pub logged: usize,
     /// Whether more is past its time than the budget allowed for.
     pub more: bool,
 }
 
 impl Assistant {
     /// Ends erasures that were cut short; deletes what is past its time, at most `limit` records, each file before its
-    /// record; and looks for files that a crash left without one, some at each call.
+    /// record; looks for files that a crash left without one, some at each call; and puts the events that wait into the
+    /// [audit logs](crate::audit), which it anchors where there are a signer and a sink.
     ///
     /// Where the clock is a week ahead of the last sweep, or behind it, nothing is deleted by age until somebody has looked
     /// and called [`trust_clock`](Self::trust_clock). Nothing is read past its time all the same.
     ///
     /// # Errors
-    /// [`AssistantError::Clock`] if the clock can't be believed; by the stores. What was deleted stays deleted; the next
-    /// sweep goes on.
+    /// [`AssistantError::Clock`] if the clock can't be believed; by the stores, the signer and the sink. What was done stays
+    /// done; the next sweep goes on. Trouble with an audit log keeps nothing from being deleted.
     ///
     /// # Cancellation
     /// As an error.
     pub async fn sweep(&self, limit: usize) -> Result<SweepReport, AssistantError> {
+        let logged = self.log_events().await;
+        let report = self.delete_expired(limit).await?;
+        Ok(SweepReport { logged: logged?, ..report })
+    }
+
+    async fn delete_expired(&self, limit: usize) -> Result<SweepReport, AssistantError> {
         let store = &self.inner.entities.store;
         let at = self.inner.clock.now();
         let mut report = SweepReport::default();

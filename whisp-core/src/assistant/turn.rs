@@ -10,7 +10,7 @@ use crate::assistant::lane::LaneRun;
 use crate::assistant::task::Task;
 use crate::channel::{Choice, OutboundBody};
 use crate::detect::{Signal, stronger};
-use crate::entity::{ConnectionRow, InquiryRow, MessageDraft, MessageRow, Said};
+use crate::entity::{By, ConnectionRow, InquiryRow, MessageDraft, MessageRow, Said};
 use crate::error::Retry;
 use crate::id::{InquiryId, MessageId, SuggestionId};
 use crate::kpi::{Actor, FactKind};
@@ -159,7 +159,7 @@ impl LaneRun<'_> {
                 let opted_out =
                     matches!(self.lane.conversation.handling, Handling::Member { reason: HandOffReason::OptedOut, .. });
                 if opted_out {
-                    self.conversation_mut().handling = Handling::Engine;
+                    self.hand_back(By::Subject);
                     self.fact(FactKind::HandedBack, Actor::Contact, self.now);
                 }
             }

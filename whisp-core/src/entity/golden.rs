@@ -10,10 +10,13 @@ use super::media::{MediaClear, MediaSecret};
 use super::message::{MessageClear, MessageSecret};
 use super::plain::StatementClear;
 use super::raw::{RawClear, SuggestionClear};
-use super::{Former, Holder, LetterClear, RouteTarget};
+use super::{Former, Holder, LetterClear, LogHead, RouteTarget, leaf_of};
 use crate::assistant::{ClockClear, ErasureClear, ErasureReceipt};
+use crate::audit::{AuditAction, AuditDetail, AuditEvent, SaltedDetail};
 use crate::channel::OutboundBody;
-use crate::model::{Content, Conversation, Inquiry, Tenant};
+use crate::id::RecordId;
+use crate::model::{AutomationMode, Content, Conversation, Inquiry, Tenant};
+use crate::store::{Kind, Record};
 
 /// Each literal is read, and printed back as it was.
 #[track_caller]
@@ -130,7 +133,68 @@ fn the_receipt_of_an_erasure_is_kept_like_this() {
     is_kept::<ErasureReceipt>(&[
         r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":"2026-11-22T09:00:00Z","deleted":[["contact",1],["message",2]],"completed_at":"2026-11-22T09:00:00Z","remaining":["the platform's copy"]}"#,
         r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":null,"deleted":[],"completed_at":"2026-11-22T09:00:00Z","remaining":[]}"#,
+        r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":null,"deleted":[],"completed_at":"2026-11-22T09:00:00Z","remaining":[],"audit":"00000000-0000-0000-0000-000000000002"}"#,
     ]);
+}
+
+/// The clear fields of an event are its leaf: what is printed here is what was hashed, byte for byte.
+#[test]
+fn an_event_of_the_audit_log_is_kept_like_this() {
+    is_kept::<AuditEvent>(&[
+        r#"{"id":"00000000-0000-0000-0000-000000000001","at":"2026-11-22T09:00:00Z","action":"tenant_created","actor":{"by":"host"},"subject":"000102030405060708090a0b0c0d0e0f","object":{"kind":"tenant","tag":"ffffffffffffffffffffffffffffffff"},"outcome":"done"}"#,
+        r#"{"id":"00000000-0000-0000-0000-000000000001","at":"2026-11-22T09:00:00.000001Z","action":"consent_withdrawn","purpose":"automated_replies","actor":{"by":"subject"},"subject":"000102030405060708090a0b0c0d0e0f","object":{"kind":"consent","tag":"ffffffffffffffffffffffffffffffff"},"outcome":"done"}"#,
+        r#"{"id":"00000000-0000-0000-0000-000000000001","at":"2026-11-22T09:00:00Z","action":"content_read","actor":{"by":"member","tag":"000102030405060708090a0b0c0d0e0f"},"subject":"000102030405060708090a0b0c0d0e0f","outcome":"denied"}"#,
+        r#"{"id":"00000000-0000-0000-0000-000000000001","at":"2026-11-22T09:00:00Z","action":"handed_off","actor":{"by":"system"},"subject":"000102030405060708090a0b0c0d0e0f","object":{"kind":"conversation","tag":"ffffffffffffffffffffffffffffffff"},"outcome":"done","detail":"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="}"#,
+        r#"{"id":"00000000-0000-0000-0000-000000000001","at":"2026-11-22T09:00:00Z","action":"taken_over","actor":{"by":"member"},"outcome":"done"}"#,
+    ]);
+    let actions = [
+        "age_cleared",
+        "age_doubted",
+        "automation_off",
+        "automation_on",
+        "connected",
+        "consent_given",
+        "consent_invalidated",
+        "consent_refused",
+        "consent_withdrawn",
+        "content_read",
+        "disconnected",
+        "erasure_begun",
+        "erasure_done",
+        "handed_back",
+        "handed_off",
+        "mode_set",
+        "objected",
+        "objection_ended",
+        "restricted",
+        "restriction_ended",
+        "taken_over",
+        "tenant_created",
+    ];
+    is_kept::<AuditAction>(&actions.map(|action| format!("\"{action}\"")).each_ref().map(String::as_str));
+}
+
+#[test]
+fn what_more_is_known_of_an_event_and_how_large_the_log_is_are_kept_like_this() {
+    is_kept::<AuditDetail>(&[
+        r#"{"of":"connection","channel":"whatsapp","mode":"automatic","scopes":["whatsapp_business_messaging"]}"#,
+        r#"{"of":"hand_off","reason":"opted_out"}"#,
+        r#"{"of":"mode","mode":"suggest"}"#,
+    ]);
+    is_kept::<SaltedDetail>(&[
+        r#"{"salt":"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=","detail":"{\"of\":\"mode\",\"mode\":\"off\"}"}"#,
+    ]);
+    is_kept::<LogHead>(&[r#"{"size":0,"root":"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="}"#]);
+}
+
+/// `SHA-256(0x00 || leaf)` and `SHA-256(salt || detail)`, computed elsewhere.
+#[test]
+fn a_leaf_and_a_detail_are_hashed_like_this() {
+    let mut record = Record::new(Kind::AUDIT, RecordId::from_bytes([1; 16]));
+    record.clear.0 = r#"{"a":1}"#.to_owned();
+    assert_eq!(leaf_of(&record).to_string(), "xyYUY+vXdvRlC20P6ULZzDjJJdkPd9RAq2341d0ljF8=");
+    let salted = SaltedDetail::new([7; 32], &AuditDetail::Mode { mode: AutomationMode::Off }).unwrap();
+    assert_eq!(salted.commitment().to_string(), "qgZxWNoFkWFPIXcifQ9Vgx1HZSutppeBis9JFcstOf8=");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The typed repositories: what the assistant keeps, as records, above the vault. Everything personal is sealed here;
 //! below this module no plaintext exists.
 
+mod audit;
 mod connection;
 mod contact;
 mod media;
@@ -15,6 +16,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub(crate) use audit::{AuditDraft, By, EventRow, LogHead, damaged, in_directory, leaf_of, moved, place};
 pub(crate) use connection::{ConnectionRow, RouteTarget};
 pub(crate) use contact::{Alias, ContactRow, Former, Holder};
 pub(crate) use media::{Layout, MediaDraft, MediaRow, MediaSecret};

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DataCategory {
+    /// What more is known of an event of the audit log.
+    Audit,
     /// Tokens and secrets.
     Credential,
     /// Ids, names, phone numbers.
@@ -23,12 +25,14 @@ pub enum DataCategory {
 
 impl DataCategory {
     /// Every category.
-    pub const ALL: [Self; 5] = [Self::Credential, Self::Identity, Self::Media, Self::MessageContent, Self::Raw];
+    pub const ALL: [Self; 6] =
+        [Self::Audit, Self::Credential, Self::Identity, Self::Media, Self::MessageContent, Self::Raw];
 
     /// Returns the name that is bound into seals. Stable for ever.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Audit => "audit",
             Self::Credential => "credential",
             Self::Identity => "identity",
             Self::Media => "media",

@@ -119,7 +119,7 @@ impl Register {
     /// ground.
     #[must_use]
     pub fn standard() -> Self {
-        use DataCategory::{Credential, Identity, Media, MessageContent, Raw};
+        use DataCategory::{Audit, Credential, Identity, Media, MessageContent, Raw};
         use SubjectKind::{AccountHolder, Contact, Member, Mentioned};
         let people = [AccountHolder, Contact, Member, Mentioned];
         let activity = |purpose, about, basis: &LawfulBasis, categories: &[DataCategory]| {
@@ -132,13 +132,13 @@ impl Register {
             activity(Purpose::ServiceProvision, AccountHolder, &contract, &[Credential, Identity]),
             activity(Purpose::ServiceProvision, Contact, &contract, &[Identity, Media, MessageContent, Raw]),
             activity(Purpose::ServiceProvision, Member, &contract, &[Identity]),
-            activity(Purpose::Storage, AccountHolder, &contract, &[Credential, Identity, Raw]),
-            activity(Purpose::Storage, Contact, &contract, &[Identity, Media, MessageContent, Raw]),
+            activity(Purpose::Storage, AccountHolder, &contract, &[Audit, Credential, Identity, Raw]),
+            activity(Purpose::Storage, Contact, &contract, &[Audit, Identity, Media, MessageContent, Raw]),
             activity(Purpose::Storage, Member, &contract, &[Identity]),
         ];
         for about in people {
             all.push(activity(Purpose::IdentityVerification, about, &rights, &[Identity]));
-            all.push(activity(Purpose::Rights, about, &rights, &[Identity, Media, MessageContent, Raw]));
+            all.push(activity(Purpose::Rights, about, &rights, &[Audit, Identity, Media, MessageContent, Raw]));
         }
         Self(all)
     }

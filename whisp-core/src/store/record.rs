@@ -48,6 +48,16 @@ macro_rules! kinds {
 kinds! {
     /// From a person's keyed handle (the id of the record) to contact and conversation.
     ALIAS = "alias": owned;
+    /// An event of the audit log: under the tenant, at its place in the log; before that under the nil id, by time. It
+    /// names nobody, and stays.
+    AUDIT = "audit": listed;
+    /// What more is known of an event of the audit log, sealed; the id is the event's.
+    AUDIT_DETAIL = "audit_detail": owned expires;
+    /// How large the audit log is, and its root; the id is the tenant's.
+    AUDIT_HEAD = "audit_head":;
+    /// Up to 256 hashes of the audit log's tree, one after another. They are in the sealed field as they are: hashes of
+    /// what names nobody are no secret.
+    AUDIT_TILE = "audit_tile":;
     /// In the directory: what time it was when somebody swept last.
     CLOCK = "clock":;
     /// A connected account.

@@ -6,7 +6,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use whisp_core::vault::{KeyContext, KeyProvider, SecretKey, VaultError, VaultErrorKind, WrappedKey};
 
-use super::key_file::{self, ID_LEN, RootKey};
+use super::key_file::{self, FileKey, ID_LEN, KeyUse};
 use super::{Canonical, Wrapper, failed};
 
 /// A [`KeyProvider`] whose root key is in a file of its own.
@@ -39,7 +39,7 @@ impl LocalKeyProvider {
     /// [`Newer`](VaultErrorKind::Newer) if a newer version of this library wrote it,
     /// [`WrongKey`](VaultErrorKind::WrongKey) if it is damaged or no key file.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, VaultError> {
-        match key_file::read(path.as_ref())? {
+        match key_file::read(path.as_ref(), KeyUse::Root)? {
             Some(root) => Self::new(&root),
             None => Err(failed("open the key file", VaultErrorKind::Unavailable).with_advice(
                 "there is none at this path: correct the path, restore the file, or create the first one",
@@ -54,7 +54,7 @@ impl LocalKeyProvider {
     /// [`Permissions`](VaultErrorKind::Permissions) or [`Unavailable`](VaultErrorKind::Unavailable) if it can't be
     /// written.
     pub fn create(path: impl AsRef<Path>) -> Result<Self, VaultError> {
-        match key_file::create(path.as_ref())? {
+        match key_file::create(path.as_ref(), KeyUse::Root)? {
             Some(root) => Self::new(&root),
             None => Err(failed("create the key file", VaultErrorKind::WrongKey)
                 .with_advice("there is a file at this path already: open it, or choose another path")),
@@ -70,17 +70,17 @@ impl LocalKeyProvider {
     /// As [`open`](Self::open) and [`create`](Self::create).
     pub fn open_or_create(path: impl AsRef<Path>) -> Result<Self, VaultError> {
         let path = path.as_ref();
-        if let Some(root) = key_file::read(path)? {
+        if let Some(root) = key_file::read(path, KeyUse::Root)? {
             return Self::new(&root);
         }
-        match key_file::create(path)? {
+        match key_file::create(path, KeyUse::Root)? {
             Some(root) => Self::new(&root),
             // Another process was faster: its key is the one.
             None => Self::open(path),
         }
     }
 
-    fn new(root: &RootKey) -> Result<Self, VaultError> {
+    fn new(root: &FileKey) -> Result<Self, VaultError> {
         Ok(Self { id: root.id, wrapper: Wrapper::new(&root.key)? })
     }
 }

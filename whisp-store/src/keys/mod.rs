@@ -12,7 +12,7 @@
 mod canonical;
 #[cfg(feature = "conformance")]
 pub mod conformance;
-mod key_file;
+pub(crate) mod key_file;
 mod local;
 mod memory;
 #[cfg(feature = "postgres")]
@@ -25,7 +25,6 @@ use whisp_core::error::Retry;
 use whisp_core::vault::{VaultError, VaultErrorKind};
 
 pub(crate) use canonical::Canonical;
-#[cfg(feature = "sqlite")]
 pub(crate) use key_file::sync_folder;
 pub use local::LocalKeyProvider;
 pub use memory::MemoryKeyTable;

@@ -1,0 +1,134 @@
+//! A store that asks before each commit, and notes which were done.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use whisp::error::Retry;
+use whisp::id::{RecordId, TenantId};
+use whisp::store::{
+    Commit, ExpiredQuery, FactPage, FactQuery, Facts, FindQuery, Kind, Lease, ListQuery, OwnRequest, Page,
+    PendingQuery, Record, Records, RenewRequest, Store, StoreError, StoreErrorKind, SubjectPage, SubjectQuery, Work,
+    WorkItem, WriteBatch, WriteOp,
+};
+use whisp::stores::MemoryStore;
+
+/// How a commit goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Done,
+    /// Nothing is written.
+    Lost,
+    /// It is written, and nobody hears of it.
+    Mute,
+}
+
+type Ask = Box<dyn FnMut(&WriteBatch) -> Fate + Send>;
+
+pub(super) struct Tap {
+    inner: MemoryStore,
+    ask: Mutex<Ask>,
+    done: Mutex<Vec<WriteBatch>>,
+}
+
+impl std::fmt::Debug for Tap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tap")
+    }
+}
+
+impl Tap {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { inner: MemoryStore::new(), ask: Mutex::new(Box::new(|_| Fate::Done)), done: Mutex::default() })
+    }
+
+    pub(super) fn ask(&self, ask: impl FnMut(&WriteBatch) -> Fate + Send + 'static) {
+        *self.ask.lock().unwrap() = Box::new(ask);
+    }
+
+    pub(super) fn heal(&self) {
+        self.ask(|_| Fate::Done);
+    }
+
+    /// What was committed so far.
+    pub(super) fn done(&self) -> Vec<WriteBatch> {
+        self.done.lock().unwrap().clone()
+    }
+
+    pub(super) fn store(self: &Arc<Self>) -> Arc<dyn Store> {
+        Arc::clone(self) as _
+    }
+}
+
+/// The records of a kind that a batch puts.
+pub(super) fn puts(batch: &WriteBatch, kind: Kind) -> impl Iterator<Item = &Record> {
+    batch.ops.iter().filter_map(move |op| match op {
+        WriteOp::Put(record) if record.kind == kind => Some(record),
+        _ => None,
+    })
+}
+
+#[async_trait]
+impl Records for Tap {
+    async fn commit(&self, batch: WriteBatch) -> Result<Commit, StoreError> {
+        let fate = (self.ask.lock().unwrap())(&batch);
+        let lost = |retry| StoreError::new("commit", StoreErrorKind::Unavailable, retry);
+        if fate == Fate::Lost {
+            return Err(lost(Retry::After(None)));
+        }
+        let commit = self.inner.commit(batch.clone()).await?;
+        if commit == Commit::Done {
+            self.done.lock().unwrap().push(batch);
+        }
+        if fate == Fate::Mute { Err(lost(Retry::OutcomeUnknown)) } else { Ok(commit) }
+    }
+
+    async fn get(&self, tenant: TenantId, kind: Kind, id: RecordId) -> Result<Option<Record>, StoreError> {
+        self.inner.get(tenant, kind, id).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
+        self.inner.list(query).await
+    }
+
+    async fn find(&self, query: &FindQuery) -> Result<Vec<Record>, StoreError> {
+        self.inner.find(query).await
+    }
+
+    async fn of_subject(&self, query: &SubjectQuery) -> Result<SubjectPage, StoreError> {
+        self.inner.of_subject(query).await
+    }
+
+    async fn expired(&self, query: &ExpiredQuery) -> Result<Vec<Record>, StoreError> {
+        self.inner.expired(query).await
+    }
+}
+
+#[async_trait]
+impl Work for Tap {
+    async fn own(&self, request: &OwnRequest) -> Result<Vec<Lease>, StoreError> {
+        self.inner.own(request).await
+    }
+
+    async fn renew(&self, request: &RenewRequest) -> Result<Vec<Lease>, StoreError> {
+        self.inner.renew(request).await
+    }
+
+    async fn release(&self, leases: &[Lease]) -> Result<(), StoreError> {
+        self.inner.release(leases).await
+    }
+
+    async fn pending(&self, query: &PendingQuery) -> Result<Vec<WorkItem>, StoreError> {
+        self.inner.pending(query).await
+    }
+
+    async fn wait(&self) {
+        self.inner.wait().await;
+    }
+}
+
+#[async_trait]
+impl Facts for Tap {
+    async fn scan(&self, query: &FactQuery) -> Result<FactPage, StoreError> {
+        self.inner.scan(query).await
+    }
+}

@@ -1,0 +1,214 @@
+//! What an event of the log says. It names nobody.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use uuid::Uuid;
+
+use crate::audit::TreeHash;
+use crate::id::RecordId;
+use crate::model::{AutomationMode, ChannelKind, HandOffReason};
+use crate::privacy::Purpose;
+
+/// One event, as it stands in the log for ever.
+///
+/// Its leaf in the tree is its JSON as it was written, byte for byte. A field that a later version adds is left out where
+/// it says nothing, so that what was logged before is still read; nothing is ever hashed anew from what was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AuditEvent {
+    /// Which. Ids are in the order of time.
+    pub id: RecordId,
+    /// When, by our clock.
+    pub at: DateTime<Utc>,
+    /// What was done.
+    pub action: AuditAction,
+    /// About which purpose, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<Purpose>,
+    /// By whom.
+    pub actor: Actor,
+    /// About whom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Tag>,
+    /// To what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<Object>,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The commitment to what more is known of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<TreeHash>,
+}
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AuditAction {
+    /// A person turned out to be of age, or the doubt to be a mistake.
+    AgeCleared,
+    /// There was a sign that a person may be a minor.
+    AgeDoubted,
+    /// Automation was turned off for the tenant.
+    AutomationOff,
+    /// Automation was turned on for the tenant.
+    AutomationOn,
+    /// An account was connected, or connected again.
+    Connected,
+    /// A person agreed to a purpose, or agreed again.
+    ConsentGiven,
+    /// What had been taken for a yes was none.
+    ConsentInvalidated,
+    /// A person was asked and did not agree.
+    ConsentRefused,
+    /// A person withdrew from a purpose.
+    ConsentWithdrawn,
+    /// Somebody began to look at what a person wrote, or who they are.
+    ContentRead,
+    /// An account was disconnected.
+    Disconnected,
+    /// The erasure of a person began: from here on their key may be gone.
+    ErasureBegun,
+    /// The erasure of a person ended. The detail is that of its receipt.
+    ErasureDone,
+    /// A conversation was given back to the engines.
+    HandedBack,
+    /// A conversation was given to the team.
+    HandedOff,
+    /// How far the assistant may go on a connection was set.
+    ModeSet,
+    /// A person objected to a purpose.
+    Objected,
+    /// An objection holds no longer.
+    ObjectionEnded,
+    /// What is kept of a person may not be used.
+    Restricted,
+    /// A restriction holds no longer.
+    RestrictionEnded,
+    /// A member took a conversation over.
+    TakenOver,
+    /// A business was taken on.
+    TenantCreated,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The gate denied it.
+    Denied,
+    /// It was done.
+    Done,
+}
+
+/// Who did something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Actor {
+    /// The program that embeds the assistant.
+    Host,
+    /// A member of the team, where it is known who.
+    Member {
+        /// Who.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tag: Option<Tag>,
+    },
+    /// The person whom it is about.
+    Subject,
+    /// The assistant by itself: an engine, a rule, a deadline.
+    System,
+}
+
+/// To what something was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Object {
+    /// The name of its kind of record.
+    pub kind: String,
+    /// Which.
+    pub tag: Tag,
+}
+
+/// Stands for a person or a record: a keyed digest of the id, by a key that is apart from the data. The same one has the
+/// same tag in all events of a tenant, as actor and as subject. Its text is 32 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tag(pub [u8; 16]);
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Uuid::from_bytes(self.0).simple().fmt(f)
+    }
+}
+
+impl fmt::Debug for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tag({self})")
+    }
+}
+
+impl Serialize for Tag {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Tag {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Uuid::try_parse(&text).map(|id| Self(id.into_bytes())).map_err(serde::de::Error::custom)
+    }
+}
+
+/// What more is known of an event. It is sealed under the key of the person whom it is about, in a record of theirs, and
+/// goes with them; the log has only a commitment to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "of", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AuditDetail {
+    /// How an account was connected.
+    Connection {
+        /// On which channel.
+        channel: ChannelKind,
+        /// How far the assistant may go.
+        mode: AutomationMode,
+        /// What the business granted.
+        scopes: Vec<String>,
+    },
+    /// Why a conversation was given to the team.
+    HandOff {
+        /// Why.
+        reason: HandOffReason,
+    },
+    /// How far the assistant may go on a connection.
+    Mode {
+        /// How far.
+        mode: AutomationMode,
+    },
+}
+
+/// A detail with the random bytes that keep its commitment from being guessed.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct SaltedDetail {
+    salt: TreeHash,
+    /// The JSON of it, as it was hashed.
+    detail: String,
+}
+
+impl SaltedDetail {
+    pub(crate) fn new(salt: [u8; 32], detail: &AuditDetail) -> Result<Self, serde_json::Error> {
+        Ok(Self { salt: TreeHash(salt), detail: serde_json::to_string(detail)? })
+    }
+
+    /// Returns the commitment.
+    pub(crate) fn commitment(&self) -> TreeHash {
+        TreeHash::of(&[&self.salt.0, self.detail.as_bytes()])
+    }
+
+    /// Reads the detail.
+    pub(crate) fn detail(&self) -> Result<AuditDetail, serde_json::Error> {
+        serde_json::from_str(&self.detail)
+    }
+}
