@@ -153,7 +153,8 @@ fn a_person_is_named_by_text_or_number() {
     let number: u64 = PERSON.parse().unwrap();
     assert_eq!(decode(&with("user_id", Some(json!(number)))).unwrap().user_id.expose(), PERSON);
     assert_eq!(kind(&with("user_id", Some(json!("1".repeat(64))))), None);
-    for id in [json!(""), json!("1".repeat(65)), json!("1 2"), json!("1\n"), json!("é"), json!(-1), json!({}), json!(true)]
+    for id in
+        [json!(""), json!("1".repeat(65)), json!("1 2"), json!("1\n"), json!("é"), json!(-1), json!({}), json!(true)]
     {
         assert_eq!(kind(&with("user_id", Some(id.clone()))), Some(Kind::Malformed), "{id}");
     }
@@ -162,7 +163,8 @@ fn a_person_is_named_by_text_or_number() {
 
 #[test]
 fn a_signed_payload_that_is_not_metas_is_malformed() {
-    let twice = format!(r#"{{"algorithm":"HMAC-SHA256","issued_at":{},"user_id":"1","user_id":"2"}}"#, now().timestamp());
+    let twice =
+        format!(r#"{{"algorithm":"HMAC-SHA256","issued_at":{},"user_id":"1","user_id":"2"}}"#, now().timestamp());
     for payload in [b"".as_slice(), b"{", b"7", b"\"\"", b"null", b"\xff\xfe", twice.as_bytes()] {
         assert_eq!(kind(&signed(SECRET, payload)), Some(Kind::Malformed), "{payload:?}");
     }
@@ -173,7 +175,9 @@ fn the_digest_names_the_request() {
     let first = decode(&field(&payload(60))).unwrap();
     let later = SignedRequest::decode(&field(&payload(60)), &secrets(), now() + TimeDelta::hours(3)).unwrap();
     assert_eq!(first.digest, later.digest, "the same request has the same digest, whenever it comes");
-    for other in [payload(59), json!({"algorithm": "HMAC-SHA256", "issued_at": payload(60)["issued_at"], "user_id": "2"})] {
+    for other in
+        [payload(59), json!({"algorithm": "HMAC-SHA256", "issued_at": payload(60)["issued_at"], "user_id": "2"})]
+    {
         assert_ne!(decode(&field(&other)).unwrap().digest, first.digest, "{other}");
     }
 }

@@ -83,8 +83,11 @@ impl World {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/meta", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, app).await });
-        let config =
-            SimulatorConfig::new(Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SeqIds::new(7)), SECRET.to_owned().into());
+        let config = SimulatorConfig::new(
+            Arc::clone(&clock) as Arc<dyn Clock>,
+            Arc::new(SeqIds::new(7)),
+            SECRET.to_owned().into(),
+        );
         let simulator = Simulator::start(config).await.unwrap();
         Self { desk, clock, simulator, url }
     }
@@ -259,11 +262,8 @@ async fn nothing_of_a_callback_is_printed() {
 
 #[tokio::test]
 async fn a_simulator_without_a_socket_posts_nothing() {
-    let config = SimulatorConfig::new(
-        Arc::new(ManualClock::default()),
-        Arc::new(SeqIds::new(7)),
-        SECRET.to_owned().into(),
-    );
+    let config =
+        SimulatorConfig::new(Arc::new(ManualClock::default()), Arc::new(SeqIds::new(7)), SECRET.to_owned().into());
     let simulator = Simulator::inside(config).unwrap();
     let refused = simulator.call_back("http://127.0.0.1:1/deletion", PERSON).await.unwrap_err();
     assert_eq!(refused.kind(), std::io::ErrorKind::Unsupported);

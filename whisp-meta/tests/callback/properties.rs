@@ -42,7 +42,9 @@ proptest! {
 
     #[test]
     fn any_code_and_address_have_an_answer(text in ".{0,60}", bytes in any::<[u8; 16]>()) {
-        prop_assert_eq!(ConfirmationCode::parse(&text).map(|code| code.expose().to_owned()).unwrap_or(text.clone()), text.clone());
+        if let Some(parsed) = ConfirmationCode::parse(&text) {
+            prop_assert_eq!(parsed.expose(), text.as_str());
+        }
         let code = ConfirmationCode::from_random(bytes);
         if let Ok(address) = StatusAddress::new(&format!("https://{text}")) {
             let url = address.answer(&code).url;
