@@ -132,6 +132,7 @@ fn fail(error: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
+#[expect(clippy::future_not_send, reason = "`main` waits for it where it is")]
 async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let assistant = open(&options.dir).await?;
     let desk = assistant.desk(TENANT);
@@ -193,9 +194,9 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 fn print(options: &Options, value: &Value, text: &dyn Fn() -> String) -> Result<(), Box<dyn Error>> {
     let mut out = stdout().lock();
     if options.json {
-        writeln!(out, "{value}")?
+        writeln!(out, "{value}")?;
     } else {
-        writeln!(out, "{}", text())?
+        writeln!(out, "{}", text())?;
     }
     Ok(())
 }
@@ -319,7 +320,7 @@ async fn count(assistant: &Assistant, person: ContactId) -> Result<BTreeMap<Stri
         let page = assistant.export(TENANT, person, after).await?;
         for entry in &page.entries {
             let value = serde_json::to_value(&entry.data)?;
-            *counts.entry(value["kind"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+            *counts.entry(value.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned()).or_default() += 1;
         }
         match page.next {
             Some(next) => after = Some(next),
@@ -351,8 +352,10 @@ fn explain(options: &Options, assistant: &Assistant) -> Result<(), Box<dyn Error
     for about in [SubjectKind::AccountHolder, SubjectKind::Contact, SubjectKind::Member, SubjectKind::Mentioned] {
         let about_text = about.to_string();
         for activity in assistant.explain(about).activities {
-            let mut value = json!(activity);
-            value["about"] = json!(about_text);
+            let value = json!({
+                "about": about_text, "purpose": activity.purpose, "basis": activity.basis,
+                "categories": activity.categories, "rights": activity.rights
+            });
             print(options, &value, &|| {
                 let categories: Vec<&str> = activity.categories.iter().map(|category| category.as_str()).collect();
                 let purpose = activity.purpose.as_str();
