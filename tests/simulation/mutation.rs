@@ -42,7 +42,7 @@ pub(crate) const ALL: &[(Mutation, u64)] = &[
     (Mutation::IgnoresFence, 60),
     (Mutation::TrustsMemory, 200),
     (Mutation::SendsAgain, 20),
-    (Mutation::ForgetsConsent, 40),
+    (Mutation::ForgetsConsent, 200),
     (Mutation::LosesBatches, 10),
     (Mutation::LosesFacts, 10),
     (Mutation::ErasesNothing, 20),
