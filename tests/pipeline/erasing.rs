@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use whisp::assistant::{Assistant, AssistantError, ErasureReceipt};
 use whisp::id::{ContactId, TenantId};
-use whisp::model::AutomationMode;
+use whisp::model::{AutomationMode, PlatformMessageId, Provenance};
 use whisp::store::{Kind, ListOrder, ListQuery, Record, Store, SubjectQuery};
 use whisp::stores::MemoryStore;
 use whisp::testing::cancel_after;
+use whisp::webhook::Event;
 
 use crate::world::{World, parrot};
 use crate::yielding::Yielding;
@@ -91,4 +92,35 @@ async fn two_who_erase_the_same_person_at_once_get_the_same_receipt() {
     assert_eq!(one.unwrap(), two.unwrap());
     assert_eq!(all(&world.store, world.tenant, Kind::RECEIPT).await.len(), 1);
     assert!(of(&world, contact).await.is_empty());
+}
+
+/// An unsend overtakes its message, the person is erased, and then the message comes.
+#[tokio::test]
+async fn what_was_taken_back_before_an_erasure_stays_so_when_it_comes_after() {
+    for settled in [false, true] {
+        let (world, contact) = world().await;
+        let late = world.message("late", "I should not have said this");
+        let target = PlatformMessageId::new("late");
+        let unsent = Event::Unsent { contact: Some(crate::world::contact()), target };
+        world.ingest(vec![world.event("u1", Provenance::Live, unsent)]).await;
+        world.assistant.erase(world.tenant, contact).await.unwrap();
+        if settled {
+            // What waited for the message is dropped with the conversation before it comes.
+            for _ in 0..4 {
+                world.later(3_600);
+                world.settle().await;
+            }
+        }
+        world.ingest(vec![late]).await;
+        for _ in 0..6 {
+            world.later(3_600);
+            world.settle().await;
+        }
+        let desk = world.assistant.desk(world.tenant);
+        for conversation in desk.inbox(None, 10).await.unwrap().conversations {
+            for message in desk.messages(conversation.id, None, 10).await.unwrap().0 {
+                assert_ne!(message.content.readable(), Some("I should not have said this"), "settled {settled}");
+            }
+        }
+    }
 }

@@ -514,7 +514,7 @@ impl<'a> Stage<'a> {
 }
 
 /// Returns the key by which a message is known that was taken back before it came. It has no time: an unsend tells its own.
-fn unsent_key(target: RecordId) -> DedupKey {
+pub(super) fn unsent_key(target: RecordId) -> DedupKey {
     let mut digest = [0; 32];
     digest.iter_mut().zip(target.into_bytes()).for_each(|(to, from)| *to = from);
     DedupKey { second: 0, digest }

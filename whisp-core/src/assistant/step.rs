@@ -9,14 +9,15 @@ use futures_util::stream::FuturesUnordered;
 use crate::assistant::lane::LaneRun;
 use crate::assistant::pick::{LaneWork, Phase, Ready};
 use crate::assistant::slots::{Busy, Caps};
-use crate::assistant::task::Task;
+use crate::assistant::stage::{LATE_MAX, unsent_key};
+use crate::assistant::task::{Task, bucket_of};
 use crate::assistant::warm::Settings;
 use crate::assistant::{Assistant, AssistantError, Inner};
 use crate::entity::{Entities, LetterClear};
 use crate::error::{ErrorChain, Retry};
-use crate::id::{ConversationId, MessageId};
+use crate::id::{ConversationId, MessageId, RecordId, WorkId};
 use crate::model::{HandOffReason, LetterState};
-use crate::store::{Expect, Lease, WorkItem, WriteBatch, WriteOp};
+use crate::store::{BlindIndex, Expect, Lease, WorkItem, WriteBatch, WriteOp};
 use crate::vault::VaultErrorKind;
 
 /// How long a lane that failed rests before it is tried again.
@@ -223,10 +224,47 @@ impl Inner {
     /// The conversation is gone: so is its work.
     pub(crate) async fn drop_work(&self, work: &LaneWork, now: DateTime<Utc>) -> Result<StepReport, AssistantError> {
         let owner = Expect::Owner { bucket: work.lease.bucket, fence: work.lease.fence, at: now };
-        let mut batch = WriteBatch::new(work.lease.tenant).expect(owner);
+        let mut batch = WriteBatch::new(work.lease.tenant).expect(owner.clone());
         batch.ops = work.items.iter().map(|(item, _)| WriteOp::Complete(item.key)).collect();
+        batch.ops.extend(self.pass_on_unsends(work, owner, now).await?);
         self.commit_owned(&work.lease, batch).await?;
         Ok(StepReport::default())
+    }
+
+    /// What was taken back before it came stays so when its conversation is erased meanwhile: it may come late, as the
+    /// first message of somebody new. Remembered first and looked for then, so that it is left out or found.
+    async fn pass_on_unsends(
+        &self,
+        work: &LaneWork,
+        owner: Expect,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<WriteOp>, AssistantError> {
+        let tenant = work.lease.tenant;
+        let unsend = |(_, task): &(WorkItem, Task)| match task {
+            Task::Unsend { target } => Some(*target),
+            _ => None,
+        };
+        let targets: Vec<RecordId> = work.items.iter().filter_map(unsend).collect();
+        if targets.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut batch = WriteBatch::new(tenant).expect(owner);
+        batch.ops = targets
+            .iter()
+            .map(|target| WriteOp::Remember { key: unsent_key(*target), until: now + LATE_MAX })
+            .collect();
+        self.commit_owned(&work.lease, batch).await?;
+        let buckets = self.entities.tenant(tenant).await?.tenant.buckets;
+        let mut passed_on = Vec::new();
+        for target in targets {
+            for row in self.entities.messages_by(tenant, BlindIndex(target.into_bytes())).await? {
+                let Some(lane) = row.conversation().filter(|lane| *lane != work.conversation) else { continue };
+                let id = WorkId::from_uuid(self.ids.time_ordered(now));
+                let item = Task::Unsend { target }.item(bucket_of(lane, buckets), lane, now, id, 0)?;
+                passed_on.push(WriteOp::Enqueue(item));
+            }
+        }
+        Ok(passed_on)
     }
 
     /// Finds what can never be done and moves it, and only it, to the dead letters.
