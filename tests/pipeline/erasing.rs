@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use whisp::assistant::{Assistant, AssistantError, ErasureReceipt};
-use whisp::id::{ContactId, TenantId};
+use whisp::assistant::{Assistant, AssistantError, ErasureReceipt, NewTenant};
+use whisp::id::{ContactId, SubjectId, TenantId};
 use whisp::model::{AutomationMode, PlatformMessageId, Provenance};
 use whisp::store::{Kind, ListOrder, ListQuery, Record, Store, SubjectQuery};
 use whisp::stores::MemoryStore;
@@ -123,4 +123,23 @@ async fn what_was_taken_back_before_an_erasure_stays_so_when_it_comes_after() {
             }
         }
     }
+}
+
+/// What is past its time may be more than one sweep deletes; nobody's erasure waits for that.
+#[tokio::test]
+async fn an_erasure_that_was_cut_short_does_not_wait_for_what_others_have_past_its_time() {
+    let (world, _) = world().await;
+    let other = TenantId::from_bytes([9; 16]);
+    world.assistant.create_tenant(NewTenant::new(other, "Tea & Co", "Asia/Almaty")).await.unwrap();
+    let nobody = ContactId(SubjectId::from_bytes([8; 16]));
+    let mut polls = 0;
+    while all(&world.store, other, Kind::ERASURE).await.is_empty() {
+        polls += 1;
+        assert!(cancel_after(polls, world.assistant.erase(other, nobody)).await.is_none(), "after {polls} polls");
+    }
+    world.later(366 * 24 * 3_600);
+    world.assistant.trust_clock().await.unwrap();
+    let report = world.assistant.sweep(1).await.unwrap();
+    assert_eq!((report.deleted, report.more, report.erasures), (1, true, 1), "{report:?}");
+    assert_eq!(all(&world.store, other, Kind::RECEIPT).await.len(), 1);
 }

@@ -1,6 +1,8 @@
 //! Ends what was cut short, and deletes what is past its time, in bounded batches.
 
-use crate::assistant::{Assistant, AssistantError};
+use chrono::{DateTime, Utc};
+
+use crate::assistant::{Assistant, AssistantError, Inner};
 use crate::id::TenantId;
 use crate::store::{Commit, ExpiredQuery, Kind, ListOrder, ListQuery, WriteBatch, WriteOp};
 
@@ -41,16 +43,10 @@ impl Assistant {
     /// # Cancellation
     /// As an error.
     pub async fn sweep(&self, limit: usize) -> Result<SweepReport, AssistantError> {
-        let logged = self.log_events().await;
-        let report = self.delete_expired(limit).await?;
-        Ok(SweepReport { logged: logged?, ..report })
-    }
-
-    async fn delete_expired(&self, limit: usize) -> Result<SweepReport, AssistantError> {
-        let store = &self.inner.entities.store;
-        let at = self.inner.clock.now();
-        let mut report = SweepReport::default();
-        let doubt = match self.inner.watch_clock(at).await {
+        let inner = &self.inner;
+        let at = inner.clock.now();
+        let (mut report, mut log_trouble) = (SweepReport::default(), None);
+        let doubt = match inner.watch_clock(at).await {
             Ok(()) => None,
             Err(doubt @ AssistantError::Clock { .. }) => Some(doubt),
             Err(error) => return Err(error),
@@ -64,31 +60,16 @@ impl Assistant {
             limit: TENANTS_MAX,
         };
         loop {
-            let tenants = store.list(&query).await?;
+            let tenants = inner.entities.store.list(&query).await?;
             for tenant in &tenants.records {
                 let tenant = TenantId::from_uuid(tenant.id.as_uuid());
-                report.erasures += self.inner.resume_erasures(tenant).await?;
-                while doubt.is_none() {
-                    let left = limit.saturating_sub(report.deleted);
-                    if left == 0 {
-                        report.more = true;
-                        return Ok(report);
-                    }
-                    let expired = store.expired(&ExpiredQuery { tenant, at, limit: left.min(CHUNK_MAX) }).await?;
-                    if expired.is_empty() {
-                        break;
-                    }
-                    self.inner.delete_files(tenant, &expired).await?;
-                    let mut batch = WriteBatch::new(tenant);
-                    batch.ops = expired.iter().map(|r| WriteOp::Delete(r.kind, r.id, r.version)).collect();
-                    match store.commit(batch).await? {
-                        Commit::Done => report.deleted += expired.len(),
-                        // One of them was changed this moment: the next sweep finds it as it is then.
-                        Commit::Refused(_) => {
-                            report.more = true;
-                            break;
-                        }
-                    }
+                match self.log_events(tenant).await {
+                    Ok(logged) => report.logged += logged,
+                    Err(error) => drop(log_trouble.get_or_insert(error)),
+                }
+                report.erasures += inner.resume_erasures(tenant).await?;
+                if doubt.is_none() {
+                    inner.purge(tenant, at, limit, &mut report).await?;
                 }
             }
             match tenants.next {
@@ -96,10 +77,47 @@ impl Assistant {
                 None => break,
             }
         }
-        if let Some(doubt) = doubt {
-            return Err(doubt);
+        if doubt.is_none() {
+            report.orphans = inner.collect().await?;
         }
-        report.orphans = self.inner.collect().await?;
-        Ok(report)
+        match doubt.or(log_trouble) {
+            Some(trouble) => Err(trouble),
+            None => Ok(report),
+        }
+    }
+}
+
+impl Inner {
+    /// Deletes what is past its time of a tenant, as far as the budget goes.
+    async fn purge(
+        &self,
+        tenant: TenantId,
+        at: DateTime<Utc>,
+        limit: usize,
+        report: &mut SweepReport,
+    ) -> Result<(), AssistantError> {
+        let store = &self.entities.store;
+        loop {
+            let left = limit.saturating_sub(report.deleted);
+            if left == 0 {
+                report.more = true;
+                return Ok(());
+            }
+            let expired = store.expired(&ExpiredQuery { tenant, at, limit: left.min(CHUNK_MAX) }).await?;
+            if expired.is_empty() {
+                return Ok(());
+            }
+            self.delete_files(tenant, &expired).await?;
+            let mut batch = WriteBatch::new(tenant);
+            batch.ops = expired.iter().map(|r| WriteOp::Delete(r.kind, r.id, r.version)).collect();
+            match store.commit(batch).await? {
+                Commit::Done => report.deleted += expired.len(),
+                // One of them was changed this moment: the next sweep finds it as it is then.
+                Commit::Refused(_) => {
+                    report.more = true;
+                    return Ok(());
+                }
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use crate::assistant::{Assistant, AssistantError, Inner};
 use crate::audit::tree::Leaves;
 use crate::entity::{Entities, LogHead, moved, place};
 use crate::id::TenantId;
-use crate::store::{Commit, Kind, ListOrder, ListQuery, Record, StoreError, Version, WriteBatch, WriteOp};
+use crate::store::{Commit, Kind, Record, StoreError, Version, WriteBatch, WriteOp};
 
 /// How many events one commit puts into the tree.
 const CHUNK_MAX: usize = 256;
@@ -13,38 +13,10 @@ const CHUNK_MAX: usize = 256;
 /// How many events of a tenant one sweep puts into its tree.
 const EVENTS_MAX: usize = 64 * CHUNK_MAX;
 
-/// How many tenants one page of the directory holds.
-const TENANTS_MAX: usize = 200;
-
 impl Assistant {
-    /// Puts the events that wait into the logs of all tenants, and anchors the logs that have grown, where there are a
-    /// signer and a sink; returns how many events. One tenant's trouble keeps the others from nothing.
-    pub(in crate::assistant) async fn log_events(&self) -> Result<usize, AssistantError> {
-        let mut query = ListQuery {
-            tenant: TenantId::DIRECTORY,
-            kind: Kind::TENANT,
-            parent: TenantId::DIRECTORY.into(),
-            order: ListOrder::Ascending,
-            after: None,
-            limit: TENANTS_MAX,
-        };
-        let (mut logged, mut trouble) = (0, None);
-        loop {
-            let page = self.inner.entities.store.list(&query).await?;
-            for record in &page.records {
-                match self.log_events_of(TenantId::from_uuid(record.id.as_uuid())).await {
-                    Ok(count) => logged += count,
-                    Err(error) => drop(trouble.get_or_insert(error)),
-                }
-            }
-            match page.next {
-                Some(next) => query.after = Some(next),
-                None => return trouble.map_or(Ok(logged), Err),
-            }
-        }
-    }
-
-    async fn log_events_of(&self, tenant: TenantId) -> Result<usize, AssistantError> {
+    /// Puts the events of a tenant that wait into its log, and anchors the log if it has grown, where there are a signer and
+    /// a sink; returns how many events.
+    pub(in crate::assistant) async fn log_events(&self, tenant: TenantId) -> Result<usize, AssistantError> {
         let logged = self.inner.sequence(tenant, EVENTS_MAX).await?;
         if self.inner.signer.is_some() && self.inner.anchor.is_some() {
             let (head, _) = self.inner.entities.log_head(tenant).await?;
