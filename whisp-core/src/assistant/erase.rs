@@ -116,9 +116,7 @@ impl Assistant {
         }
         Ok(receipt)
     }
-}
 
-impl Assistant {
     /// Returns the receipts of a tenant's erasures, the latest ones first, at most [`PAGE_MAX`]. They name nobody.
     ///
     /// # Errors
@@ -178,7 +176,7 @@ impl Inner {
             let mut state: ErasureClear = from_clear(&record)?;
             receipt = Some(state.receipt);
             // Always from the beginning: what was deleted is gone, what was written meanwhile is found.
-            let query = SubjectQuery { tenant, subject, after: None, limit: CHUNK_MAX.min(PAGE_MAX) };
+            let query = SubjectQuery { tenant, subject, after: None, limit: CHUNK_MAX };
             let found = store.of_subject(&query).await?.records;
             if found.is_empty() {
                 let event = self.record_id();

@@ -13,12 +13,14 @@ use crate::id::{ContactId, ConversationId, InquiryId, MessageId, RecordId, Tenan
 use crate::model::{
     Author, ChannelKind, Content, Conversation, Delivery, Handle, PlatformMessageId, Provenance, StoryRef,
 };
-use crate::privacy::{Grant, Purpose, Register, Right, Rights, SubjectKind};
+use crate::privacy::{
+    Act, DataCategory, Grant, ProcessingActivity, Purpose, Register, Right, Rights, Statement, SubjectKind,
+};
 use crate::sensitive::Sensitive;
-use crate::store::{Kind, PAGE_MAX, Record, SubjectCursor, SubjectQuery};
+use crate::store::{Kind, Record, SubjectCursor, SubjectQuery};
 
 /// How many records one page holds.
-const PAGE_DEFAULT: usize = 200;
+const PAGE: usize = 200;
 
 /// The name and version of the form of [`Exported`].
 pub const EXPORT_SCHEMA: &str = "whisp-export/1";
@@ -54,7 +56,9 @@ impl Exported {
     #[must_use]
     pub fn is_portable(&self) -> bool {
         match &self.data {
-            ExportedData::Contact { .. } | ExportedData::File { .. } | ExportedData::Statement { .. } => true,
+            ExportedData::Contact { .. } => true,
+            ExportedData::File { theirs, .. } => *theirs == Some(true),
+            ExportedData::Statement { act, .. } => act.is_the_persons(),
             ExportedData::Message { author, .. } => *author == Author::Contact,
             ExportedData::Conversation { .. }
             | ExportedData::Inquiry { .. }
@@ -144,6 +148,9 @@ pub enum ExportedData {
     File {
         /// With which message.
         message: MessageId,
+        /// Whether the person sent it. Not told where the message is gone.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        theirs: Option<bool>,
         /// Its type, as its sender told it.
         mime: Option<String>,
         /// Its name, as its sender chose it.
@@ -164,9 +171,14 @@ pub enum ExportedData {
     },
     /// What was said about the use of their data.
     Statement {
-        /// What, who did what to say it, and when.
+        /// What.
         #[serde(flatten)]
-        statement: Value,
+        statement: Statement,
+        /// Who did what to say it.
+        #[serde(flatten)]
+        act: Act,
+        /// When.
+        at: DateTime<Utc>,
     },
     /// Something of the platform that we could not read.
     Raw {
@@ -212,7 +224,7 @@ pub struct ExplainedActivity {
     /// On what ground.
     pub basis: String,
     /// Which kinds of data.
-    pub categories: Vec<crate::privacy::DataCategory>,
+    pub categories: Vec<DataCategory>,
     /// Which rights follow from the ground, beside the one to complain.
     pub rights: Vec<Right>,
 }
@@ -261,7 +273,7 @@ impl Assistant {
         let settings = inner.entities.tenant(tenant).await?.tenant;
         let permit = inner.gate.permit::<Rights>(&settings, contact, inner.clock.now()).await?;
         let grant = permit.grant();
-        let query = SubjectQuery { tenant, subject: contact.0, after, limit: PAGE_DEFAULT.min(PAGE_MAX) };
+        let query = SubjectQuery { tenant, subject: contact.0, after, limit: PAGE };
         let page = inner.entities.store.of_subject(&query).await?;
         let mut entries = Vec::with_capacity(page.records.len());
         for record in page.records.into_iter().filter(|record| !record.is_past(grant.granted_at())) {
@@ -280,7 +292,7 @@ impl Assistant {
 
 fn explained(register: &Register, about: SubjectKind) -> Vec<ExplainedActivity> {
     let of_them = register.activities().iter().filter(|activity| activity.about == about);
-    let explain = |activity: &crate::privacy::ProcessingActivity| ExplainedActivity {
+    let explain = |activity: &ProcessingActivity| ExplainedActivity {
         purpose: activity.purpose,
         basis: activity.basis.to_string(),
         categories: activity.categories.iter().collect(),
@@ -302,9 +314,8 @@ impl Inner {
                 ExportedData::Logged { action: event.action, at: event.at, detail }
             }
             Kind::CONSENT => {
-                // Read first, so that what a newer version wrote is told.
-                from_clear::<StatementClear>(&record)?;
-                ExportedData::Statement { statement: from_clear(&record)? }
+                let StatementClear { statement, act, at } = from_clear(&record)?;
+                ExportedData::Statement { statement, act, at }
             }
             Kind::CONTACT => {
                 let contact = entities.contact(grant, tenant, &ContactRow::read(record)?).await?;
@@ -335,7 +346,14 @@ impl Inner {
             Kind::MEDIA => {
                 let row = MediaRow::read(record)?;
                 let file = row.file(entities.media_secret(grant, tenant, &row).await?)?;
-                ExportedData::File { message: file.message, mime: file.mime, filename: file.filename, size: file.size }
+                let message = entities.message_row(tenant, file.message).await?;
+                ExportedData::File {
+                    message: file.message,
+                    theirs: message.map(|row| row.clear.author == Author::Contact),
+                    mime: file.mime,
+                    filename: file.filename,
+                    size: file.size,
+                }
             }
             Kind::MESSAGE => {
                 let (message, _) = entities.message(grant, tenant, &MessageRow::read(record)?).await?;

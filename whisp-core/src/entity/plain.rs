@@ -81,10 +81,10 @@ impl InquiryRow {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct StatementClear {
     #[serde(flatten)]
-    statement: Statement,
+    pub(crate) statement: Statement,
     #[serde(flatten)]
-    act: Act,
-    at: DateTime<Utc>,
+    pub(crate) act: Act,
+    pub(crate) at: DateTime<Utc>,
 }
 
 /// Work that could not be done and waits for somebody to look.
