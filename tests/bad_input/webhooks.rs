@@ -9,22 +9,21 @@ use whisp::clock::Clock;
 use whisp::meta::router::{WebhookState, webhook_router};
 use whisp::meta::webhook::{BODY_BYTES_MAX, MetaDecoder};
 use whisp::model::AutomationMode;
-use whisp::stores::MemoryStore;
 
-use crate::breakable::{Breakable, Mood};
 use crate::discreet::{APP_SECRET, TEXT, hides_canaries};
+use crate::tap::{Fate, Tap};
 use crate::world::{ACCOUNT, PHONE, World, parrot};
 
 /// A world that takes webhooks on a port of its own.
 struct Served {
     world: World,
-    store: Arc<Breakable>,
+    store: Arc<Tap>,
     url: String,
     http: Client,
 }
 
 async fn serve() -> Served {
-    let store = Arc::new(Breakable::new(Arc::new(MemoryStore::new())));
+    let store = Tap::new();
     let world = World::over(Arc::clone(&store) as _, parrot(), AutomationMode::Automatic).await;
     let router = webhook_router(WebhookState {
         decoder: Arc::new(MetaDecoder::new(&[APP_SECRET.into()])),
@@ -147,12 +146,12 @@ async fn a_signed_body_that_is_no_webhook_is_400() {
 async fn a_webhook_while_the_store_is_down_is_503_and_stored_once_when_it_comes_again() {
     let served = serve().await;
     let body = message(&served.world);
-    served.store.become_(Mood::Down);
+    served.store.ask(|_| Fate::Lost);
     for _ in 0..3 {
         assert_eq!(served.post_signed(&body).await, StatusCode::SERVICE_UNAVAILABLE);
     }
     served.nothing_is_stored().await;
-    served.store.become_(Mood::Well);
+    served.store.heal();
     assert_eq!(served.post_signed(&body).await, StatusCode::OK);
     served.stored_once(&body).await;
 }
@@ -161,8 +160,8 @@ async fn a_webhook_while_the_store_is_down_is_503_and_stored_once_when_it_comes_
 async fn a_webhook_whose_commit_was_not_heard_of_is_503_and_stored_once_all_the_same() {
     let served = serve().await;
     let body = message(&served.world);
-    served.store.become_(Mood::Mute);
+    served.store.ask(|_| Fate::Mute);
     assert_eq!(served.post_signed(&body).await, StatusCode::SERVICE_UNAVAILABLE);
-    served.store.become_(Mood::Well);
+    served.store.heal();
     served.stored_once(&body).await;
 }

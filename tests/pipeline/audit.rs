@@ -4,4 +4,3 @@ mod crash;
 mod erased;
 mod events;
 mod faults;
-mod tap;

@@ -14,22 +14,19 @@ use whisp::assistant::Budget;
 use whisp::channel::{Capabilities, Channel, ChannelError, ChannelErrorKind, Outbound, SendReceipt, TextLimit};
 use whisp::clock::Clock;
 use whisp::error::Retry;
-use whisp::id::{ContactId, RecordId, SubjectId, TenantId};
+use whisp::id::{ContactId, SubjectId, TenantId};
 use whisp::model::{
     AutomationMode, ChannelKind, Connection, Content, Handle, HandleKind, PlatformMessageId, Provenance,
 };
 use whisp::privacy::{Act, Grant, Purpose, RestrictionGround, Statement};
-use whisp::store::{
-    Commit, ExpiredQuery, FactPage, FactQuery, Facts, FindQuery, Kind, Lease, ListQuery, OwnRequest, Page,
-    PendingQuery, Record, Records, RenewRequest, Sealed, Store, StoreError, SubjectPage, SubjectQuery, Work, WorkItem,
-    WriteBatch, WriteOp,
-};
-use whisp::stores::{EnvelopeVault, LocalKeyProvider, MemoryKeyTable, MemoryStore};
+use whisp::store::{Kind, Sealed};
+use whisp::stores::{EnvelopeVault, LocalKeyProvider, MemoryKeyTable};
 use whisp::testing::ManualClock;
 use whisp::vault::{Digest, IndexField, KeyErasure, SealContext, Vault, VaultError};
 use whisp::webhook::{ContactRef, Event, MessageEvent};
 
 use crate::rng::Rng;
+use crate::tap::{Tap, puts};
 use crate::world::{World, parrot};
 use crate::yielding::{Yielding, pause};
 
@@ -45,64 +42,6 @@ struct Seen {
     before: AtomicUsize,
     /// Messages that left after: there must be none.
     after: AtomicUsize,
-}
-
-/// Notes the moment in which a statement is durable.
-#[derive(Debug)]
-struct Noting(Arc<dyn Store>, Arc<Seen>);
-
-#[async_trait]
-impl Records for Noting {
-    async fn commit(&self, batch: WriteBatch) -> Result<Commit, StoreError> {
-        let states = |op: &WriteOp| matches!(op, WriteOp::Put(record) if record.kind == Kind::CONSENT);
-        let is_no = batch.ops.iter().any(states);
-        let commit = self.0.commit(batch).await?;
-        if is_no && commit == Commit::Done {
-            self.1.committed.store(true, Ordering::Relaxed);
-        }
-        Ok(commit)
-    }
-    async fn get(&self, tenant: TenantId, kind: Kind, id: RecordId) -> Result<Option<Record>, StoreError> {
-        self.0.get(tenant, kind, id).await
-    }
-    async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
-        self.0.list(query).await
-    }
-    async fn find(&self, query: &FindQuery) -> Result<Vec<Record>, StoreError> {
-        self.0.find(query).await
-    }
-    async fn of_subject(&self, query: &SubjectQuery) -> Result<SubjectPage, StoreError> {
-        self.0.of_subject(query).await
-    }
-    async fn expired(&self, query: &ExpiredQuery) -> Result<Vec<Record>, StoreError> {
-        self.0.expired(query).await
-    }
-}
-
-#[async_trait]
-impl Work for Noting {
-    async fn own(&self, request: &OwnRequest) -> Result<Vec<Lease>, StoreError> {
-        self.0.own(request).await
-    }
-    async fn renew(&self, request: &RenewRequest) -> Result<Vec<Lease>, StoreError> {
-        self.0.renew(request).await
-    }
-    async fn release(&self, leases: &[Lease]) -> Result<(), StoreError> {
-        self.0.release(leases).await
-    }
-    async fn pending(&self, query: &PendingQuery) -> Result<Vec<WorkItem>, StoreError> {
-        self.0.pending(query).await
-    }
-    async fn wait(&self) {
-        self.0.wait().await;
-    }
-}
-
-#[async_trait]
-impl Facts for Noting {
-    async fn scan(&self, query: &FactQuery) -> Result<FactPage, StoreError> {
-        self.0.scan(query).await
-    }
 }
 
 /// Notes the moment in which a key is gone, and yields around each call.
@@ -199,7 +138,14 @@ async fn after_the_commit_of_a_no_nothing_leaves_in_ten_thousand_interleavings()
     let seen = Arc::new(Seen::default());
     let (mut denied, mut sent) = (0, 0);
     for number in 0..WORLDS {
-        let store = Arc::new(Yielding(Arc::new(Noting(Arc::new(MemoryStore::new()), Arc::clone(&seen)))));
+        let (tap, noted) = (Tap::new(), Arc::clone(&seen));
+        // The moment in which a statement is durable.
+        tap.tell(move |batch| {
+            if puts(batch, Kind::CONSENT).next().is_some() {
+                noted.committed.store(true, Ordering::Relaxed);
+            }
+        });
+        let store = Arc::new(Yielding(tap.store()));
         let keys = tempfile::tempdir().unwrap();
         let provider = LocalKeyProvider::create(keys.path().join("root.key")).unwrap();
         let vault = EnvelopeVault::open(Arc::new(provider), Arc::new(MemoryKeyTable::new())).await.unwrap();

@@ -27,5 +27,6 @@ mod rng;
 mod sharing;
 mod standing;
 mod takeover;
+mod tap;
 mod world;
 mod yielding;

@@ -1,4 +1,4 @@
-//! A store that asks before each commit, and notes which were done.
+//! A store that asks before each commit how it goes, tells of each that is done, and notes it.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,7 +14,7 @@ use whisp::stores::MemoryStore;
 
 /// How a commit goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(crate) enum Fate {
     Done,
     /// Nothing is written.
     Lost,
@@ -23,10 +23,12 @@ pub(super) enum Fate {
 }
 
 type Ask = Box<dyn FnMut(&WriteBatch) -> Fate + Send>;
+type Tell = Box<dyn FnMut(&WriteBatch) + Send>;
 
-pub(super) struct Tap {
+pub(crate) struct Tap {
     inner: MemoryStore,
     ask: Mutex<Ask>,
+    tell: Mutex<Tell>,
     done: Mutex<Vec<WriteBatch>>,
 }
 
@@ -37,30 +39,40 @@ impl std::fmt::Debug for Tap {
 }
 
 impl Tap {
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { inner: MemoryStore::new(), ask: Mutex::new(Box::new(|_| Fate::Done)), done: Mutex::default() })
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            inner: MemoryStore::new(),
+            ask: Mutex::new(Box::new(|_| Fate::Done)),
+            tell: Mutex::new(Box::new(|_| ())),
+            done: Mutex::default(),
+        })
     }
 
-    pub(super) fn ask(&self, ask: impl FnMut(&WriteBatch) -> Fate + Send + 'static) {
+    pub(crate) fn ask(&self, ask: impl FnMut(&WriteBatch) -> Fate + Send + 'static) {
         *self.ask.lock().unwrap() = Box::new(ask);
     }
 
-    pub(super) fn heal(&self) {
+    /// Is told of each commit in the moment in which it is done.
+    pub(crate) fn tell(&self, tell: impl FnMut(&WriteBatch) + Send + 'static) {
+        *self.tell.lock().unwrap() = Box::new(tell);
+    }
+
+    pub(crate) fn heal(&self) {
         self.ask(|_| Fate::Done);
     }
 
     /// What was committed so far.
-    pub(super) fn done(&self) -> Vec<WriteBatch> {
+    pub(crate) fn done(&self) -> Vec<WriteBatch> {
         self.done.lock().unwrap().clone()
     }
 
-    pub(super) fn store(self: &Arc<Self>) -> Arc<dyn Store> {
+    pub(crate) fn store(self: &Arc<Self>) -> Arc<dyn Store> {
         Arc::clone(self) as _
     }
 }
 
 /// The records of a kind that a batch puts.
-pub(super) fn puts(batch: &WriteBatch, kind: Kind) -> impl Iterator<Item = &Record> {
+pub(crate) fn puts(batch: &WriteBatch, kind: Kind) -> impl Iterator<Item = &Record> {
     batch.ops.iter().filter_map(move |op| match op {
         WriteOp::Put(record) if record.kind == kind => Some(record),
         _ => None,
@@ -71,12 +83,13 @@ pub(super) fn puts(batch: &WriteBatch, kind: Kind) -> impl Iterator<Item = &Reco
 impl Records for Tap {
     async fn commit(&self, batch: WriteBatch) -> Result<Commit, StoreError> {
         let fate = (self.ask.lock().unwrap())(&batch);
-        let lost = |retry| StoreError::new("commit", StoreErrorKind::Unavailable, retry);
+        let lost = |retry| StoreError::new("commit", StoreErrorKind::Unavailable, retry).with_advice("check the disk");
         if fate == Fate::Lost {
             return Err(lost(Retry::After(None)));
         }
         let commit = self.inner.commit(batch.clone()).await?;
         if commit == Commit::Done {
+            (self.tell.lock().unwrap())(&batch);
             self.done.lock().unwrap().push(batch);
         }
         if fate == Fate::Mute { Err(lost(Retry::OutcomeUnknown)) } else { Ok(commit) }

@@ -8,7 +8,7 @@ use whisp::id::{RecordId, TenantId};
 use whisp::model::AutomationMode;
 use whisp::store::{Kind, ListOrder, ListQuery, Records};
 
-use super::tap::{Fate, Tap, puts};
+use crate::tap::{Fate, Tap, puts};
 use crate::world::{World, parrot};
 
 /// Changes and sequencing in turns.

@@ -11,7 +11,7 @@ use whisp::store::{Kind, SubjectQuery, WriteBatch, WriteOp};
 use whisp::stores::MemoryStore;
 use whisp::stores::audit::{FolderSink, LocalSigner, verify_checkpoint, verify_proof, verify_receipt};
 
-use super::tap::{Tap, puts};
+use crate::tap::{Tap, puts};
 use crate::world::{PHONE, TOKEN, World, parrot};
 
 /// A world whose log is signed and anchored.

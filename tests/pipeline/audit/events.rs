@@ -9,7 +9,7 @@ use whisp::model::{AutomationMode, Conversation, HandOffReason, Handling};
 use whisp::privacy::{Act, AgeSignal, Purpose, RestrictionGround, Statement};
 use whisp::store::Kind;
 
-use super::tap::{Tap, puts};
+use crate::tap::{Tap, puts};
 use crate::world::{World, parrot};
 
 fn member(number: u128) -> MemberId {

@@ -6,7 +6,7 @@ use whisp::model::{AccountId, AutomationMode, ChannelKind, ConnectionState};
 use whisp::privacy::{Act, Purpose, Statement};
 use whisp::store::{Kind, WriteBatch};
 
-use super::tap::{Fate, Tap, puts};
+use crate::tap::{Fate, Tap, puts};
 use crate::world::{TOKEN, World, parrot};
 
 /// No event can be written.
