@@ -4,6 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use crate::id::{ConversationId, RequestId};
@@ -106,7 +107,7 @@ impl fmt::Debug for Code {
 pub struct Challenge {
     request: RequestId,
     conversation: ConversationId,
-    #[serde(with = "hex")]
+    #[serde(with = "digest")]
     digest: [u8; 32],
     expires_at: DateTime<Utc>,
     attempts: u8,
@@ -167,7 +168,8 @@ impl Challenge {
             return (next, Verdict::Closed);
         }
         next.attempts += 1;
-        if same(&self.digest, &digest.0) {
+        // Every byte is looked at, wherever the first difference is.
+        if self.digest.ct_eq(&digest.0).into() {
             next.used = true;
             return (next, Verdict::Proven(Proof { strength: ProofStrength::Confirmed, at: now }));
         }
@@ -205,32 +207,19 @@ pub enum Verdict {
     Elsewhere,
 }
 
-/// Looks at every byte, wherever the first difference is.
-fn same(a: &[u8; 32], b: &[u8; 32]) -> bool {
-    let different = a.iter().zip(b).fold(0, |different, (a, b)| different | (a ^ b));
-    std::hint::black_box(different) == 0
-}
-
-/// Thirty-two bytes as sixty-four digits.
-mod hex {
+/// Thirty-two bytes in base64.
+mod digest {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
     pub(super) fn serialize<S: Serializer>(bytes: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{}", bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
+        serializer.serialize_str(&STANDARD.encode(bytes))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 32], D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let wrong = || D::Error::custom("not 64 hexadecimal digits");
-        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(wrong());
-        }
-        let mut bytes = [0; 32];
-        for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            let digits = std::str::from_utf8(digits).map_err(|_| wrong())?;
-            *byte = u8::from_str_radix(digits, 16).map_err(|_| wrong())?;
-        }
-        Ok(bytes)
+        let bytes = STANDARD.decode(String::deserialize(deserializer)?).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.ok_or_else(|| D::Error::custom("not the base64 of 32 bytes"))
     }
 }
 

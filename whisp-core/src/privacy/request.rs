@@ -55,6 +55,21 @@ pub enum RequestKind {
 }
 
 impl RequestKind {
+    /// Returns the name, as in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Access => "access",
+            Self::Portability => "portability",
+            Self::Rectification => "rectification",
+            Self::Restriction => "restriction",
+            Self::Objection => "objection",
+            Self::Erasure => "erasure",
+            Self::Withdrawal => "withdrawal",
+            Self::Complaint => "complaint",
+        }
+    }
+
     /// Returns how sure it must be at least who asks. What only stops something needs no code: a stranger gains nothing by
     /// it, and the person must not be kept from it.
     #[must_use]
@@ -62,21 +77,6 @@ impl RequestKind {
         match self {
             Self::Access | Self::Portability | Self::Rectification | Self::Erasure => ProofStrength::Confirmed,
             Self::Restriction | Self::Objection | Self::Withdrawal | Self::Complaint => ProofStrength::Channel,
-        }
-    }
-}
-
-impl From<RequestKind> for Duty {
-    fn from(kind: RequestKind) -> Self {
-        match kind {
-            RequestKind::Access => Self::Access,
-            RequestKind::Portability => Self::Portability,
-            RequestKind::Rectification => Self::Rectification,
-            RequestKind::Restriction => Self::Restriction,
-            RequestKind::Objection => Self::Objection,
-            RequestKind::Erasure => Self::Erasure,
-            RequestKind::Withdrawal => Self::Withdrawal,
-            RequestKind::Complaint => Self::Complaint,
         }
     }
 }
@@ -225,19 +225,25 @@ pub struct Extension {
 }
 
 /// A person's request about their data. It names the person by [`SubjectId`] and holds nothing else about them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+// Its fields as they are kept; `stored.rs` puts the version before them, and checks what it reads.
+#[serde(remote = "Self")]
 pub struct SubjectRequest {
     id: RequestId,
     subject: SubjectId,
     kind: RequestKind,
     received_at: DateTime<Utc>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     acknowledged_at: Option<DateTime<Utc>>,
     profiles: Vec<ProfileId>,
     proof_needed: ProofStrength,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     proof: Option<Proof>,
     challenges: u8,
     stopped_seconds: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     extension: Option<Extension>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     steps: Vec<RequestStep>,
     state: RequestState,
     changed_at: DateTime<Utc>,
@@ -370,7 +376,7 @@ impl SubjectRequest {
     /// # Errors
     /// As [`Law::deadline`].
     pub fn due(&self, law: &Law, now: DateTime<Utc>) -> Result<Deadline, LawError> {
-        law.deadline(&self.profiles, self.kind.into(), &self.timing(now))
+        law.deadline(&self.profiles, Duty::Answer(self.kind), &self.timing(now))
     }
 
     /// Returns when the person has to be told that it arrived; `None` if no profile that applies asks for that.

@@ -101,14 +101,13 @@ pub(super) fn of_limit(
     // What nobody has confirmed may shorten the time, not lengthen it: neither days of rest, nor a pause, nor an extension.
     let calendar = calendar.filter(|calendar| calendar.confirmed);
     let end = |period: Period, from| period.end(from, profile.zone, calendar).ok_or_else(out_of_range);
-    let pauses = duty.is_answer() && profile.identity_pause.value && profile.identity_pause.confirmed;
+    let is_answer = matches!(duty, Duty::Answer(_));
+    let pauses = is_answer && profile.identity_pause.value && profile.identity_pause.confirmed;
     let stopped = if pauses { timing.stopped.max(TimeDelta::zero()) } else { TimeDelta::zero() };
     let (first, mut calendar_known) = end(limit.within.value, timing.started_at)?;
     let mut at = first.checked_add_signed(stopped).ok_or_else(out_of_range)?;
     let mut source = limit.within.source.clone();
-    if let Some(extension) =
-        limit.extension.as_ref().filter(|cited| timing.extended && duty.is_answer() && cited.confirmed)
-    {
+    if let Some(extension) = limit.extension.as_ref().filter(|cited| timing.extended && is_answer && cited.confirmed) {
         let (extended, known) = end(extension.value, at)?;
         at = extended;
         calendar_known &= known;

@@ -79,12 +79,12 @@ static BUILT_IN: LazyLock<Law> = LazyLock::new(|| {
 /// # Examples
 /// ```
 /// use chrono::{DateTime, Utc};
-/// use whisp_core::privacy::{Duty, Law, ProfileId, Timing};
+/// use whisp_core::privacy::{Duty, Law, ProfileId, RequestKind, Timing};
 ///
 /// let law = Law::built_in();
 /// let asked: DateTime<Utc> = "2026-01-30T09:00:00Z".parse().unwrap();
 /// let profiles = [ProfileId::new("policy-2025-08-12"), ProfileId::new("eu-gdpr")];
-/// let due = law.deadline(&profiles, Duty::Access, &Timing::since(asked)).unwrap();
+/// let due = law.deadline(&profiles, Duty::Answer(RequestKind::Access), &Timing::since(asked)).unwrap();
 /// // A month from 30 January is 28 February, a day before the policy's thirty are over.
 /// assert_eq!((due.at.to_string().as_str(), due.profile.as_str()), ("2026-02-28 09:00:00 UTC", "eu-gdpr"));
 /// ```

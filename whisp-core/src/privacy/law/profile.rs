@@ -8,6 +8,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::{CalendarId, LawError, Period, parse};
+use crate::privacy::RequestKind;
 
 names! {
     /// The name of a profile, such as `kz`.
@@ -42,22 +43,6 @@ impl<T> Cited<T> {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Duty {
-    /// To answer a request of this kind.
-    Access,
-    /// To answer a request of this kind.
-    Portability,
-    /// To answer a request of this kind.
-    Rectification,
-    /// To answer a request of this kind.
-    Restriction,
-    /// To answer a request of this kind.
-    Objection,
-    /// To answer a request of this kind.
-    Erasure,
-    /// To answer a request of this kind.
-    Withdrawal,
-    /// To answer a request of this kind.
-    Complaint,
     /// To say that a request arrived.
     Acknowledge,
     /// To tell the authority of a breach.
@@ -66,31 +51,21 @@ pub enum Duty {
     BreachSubjects,
     /// To tell the platform of a breach.
     BreachPlatform,
+    /// To answer a request of this kind, under whose name it stands in JSON. Its time may be extended, and may stand still.
+    #[serde(untagged)]
+    Answer(RequestKind),
 }
 
 impl Duty {
-    /// Returns whether it is the answer to a request, whose time may be extended and may stand still.
-    #[must_use]
-    pub const fn is_answer(self) -> bool {
-        !matches!(self, Self::Acknowledge | Self::BreachAuthority | Self::BreachSubjects | Self::BreachPlatform)
-    }
-
     /// Returns the name, as in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Access => "access",
-            Self::Portability => "portability",
-            Self::Rectification => "rectification",
-            Self::Restriction => "restriction",
-            Self::Objection => "objection",
-            Self::Erasure => "erasure",
-            Self::Withdrawal => "withdrawal",
-            Self::Complaint => "complaint",
             Self::Acknowledge => "acknowledge",
             Self::BreachAuthority => "breach_authority",
             Self::BreachSubjects => "breach_subjects",
             Self::BreachPlatform => "breach_platform",
+            Self::Answer(kind) => kind.as_str(),
         }
     }
 }

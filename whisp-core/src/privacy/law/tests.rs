@@ -5,6 +5,11 @@ use chrono_tz::{Asia, Europe, Pacific, Tz};
 use proptest::prelude::*;
 
 use super::*;
+use crate::privacy::RequestKind;
+
+const ACCESS: Duty = Duty::Answer(RequestKind::Access);
+const ERASURE: Duty = Duty::Answer(RequestKind::Erasure);
+const RECTIFICATION: Duty = Duty::Answer(RequestKind::Rectification);
 
 fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
@@ -21,27 +26,27 @@ fn due(profiles: &str, duty: Duty, from: &str) -> Deadline {
 
 #[test]
 fn dates_are_those_computed_by_hand() {
-    use Duty::{Access, Acknowledge, BreachAuthority, BreachPlatform, BreachSubjects, Erasure, Rectification};
+    use Duty::{Acknowledge, BreachAuthority, BreachPlatform, BreachSubjects};
     let (policy, both) = ("policy-2025-08-12", "policy-2025-08-12 eu-gdpr");
     for (why, profiles, duty, from, to, asks) in [
-        ("the end of a month", "eu-gdpr", Access, "2026-01-31T10:00:00Z", "2026-02-28T10:00:00Z", "eu-gdpr"),
-        ("of a leap year", "eu-gdpr", Access, "2028-01-31T10:00:00Z", "2028-02-29T10:00:00Z", "eu-gdpr"),
+        ("the end of a month", "eu-gdpr", ACCESS, "2026-01-31T10:00:00Z", "2026-02-28T10:00:00Z", "eu-gdpr"),
+        ("of a leap year", "eu-gdpr", ACCESS, "2028-01-31T10:00:00Z", "2028-02-29T10:00:00Z", "eu-gdpr"),
         (
             "the leap day, into summer time",
             "eu-gdpr",
-            Access,
+            ACCESS,
             "2028-02-29T10:00:00Z",
             "2028-03-29T09:00:00Z",
             "eu-gdpr",
         ),
-        ("into winter time", "eu-gdpr", Access, "2026-10-01T10:00:00Z", "2026-11-01T11:00:00Z", "eu-gdpr"),
-        ("thirty days", policy, Access, "2026-02-01T00:00:00Z", "2026-03-03T00:00:00Z", policy),
-        ("a month is 29 days", both, Access, "2026-01-30T09:00:00Z", "2026-02-28T09:00:00Z", "eu-gdpr"),
-        ("a month is 31 days", both, Access, "2026-07-01T09:00:00Z", "2026-07-31T09:00:00Z", policy),
+        ("into winter time", "eu-gdpr", ACCESS, "2026-10-01T10:00:00Z", "2026-11-01T11:00:00Z", "eu-gdpr"),
+        ("thirty days", policy, ACCESS, "2026-02-01T00:00:00Z", "2026-03-03T00:00:00Z", policy),
+        ("a month is 29 days", both, ACCESS, "2026-01-30T09:00:00Z", "2026-02-28T09:00:00Z", "eu-gdpr"),
+        ("a month is 31 days", both, ACCESS, "2026-07-01T09:00:00Z", "2026-07-31T09:00:00Z", policy),
         (
             "a month is 30 days: who is named first",
             both,
-            Access,
+            ACCESS,
             "2026-04-01T09:00:00Z",
             "2026-05-01T09:00:00Z",
             policy,
@@ -71,10 +76,10 @@ fn dates_are_those_computed_by_hand() {
             "2026-11-20T10:00:00Z",
             "kz",
         ),
-        ("fifteen days", "policy-2025-08-12 eu-gdpr kz", Erasure, "2026-11-25T06:00:00Z", "2026-12-10T06:00:00Z", "kz"),
-        ("over 1 May and a weekend", "kz", Access, "2026-04-29T05:00:00Z", "2026-05-05T05:00:00Z", "kz"),
-        ("30 August is no holiday any more", "kz", Rectification, "2026-08-28T05:00:00Z", "2026-08-31T05:00:00Z", "kz"),
-        ("Saturday there, Friday in UTC", "kz", Rectification, "2026-11-20T20:00:00Z", "2026-11-22T20:00:00Z", "kz"),
+        ("fifteen days", "policy-2025-08-12 eu-gdpr kz", ERASURE, "2026-11-25T06:00:00Z", "2026-12-10T06:00:00Z", "kz"),
+        ("over 1 May and a weekend", "kz", ACCESS, "2026-04-29T05:00:00Z", "2026-05-05T05:00:00Z", "kz"),
+        ("30 August is no holiday any more", "kz", RECTIFICATION, "2026-08-28T05:00:00Z", "2026-08-31T05:00:00Z", "kz"),
+        ("Saturday there, Friday in UTC", "kz", RECTIFICATION, "2026-11-20T20:00:00Z", "2026-11-22T20:00:00Z", "kz"),
         (
             "over Thanksgiving, Saturdays count",
             "us-ca",
@@ -83,7 +88,7 @@ fn dates_are_those_computed_by_hand() {
             "2026-11-28T20:00:00Z",
             "us-ca",
         ),
-        ("45 days", "us-ca", Access, "2026-10-01T16:00:00Z", "2026-11-15T17:00:00Z", "us-ca"),
+        ("45 days", "us-ca", ACCESS, "2026-10-01T16:00:00Z", "2026-11-15T17:00:00Z", "us-ca"),
         (
             "the first day of a law, there",
             "us-ca",
@@ -103,7 +108,7 @@ fn dates_are_those_computed_by_hand() {
 #[test]
 fn after_the_last_year_of_a_calendar_every_day_counts_and_the_deadline_says_so() {
     // New Year's Day and the Saturday after it are working days as far as anybody knows.
-    let deadline = due("kz", Duty::Access, "2026-12-30T05:00:00Z");
+    let deadline = due("kz", ACCESS, "2026-12-30T05:00:00Z");
     assert_eq!((deadline.at, deadline.calendar_known), (at("2027-01-02T05:00:00Z"), false));
 }
 
@@ -117,7 +122,7 @@ fn a_law_that_was_not_in_force_asks_for_nothing() {
 #[test]
 fn a_profile_that_is_not_known_is_not_left_out() {
     let timing = Timing::since(at("2026-01-01T00:00:00Z"));
-    let wrong = Law::built_in().deadline(&ids("policy-2025-08-12 mars"), Duty::Access, &timing);
+    let wrong = Law::built_in().deadline(&ids("policy-2025-08-12 mars"), ACCESS, &timing);
     assert_eq!(wrong, Err(LawError::UnknownProfile(ProfileId::new("mars"))));
 }
 
@@ -130,7 +135,7 @@ fn an_extension_goes_on_from_the_end_of_the_first_period() {
         ("kz", "2026-11-25T06:00:00Z", "2026-12-10T06:00:00Z"),
     ] {
         let timing = Timing { extended: true, ..Timing::since(at(from)) };
-        assert_eq!(Law::built_in().deadline(&ids(profile), Duty::Erasure, &timing).unwrap().at, at(to), "{profile}");
+        assert_eq!(Law::built_in().deadline(&ids(profile), ERASURE, &timing).unwrap().at, at(to), "{profile}");
     }
     // Nothing but an answer is put off.
     let timing = Timing { extended: true, ..Timing::since(at("2026-11-16T20:00:00Z")) };
@@ -141,7 +146,7 @@ fn an_extension_goes_on_from_the_end_of_the_first_period() {
 #[test]
 fn time_stands_still_only_where_somebody_confirmed_that_it_does() {
     let timing = Timing { stopped: TimeDelta::days(3), ..Timing::since(at("2026-02-01T00:00:00Z")) };
-    let of = |law: &Law, profile| law.deadline(&ids(profile), Duty::Access, &timing).unwrap().at;
+    let of = |law: &Law, profile| law.deadline(&ids(profile), ACCESS, &timing).unwrap().at;
     let law = Law::built_in();
     assert_eq!(of(&law, "policy-2025-08-12"), at("2026-03-06T00:00:00Z"));
     assert_eq!(of(&law, "us-ca"), at("2026-03-17T23:00:00Z"), "45 days, and summer time");
@@ -179,8 +184,8 @@ fn what_is_not_confirmed_is_told() {
         assert!(told.contains(&known), "{known:?}");
     }
     assert!(!told.contains(&("eu-gdpr", "access")));
-    assert!(!due("kz", Duty::Erasure, "2026-11-25T06:00:00Z").confirmed);
-    assert!(due("eu-gdpr", Duty::Erasure, "2026-11-25T06:00:00Z").confirmed);
+    assert!(!due("kz", ERASURE, "2026-11-25T06:00:00Z").confirmed);
+    assert!(due("eu-gdpr", ERASURE, "2026-11-25T06:00:00Z").confirmed);
 }
 
 #[test]
@@ -228,16 +233,16 @@ fn a_period_ends_once_on_a_day_on_which_the_clock_is_changed() {
 #[test]
 fn time_out_of_range_is_an_error() {
     for start in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC, at("1969-12-31T23:59:59Z")] {
-        let error = Law::built_in().deadline(&ids("eu-gdpr"), Duty::Access, &Timing::since(start)).unwrap_err();
+        let error = Law::built_in().deadline(&ids("eu-gdpr"), ACCESS, &Timing::since(start)).unwrap_err();
         assert_eq!(error, LawError::OutOfRange(start));
     }
     let stopped = Timing { stopped: TimeDelta::MAX, ..Timing::since(at("2026-01-01T00:00:00Z")) };
-    assert!(Law::built_in().deadline(&ids("policy-2025-08-12"), Duty::Access, &stopped).is_err());
+    assert!(Law::built_in().deadline(&ids("policy-2025-08-12"), ACCESS, &stopped).is_err());
 }
 
 #[test]
 fn a_deadline_warns_at_half_at_four_fifths_and_when_it_is_over() {
-    let deadline = due("policy-2025-08-12", Duty::Access, "2026-03-01T00:00:00Z");
+    let deadline = due("policy-2025-08-12", ACCESS, "2026-03-01T00:00:00Z");
     for (now, urgency, next) in [
         ("2026-03-15T23:59:59Z", Urgency::Calm, Some("2026-03-16T00:00:00Z")),
         ("2026-03-16T00:00:00Z", Urgency::Half, Some("2026-03-25T00:00:00Z")),
@@ -284,7 +289,7 @@ proptest! {
     ) {
         let law = Law::built_in();
         let timing = Timing { extended, ..Timing::since(start) };
-        for duty in [Duty::Access, Duty::Erasure, Duty::Rectification, Duty::BreachAuthority] {
+        for duty in [ACCESS, ERASURE, RECTIFICATION, Duty::BreachAuthority] {
             let alone = |name| law.deadline(&ids(name), duty, &timing).ok().map(|deadline: Deadline| deadline.at);
             let together = law.deadline(&ids(&chosen.join(" ")), duty, &timing).ok();
             prop_assert_eq!(together.as_ref().map(|d| d.at), chosen.iter().filter_map(|name| alone(name)).min());

@@ -2,13 +2,10 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Utc};
 use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Extension, RefusalReason, RequestKind, RequestOutcome, RequestState, RequestStep, SubjectRequest};
-use crate::id::{RequestId, SubjectId};
-use crate::privacy::{ProfileId, Proof, ProofStrength};
+use super::{RefusalReason, RequestOutcome, RequestState, SubjectRequest};
 
 /// The version of the fields below. A field more, or another meaning, is a version more.
 const VERSION: u16 = 1;
@@ -16,87 +13,21 @@ const VERSION: u16 = 1;
 #[derive(Serialize, Deserialize)]
 struct Stored {
     v: Version,
-    id: RequestId,
-    subject: SubjectId,
-    kind: RequestKind,
-    received_at: DateTime<Utc>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    acknowledged_at: Option<DateTime<Utc>>,
-    profiles: Vec<ProfileId>,
-    proof_needed: ProofStrength,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    proof: Option<Proof>,
-    challenges: u8,
-    stopped_seconds: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    extension: Option<Extension>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    steps: Vec<RequestStep>,
-    state: RequestState,
-    changed_at: DateTime<Utc>,
+    #[serde(flatten, with = "SubjectRequest")]
+    request: SubjectRequest,
     #[serde(flatten)]
     nothing_else: NothingElse,
 }
 
 impl Serialize for SubjectRequest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self {
-            id,
-            subject,
-            kind,
-            received_at,
-            acknowledged_at,
-            profiles,
-            proof_needed,
-            proof,
-            challenges,
-            stopped_seconds,
-            extension,
-            steps,
-            state,
-            changed_at,
-        } = self.clone();
-        Stored {
-            v: Version,
-            id,
-            subject,
-            kind,
-            received_at,
-            acknowledged_at,
-            profiles,
-            proof_needed,
-            proof,
-            challenges,
-            stopped_seconds,
-            extension,
-            steps,
-            state,
-            changed_at,
-            nothing_else: NothingElse {},
-        }
-        .serialize(serializer)
+        Stored { v: Version, request: self.clone(), nothing_else: NothingElse {} }.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for SubjectRequest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let stored = Stored::deserialize(deserializer)?;
-        let request = Self {
-            id: stored.id,
-            subject: stored.subject,
-            kind: stored.kind,
-            received_at: stored.received_at,
-            acknowledged_at: stored.acknowledged_at,
-            profiles: stored.profiles,
-            proof_needed: stored.proof_needed,
-            proof: stored.proof,
-            challenges: stored.challenges,
-            stopped_seconds: stored.stopped_seconds,
-            extension: stored.extension,
-            steps: stored.steps,
-            state: stored.state,
-            changed_at: stored.changed_at,
-        };
+        let Stored { request, .. } = Stored::deserialize(deserializer)?;
         request.check().map_err(D::Error::custom)?;
         Ok(request)
     }

@@ -316,8 +316,8 @@ fn what_somebody_waits_for_a_copy_of_does_not_age() {
 #[test]
 fn a_request_needs_a_profile_that_says_how_soon() {
     for (profiles, error) in [
-        (vec![], LawError::NoLimit(Duty::Access)),
-        (vec![ProfileId::new("meta-platform")], LawError::NoLimit(Duty::Access)),
+        (vec![], LawError::NoLimit(Duty::Answer(RequestKind::Access))),
+        (vec![ProfileId::new("meta-platform")], LawError::NoLimit(Duty::Answer(RequestKind::Access))),
         (vec![ProfileId::new("mars")], LawError::UnknownProfile(ProfileId::new("mars"))),
     ] {
         let made = SubjectRequest::new(id(1), (subject(2), RequestKind::Access), profiles, &law(), received());
