@@ -4,26 +4,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 use whisp_core::id::PurposeId;
 use whisp_core::model::ChannelKind;
 use whisp_core::privacy::{
-    Assessment, Categories, DataCategory, LawfulBasis, ProcessingActivity, Purpose, Register, RegisterError,
-    SubjectKind,
+    Categories, DataCategory, LawfulBasis, ProcessingActivity, Purpose, Register, RegisterError, SubjectKind,
 };
+
+use crate::standing::interest;
 
 const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
 const OWN: Purpose = Purpose::Custom(PurposeId::from_bytes([7; 16]));
 
 fn activity(purpose: Purpose, basis: LawfulBasis) -> ProcessingActivity {
     ProcessingActivity::new(purpose, SubjectKind::Contact, basis, Categories::of(&[DataCategory::Identity]))
-}
-
-fn interest(expires_at: DateTime<Utc>) -> LawfulBasis {
-    LawfulBasis::LegitimateInterest(Assessment {
-        interest: "to see which answers help".into(),
-        necessity: "nothing else tells".into(),
-        balance: "nobody is named".into(),
-        safeguards: "counts only".into(),
-        reviewed_at: NOW,
-        expires_at,
-    })
 }
 
 #[test]

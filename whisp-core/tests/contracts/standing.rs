@@ -9,6 +9,7 @@ use whisp_core::privacy::{
 };
 
 const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
+const TOMORROW: DateTime<Utc> = DateTime::from_timestamp(86_400, 0).unwrap();
 const MEMBER: MemberId = MemberId(SubjectId::from_bytes([8; 16]));
 const OWN: Purpose = Purpose::Custom(PurposeId::from_bytes([7; 16]));
 
@@ -48,14 +49,14 @@ fn notice() -> Option<Notice> {
     Some(Notice { version: "3".into(), language: "kk".into(), evidence: None })
 }
 
-fn interest() -> LawfulBasis {
+pub(crate) fn interest(expires_at: DateTime<Utc>) -> LawfulBasis {
     LawfulBasis::LegitimateInterest(Assessment {
         interest: "to see which answers help".into(),
         necessity: "nothing else tells".into(),
         balance: "nobody is named".into(),
         safeguards: "counts only".into(),
         reviewed_at: NOW,
-        expires_at: NOW + TimeDelta::days(1),
+        expires_at,
     })
 }
 
@@ -113,12 +114,12 @@ fn an_objection_stands_until_the_person_takes_it_back() {
     use Purpose::Improvement;
     let objection = |stands| said(Statement::Objection { purpose: Improvement, stands });
     let denied = Err(DeniedReason::Objected);
-    check(&[objection(true)], Improvement, &interest(), denied);
-    check(&[objection(true)], Purpose::AutomatedReplies, &interest(), Ok(()));
-    check(&[objection(true), objection(false)], Improvement, &interest(), Ok(()));
-    check(&[objection(true), said(Statement::given(Improvement, None))], Improvement, &interest(), Ok(()));
+    check(&[objection(true)], Improvement, &interest(TOMORROW), denied);
+    check(&[objection(true)], Purpose::AutomatedReplies, &interest(TOMORROW), Ok(()));
+    check(&[objection(true), objection(false)], Improvement, &interest(TOMORROW), Ok(()));
+    check(&[objection(true), said(Statement::given(Improvement, None))], Improvement, &interest(TOMORROW), Ok(()));
     let by_business = by(Act::Asserted { by: MEMBER }, Statement::given(Improvement, None));
-    check(&[objection(true), by_business], Improvement, &interest(), denied);
+    check(&[objection(true), by_business], Improvement, &interest(TOMORROW), denied);
 }
 
 #[test]
@@ -214,6 +215,6 @@ proptest! {
         let log = statements.into_iter().chain([last.clone()]).map(said);
         let standing = Standing::fold(log);
         let purpose = last.purpose().unwrap_or(Purpose::AutomatedReplies);
-        prop_assert!(standing.check(purpose, &interest(), NOW).is_err());
+        prop_assert!(standing.check(purpose, &interest(TOMORROW), NOW).is_err());
     }
 }
