@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use aws_lc_rs::hmac;
+use reqwest::header::SET_COOKIE;
 use reqwest::{Client, StatusCode};
 use whisp_core::error::BoxError;
 use whisp_core::testing::ManualClock;
@@ -114,6 +115,7 @@ async fn the_handshake_returns_the_bare_challenge() {
     let url = serve(Arc::default()).await;
     let ask = async |query: &str| {
         let answer = reqwest::get(format!("{url}?{query}")).await.unwrap();
+        assert!(answer.headers().get(SET_COOKIE).is_none());
         (answer.status(), answer.text().await.unwrap())
     };
     let right = ask("hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token=token").await;

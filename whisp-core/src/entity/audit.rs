@@ -35,7 +35,7 @@ pub(crate) struct AuditDraft {
     action: AuditAction,
     by: By,
     purpose: Option<Purpose>,
-    subject: Option<SubjectId>,
+    subject: SubjectId,
     object: Option<(Kind, RecordId)>,
     outcome: Outcome,
     detail: Option<AuditDetail>,
@@ -49,7 +49,7 @@ impl AuditDraft {
             action,
             by,
             purpose: None,
-            subject: Some(subject),
+            subject,
             object: None,
             outcome: Outcome::Done,
             detail: None,
@@ -200,8 +200,8 @@ impl Entities {
     ) -> Result<Vec<WriteOp>, AssistantError> {
         let mut ops = Vec::with_capacity(2);
         let mut commitment = draft.commitment;
-        if let (Some(detail), Some(subject)) = (&draft.detail, draft.subject)
-            && let Some((mut record, hash)) = self.new_detail(tenant, id, subject, salt, detail).await?
+        if let Some(detail) = &draft.detail
+            && let Some((mut record, hash)) = self.new_detail(tenant, id, draft.subject, salt, detail).await?
         {
             commitment = Some(hash);
             record.expires_at = Some(at + keep);
@@ -214,10 +214,6 @@ impl Entities {
             By::Subject => Actor::Subject,
             By::System => Actor::System,
         };
-        let subject = match draft.subject {
-            Some(subject) => Some(self.person_tag(tenant, subject).await?),
-            None => None,
-        };
         let object = match draft.object {
             Some((kind, id)) => Some(self.object_tag(tenant, kind, id).await?),
             None => None,
@@ -228,7 +224,7 @@ impl Entities {
             action: draft.action,
             purpose: draft.purpose,
             actor,
-            subject,
+            subject: Some(self.person_tag(tenant, draft.subject).await?),
             object,
             outcome: draft.outcome,
             detail: commitment,

@@ -2,8 +2,8 @@
 //! on it (<https://developers.facebook.com/docs/graph-api/reference/message>, and for stories
 //! <https://developers.facebook.com/docs/messenger-platform/instagram/features/story-mention>, read November 2026).
 //!
-//! Meta tells it of the last twenty messages of a conversation, and answers for older ones as if they were deleted
-//! (<https://developers.facebook.com/docs/messenger-platform/conversations>).
+//! Meta is said to tell it of the last twenty messages of a conversation, and to answer for older ones as if they were
+//! deleted (<https://developers.facebook.com/docs/messenger-platform/conversations>, which was not read for this).
 
 use serde_json::Value;
 use whisp_core::channel::ChannelError;

@@ -22,7 +22,7 @@ use super::say::Say;
 use crate::json::set;
 
 /// Of how many messages of a conversation Meta tells anything; older ones are answered as if they were deleted
-/// (<https://developers.facebook.com/docs/messenger-platform/conversations>).
+/// (<https://developers.facebook.com/docs/messenger-platform/conversations>, which was not read for this).
 const TOLD_MAX: usize = 20;
 
 /// A message of a conversation.
