@@ -4,8 +4,12 @@
 //! when the lease begins, grows with what this process takes in and shrinks with what it commits, and is read again every
 //! few seconds, after anything that went wrong, and whenever nothing of it is due: then what other processes added is there
 //! too.
+//!
+//! A turn that this process took in waits for a read that began after that: what another process took in of the same
+//! conversation before is there then, and is answered no later. Where bursts are waited out that read is the one of every
+//! second.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 
@@ -47,6 +51,8 @@ pub(crate) struct Backlog {
     doubtful: bool,
     /// Another process has added work, perhaps here.
     told: bool,
+    /// Lanes with a turn that this process took in since the last read began.
+    ahead: HashSet<RecordId>,
     /// What changed while it is being read: read or not, it is applied after that.
     journal: Option<Vec<WorkChange>>,
 }
@@ -81,6 +87,7 @@ impl Backlog {
             read: None,
             doubtful: false,
             told: false,
+            ahead: HashSet::new(),
             journal: None,
         }
     }
@@ -109,6 +116,17 @@ impl Backlog {
         let Some((at, until)) = self.read else { return true };
         // A clock that went back makes everything old.
         self.doubtful || horizon > until || now < at || now - at >= self.life()
+    }
+
+    /// Returns whether a lane has a turn that this process took in since the last read began.
+    pub(super) fn is_ahead(&self, lane: RecordId) -> bool {
+        self.ahead.contains(&lane)
+    }
+
+    /// Returns whether such a lane has something to do.
+    pub(super) fn is_behind(&self, now: DateTime<Utc>) -> bool {
+        let first = |lane| self.lanes.get(&(lane, false)).and_then(|items| items.first());
+        self.ahead.iter().any(|lane| first(*lane).is_some_and(|(item, _)| item.key.due <= now))
     }
 
     /// Returns when it is read again because another process said something.
@@ -164,6 +182,7 @@ impl Backlog {
         };
         self.lanes.clear();
         self.phases.clear();
+        self.ahead.clear();
         self.len = 0;
         self.read = Some((at, until));
         for (item, task) in work.into_iter().chain(kept) {
@@ -186,7 +205,12 @@ impl Backlog {
                     return;
                 }
                 match Task::read(&item) {
-                    Ok(task) if self.len < 2 * READ_MAX => self.add(item, task),
+                    Ok(task) if self.len < 2 * READ_MAX => {
+                        if matches!(task, Task::Turn { .. }) {
+                            self.ahead.insert(item.lane);
+                        }
+                        self.add(item, task);
+                    }
                     // Read again, it is looked after.
                     _ => self.doubt(),
                 }
@@ -302,6 +326,27 @@ mod tests {
         let task = Task::read(&first).unwrap();
         backlog.replace(vec![(first.clone(), task)], (at(0), until), Some(first.key));
         assert_eq!(ids(&backlog), [1, 9]);
+    }
+
+    #[test]
+    fn a_turn_that_was_taken_in_here_waits_for_a_read_that_began_after_it() {
+        let mut backlog = Backlog::new(&lease());
+        let lane = RecordId::from_bytes(LANE);
+        read(&mut backlog, vec![turn(1, at(0))], at(0));
+        assert!(!backlog.is_ahead(lane) && !backlog.is_behind(at(0)));
+        apply(&mut backlog, WriteOp::Enqueue(turn(3, at(3_000))));
+        assert!(backlog.is_ahead(lane) && backlog.is_behind(at(0)), "the first one is due");
+        assert!(!backlog.is_behind(at(-1)));
+        let until = backlog.begin(at(0)).unwrap();
+        // Another process took this one in before; this one comes while it is read.
+        let found = [turn(1, at(0)), turn(2, at(2_000)), turn(3, at(3_000))];
+        let found = found.map(|item| (item.clone(), Task::read(&item).unwrap()));
+        backlog.replace(found.to_vec(), (at(0), until), None);
+        assert!(!backlog.is_ahead(lane) && ids(&backlog) == [1, 2, 3]);
+        let until = backlog.begin(at(0)).unwrap();
+        apply(&mut backlog, WriteOp::Enqueue(turn(4, at(4_000))));
+        backlog.replace(found.to_vec(), (at(0), until), None);
+        assert!(backlog.is_ahead(lane) && ids(&backlog) == [1, 2, 3, 4], "what came before it may not be there");
     }
 
     #[test]

@@ -78,7 +78,10 @@ impl Lanes {
     /// Returns whether what waits in a bucket is to be read before a phase goes by it.
     pub(super) fn is_old(&self, lease: &Lease, horizon: DateTime<Utc>, phase: Phase, now: DateTime<Utc>) -> bool {
         let backlog = self.backlogs.get(&(lease.tenant, lease.bucket)).filter(|backlog| backlog.is_of(lease));
-        backlog.is_none_or(|backlog| backlog.is_old(horizon, now) || backlog.is_idle(phase, now))
+        backlog.is_none_or(|backlog| {
+            let is_behind = phase == Phase::Step && backlog.is_behind(now);
+            is_behind || backlog.is_old(horizon, now) || backlog.is_idle(phase, now)
+        })
     }
 
     /// Returns when what waits in a bucket is read again because another process said something.

@@ -18,6 +18,9 @@ use crate::store::{Lease, PAGE_MAX, PendingQuery, WorkItem};
 /// How many pieces of work of a bucket are known at a time: what comes behind them is read when some are done.
 pub(super) const READ_MAX: usize = 65_536;
 
+/// When a lane is looked at again that waits for its bucket to be read, which is done at this moment.
+const READ_SOON: TimeDelta = TimeDelta::milliseconds(5);
+
 /// The work of one conversation.
 #[derive(Debug)]
 pub(crate) struct LaneWork {
@@ -224,7 +227,11 @@ impl Inner {
             let want = match lanes.resting.until(lane_key, now) {
                 Some(until) => Want::Later(until),
                 None if lanes.busy.contains_key(&lane_key) => Want::No,
-                None => self.want(lane_key, items, look),
+                None => match self.want(lane_key, items, look) {
+                    // It came while the bucket was read, or somebody else reads it now.
+                    Want::Now if phase == Phase::Step && backlog.is_ahead(lane) => Want::Later(now + READ_SOON),
+                    want => want,
+                },
             };
             match want {
                 Want::Later(at) => ready.due(at),
@@ -251,6 +258,9 @@ impl Inner {
         let key = LaneKey::new(lease.tenant, conversation.into(), phase);
         let backlog = lanes.backlogs.get(&(lease.tenant, lease.bucket)).filter(|backlog| backlog.is_of(&lease))?;
         let items = backlog.lane(key.lane, phase, self.horizon(now));
+        if phase == Phase::Step && backlog.is_ahead(key.lane) {
+            return None;
+        }
         let want = self.want(key, items, Look { phase, now, limit: 1 });
         matches!(want, Want::Now).then(|| LaneWork { lease, conversation, items: items.to_vec() })
     }
