@@ -102,7 +102,18 @@ impl Records for RedbStore {
     }
 
     async fn expired(&self, query: &ExpiredQuery) -> Result<Vec<Record>> {
-        self.records(query.range(), ListOrder::Ascending, page_size(query.limit))
+        // What is left out takes a place among the paths that are looked at, so look at more until there are enough.
+        let (wanted, mut look) = (page_size(query.limit), page_size(query.limit));
+        loop {
+            let mut found = self.records(query.range(), ListOrder::Ascending, look)?;
+            let all = found.len() < look;
+            found.retain(|record| query.takes(record));
+            if all || found.len() >= wanted {
+                found.truncate(wanted);
+                return Ok(found);
+            }
+            look *= 2;
+        }
     }
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     /// Another Graph API, on this machine.
     pub(crate) graph: Option<String>,
+    /// The public address of this service, where Meta calls back.
+    pub(crate) public: Option<String>,
     knowledge: PathBuf,
     store: StoreConfig,
     #[serde(default)]
@@ -76,6 +78,8 @@ pub(crate) struct AccountConfig {
     /// What the business granted the app.
     pub(crate) scopes: Vec<String>,
     pub(crate) mode: AutomationMode,
+    /// The name of the environment variable that holds the app-scoped id of whoever connected it.
+    pub(crate) authorizer: Option<String>,
 }
 
 /// Reads a secret from the environment.

@@ -11,6 +11,8 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET`, `POST /webhooks/meta` | Meta's webhooks |
+//! | `POST /meta/deauthorize`, `POST /meta/deletion` | Meta's privacy callbacks, where the file says `public` |
+//! | `GET /meta/deletion/{code}` | how far a deletion has come |
 //! | `GET /health/live` | 200 while the process serves |
 //! | `GET /health/ready` | 200 while the store and the keys answer, else 503 |
 //!
@@ -32,18 +34,19 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
 use clap::Parser;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use whisp::assistant::{Assistant, AssistantError, NewConnection, NewTenant, Runner};
 use whisp::clock::Clock;
 use whisp::error::{BoxError, Retry};
-use whisp::meta::router::{WebhookState, webhook_router};
-use whisp::meta::webhook::MetaDecoder;
+use whisp::meta::callback::StatusAddress;
+use whisp::meta::router::{CallbackState, WebhookState, callback_router, webhook_router};
+use whisp::meta::webhook::{AppSecrets, MetaDecoder};
 use whisp::meta::{GraphClient, GraphConfig, Instagram, Messenger, WhatsApp};
 use whisp::model::AccountId;
-use whisp::system::SystemClock;
+use whisp::system::{RandomIds, SystemClock};
 
 use config::{Config, secret};
 
@@ -103,12 +106,22 @@ async fn run(options: &Options) -> Result<(), BoxError> {
         None => (secret("META_APP_SECRET")?, secret("META_VERIFY_TOKEN")?),
     };
     let webhooks = webhook_router(WebhookState {
-        decoder: Arc::new(MetaDecoder::new(&[app_secret])),
+        decoder: Arc::new(MetaDecoder::new(std::slice::from_ref(&app_secret))),
         verify_token,
         sink: Arc::new(assistant.clone()),
-        clock,
+        clock: Arc::clone(&clock),
     });
     let mut app = Router::new().nest("/webhooks/meta", webhooks).merge(health(&assistant, &config));
+    if let Some(public) = &config.public {
+        let callbacks = callback_router(CallbackState {
+            secrets: AppSecrets::new(&[app_secret]),
+            status: StatusAddress::new(&format!("{}/meta/deletion", public.trim_end_matches('/')))?,
+            sink: Arc::new(assistant.clone()),
+            clock,
+            ids: Arc::new(RandomIds::default()),
+        });
+        app = app.nest("/meta", callbacks);
+    }
     let listener = TcpListener::bind(config.listen).await?;
     let address = listener.local_addr()?;
     if let Some(platform) = &simulated {
@@ -136,20 +149,25 @@ const ENROLL_TRIES: usize = 8;
 
 /// Takes the business on and connects its accounts; what is there already stays.
 async fn enroll(assistant: &Assistant, config: &Config, simulated: bool) -> Result<(), BoxError> {
-    let mut tokens = Vec::new();
+    let mut given = Vec::new();
     for account in &config.account {
-        tokens.push(if simulated { simulated::token(account) } else { secret(&account.token)? });
+        let token = if simulated { simulated::token(account) } else { secret(&account.token)? };
+        let authorizer = account.authorizer.as_ref().filter(|_| !simulated).map(|name| secret(name)).transpose()?;
+        given.push((token, authorizer));
     }
     for _ in 1..ENROLL_TRIES {
-        match enroll_once(assistant, config, &tokens).await {
+        match enroll_once(assistant, config, &given).await {
             Err(error) if matches!(error.retry(), Retry::After(_)) => {}
             outcome => return Ok(outcome?),
         }
     }
-    Ok(enroll_once(assistant, config, &tokens).await?)
+    Ok(enroll_once(assistant, config, &given).await?)
 }
 
-async fn enroll_once(assistant: &Assistant, config: &Config, tokens: &[SecretString]) -> Result<(), AssistantError> {
+/// The token of an account, and the app-scoped id of whoever connected it.
+type Given = (SecretString, Option<SecretString>);
+
+async fn enroll_once(assistant: &Assistant, config: &Config, given: &[Given]) -> Result<(), AssistantError> {
     let tenant = config.tenant.id;
     if assistant.tenant(tenant).await.is_err() {
         let new = NewTenant::new(tenant, &config.tenant.name, &config.tenant.zone);
@@ -160,7 +178,7 @@ async fn enroll_once(assistant: &Assistant, config: &Config, tokens: &[SecretStr
     if assistant.tenant(tenant).await?.automation != config.tenant.automation {
         assistant.set_automation(tenant, config.tenant.automation).await?;
     }
-    for (account, token) in config.account.iter().zip(tokens) {
+    for (account, (token, authorizer)) in config.account.iter().zip(given) {
         let new = NewConnection {
             channel: account.channel.clone(),
             account: AccountId::new(&account.id),
@@ -168,7 +186,10 @@ async fn enroll_once(assistant: &Assistant, config: &Config, tokens: &[SecretStr
             scopes: account.scopes.clone(),
             mode: account.mode,
         };
-        assistant.connect(tenant, new).await?;
+        let connection = assistant.connect(tenant, new).await?;
+        if let Some(user) = authorizer {
+            assistant.set_authorizer(tenant, connection, user.expose_secret()).await?;
+        }
     }
     Ok(())
 }

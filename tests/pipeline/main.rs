@@ -3,6 +3,7 @@
 
 mod answers;
 mod audit;
+mod callbacks;
 mod cancel;
 mod clocks;
 mod connecting;
@@ -21,6 +22,7 @@ mod pace;
 mod promise_table;
 mod promises;
 mod receipts;
+mod requests;
 #[path = "../simulation/rng.rs"]
 #[allow(dead_code, reason = "the simulation draws more from it")]
 mod rng;

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use crate::privacy::RequestKind;
+
 /// What a contact's words ask for, before they are a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -13,8 +15,8 @@ pub enum Signal {
     Resume,
     /// A person, please.
     Person,
-    /// A right of the person: a copy of the data, its erasure. A member handles it.
-    Rights,
+    /// A right of the person: a copy of the data, its erasure. It is taken down as a request, and a member handles it.
+    Rights(RequestKind),
 }
 
 /// Notices signals in a text.
@@ -99,19 +101,30 @@ pub const PHRASES: &[(Signal, &[&str])] = &[
         ],
     ),
     (
-        Signal::Rights,
+        Signal::Rights(RequestKind::Access),
+        &[
+            "what data do you have about me",
+            "copy of my data",
+            "какие данные обо мне",
+            "копию моих данных",
+            "копия моих данных",
+        ],
+    ),
+    (Signal::Rights(RequestKind::Rectification), &["correct my data", "исправьте мои данные"]),
+    (
+        Signal::Rights(RequestKind::Restriction),
+        &["stop using my data", "do not process my data", "не обрабатывайте мои данные"],
+    ),
+    (
+        Signal::Rights(RequestKind::Erasure),
         &[
             "delete my data",
             "erase my data",
             "remove my data",
             "delete all my data",
-            "what data do you have about me",
-            "copy of my data",
             "удалите мои данные",
             "удалить мои данные",
             "сотрите мои данные",
-            "какие данные обо мне",
-            "копию моих данных",
             "деректерімді жойыңыз",
             "деректерімді өшіріңіз",
             "мәліметтерімді өшіріңіз",
@@ -184,7 +197,7 @@ impl PhraseDetector {
         if phrase.is_empty() {
             return self;
         }
-        if let (Signal::Person | Signal::Rights, Some((first, _))) = (signal, phrase.split_once(' ')) {
+        if let (Signal::Person | Signal::Rights(_), Some((first, _))) = (signal, phrase.split_once(' ')) {
             self.within.entry(first.to_owned()).or_default().push((signal, phrase.clone()));
         }
         let known = self.whole.entry(phrase).or_insert(signal);
@@ -197,7 +210,7 @@ impl PhraseDetector {
 const fn strength(signal: Signal) -> u8 {
     match signal {
         Signal::Stop => 3,
-        Signal::Rights => 2,
+        Signal::Rights(_) => 2,
         Signal::Person => 1,
         Signal::Resume => 0,
     }
@@ -291,11 +304,13 @@ mod tests {
         let detector = PhraseDetector::default();
         assert_eq!(detector.detect("Hi, can I talk to a person please?"), Some(Signal::Person));
         assert_eq!(detector.detect("Оператор"), Some(Signal::Person));
-        assert_eq!(detector.detect("Пожалуйста, удалите мои данные!"), Some(Signal::Rights));
+        assert_eq!(detector.detect("Пожалуйста, удалите мои данные!"), Some(Signal::Rights(RequestKind::Erasure)));
+        assert_eq!(detector.detect("I want a copy of my data."), Some(Signal::Rights(RequestKind::Access)));
         assert_eq!(detector.detect("is the travel agent in?"), None);
         assert_eq!(detector.detect("I was told to talk to a personable man"), None);
         assert_eq!(detector.detect("talk to a talk to a person"), Some(Signal::Person));
-        assert_eq!(detector.detect("First a real person, then delete my data"), Some(Signal::Rights));
+        let erasure = Some(Signal::Rights(RequestKind::Erasure));
+        assert_eq!(detector.detect("First a real person, then delete my data"), erasure);
     }
 
     #[test]

@@ -97,6 +97,12 @@ pub enum IndexField {
     AuditObject,
     /// A person, by our own id, in an event of the audit log.
     AuditPerson,
+    /// Somebody who let us use an account of theirs, by the platform's id.
+    Authorizer,
+    /// What a platform called us for, and the code under which it can be asked for.
+    Callback,
+    /// A one-time code, with the request and the conversation for which alone it counts.
+    Code,
     /// The identity of an item that came in.
     Dedup,
     /// A person's handle on a connection.
@@ -115,6 +121,9 @@ impl IndexField {
             Self::Account => "account",
             Self::AuditObject => "audit_object",
             Self::AuditPerson => "audit_person",
+            Self::Authorizer => "authorizer",
+            Self::Callback => "callback",
+            Self::Code => "code",
             Self::Dedup => "dedup",
             Self::Handle => "handle",
             Self::PlatformMessage => "platform_message",

@@ -124,8 +124,10 @@ impl Records for MemoryStore {
             .range((query.tenant, DateTime::<Utc>::MIN_UTC, None)..)
             .take_while(|(tenant, at, _)| *tenant == query.tenant && *at <= query.at)
             .filter_map(|(_, _, key)| *key)
+            .filter_map(|(kind, id)| state.records.get(&(query.tenant, kind, id)))
+            .filter(|record| query.takes(record))
             .take(page_size(query.limit))
-            .filter_map(|(kind, id)| state.records.get(&(query.tenant, kind, id)).cloned())
+            .cloned()
             .collect())
     }
 }

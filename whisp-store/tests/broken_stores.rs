@@ -41,6 +41,7 @@ enum Fault {
     ForgetsKeys,
     ForgetsTenants,
     IgnoresExpiry,
+    LeavesNobodyOut,
     KeepsMilliseconds,
     KeepsOldPaths,
     KeepsWhatIsReleased,
@@ -275,6 +276,9 @@ impl Records for Broken {
         if self.fault == Fault::IgnoresExpiry {
             query.at = DateTime::<Utc>::MAX_UTC;
         }
+        if self.fault == Fault::LeavesNobodyOut {
+            query.without.clear();
+        }
         self.inner.expired(&query).await
     }
 }
@@ -364,6 +368,7 @@ async fn the_suite_finds_every_broken_store() {
         (Fault::KnowsFirstSubjectsOnly, Records(11)),
         (Fault::RemembersPages, Records(11)),
         (Fault::IgnoresExpiry, Records(12)),
+        (Fault::LeavesNobodyOut, Records(12)),
         (Fault::KeepsMilliseconds, Records(13)),
         (Fault::TrimsText, Records(13)),
         (Fault::CutsLargeValues, Records(14)),

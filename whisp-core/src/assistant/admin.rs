@@ -263,6 +263,15 @@ impl Assistant {
     /// # Cancellation
     /// Repeat the call.
     pub async fn disconnect(&self, tenant: TenantId, connection: ConnectionId) -> Result<(), AssistantError> {
+        self.disconnect_by(tenant, connection, By::Host).await
+    }
+
+    pub(super) async fn disconnect_by(
+        &self,
+        tenant: TenantId,
+        connection: ConnectionId,
+        by: By,
+    ) -> Result<(), AssistantError> {
         let entities = &self.inner.entities;
         let tenant_row = entities.tenant(tenant).await?;
         let holder = tenant_row.tenant.account_holder;
@@ -276,7 +285,7 @@ impl Assistant {
             let mut dead = entities.connection(&permit, tenant, &row).await?;
             dead.state = ConnectionState::Disconnected;
             dead.token = SecretString::from("");
-            let audit = AuditDraft::new(AuditAction::Disconnected, By::Host, holder).to(Kind::CONNECTION, connection);
+            let audit = AuditDraft::new(AuditAction::Disconnected, by, holder).to(Kind::CONNECTION, connection);
             let dead = entities.put_connection(&dead, holder, Some(row)).await?;
             if !self.try_put_audited(tenant, dead, audit).await? {
                 continue;

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 
 use crate::detect::script_language;
-use crate::privacy::Register;
+use crate::privacy::{Law, ProfileId, Register};
 
 /// How the assistant behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,14 +35,20 @@ pub struct Config {
     pub retention: Retention,
     /// What data is used for, about whom, on what ground. What is not in it is denied.
     pub register: Register,
+    /// How soon people have to be answered who ask about their data.
+    pub law: Law,
+    /// Which profiles of it apply to new requests: the policy's, the platform's, the business's, and the people's countries'.
+    /// The earliest date of them all counts, so where it is not known who lives where, all of them.
+    pub profiles: Vec<ProfileId>,
     /// What the assistant says by itself.
     pub texts: Texts,
 }
 
 impl Default for Config {
     /// A quiet time of 3 seconds (at most 15), 30 seconds to think, inquiries idle after 24 hours and open again within
-    /// 24 hours, files of up to 100 MiB.
+    /// 24 hours, files of up to 100 MiB, every law that is built in.
     fn default() -> Self {
+        let law = Law::built_in();
         Self {
             burst_quiet: TimeDelta::seconds(3),
             burst_max: TimeDelta::seconds(15),
@@ -56,6 +62,8 @@ impl Default for Config {
             audit_origin: "whisp/audit".to_owned(),
             retention: Retention::default(),
             register: Register::standard(),
+            profiles: law.profiles().iter().map(|profile| profile.id.clone()).collect(),
+            law,
             texts: Texts::default(),
         }
     }
@@ -75,6 +83,8 @@ pub struct Retention {
     pub dead_letters: TimeDelta,
     /// What more is known of an event of the audit log. The event itself names nobody and stays.
     pub audit_details: TimeDelta,
+    /// Requests about data, once they have ended. California wants them kept for 24 months at least (11 CCR § 7101(a)).
+    pub requests: TimeDelta,
 }
 
 impl Default for Retention {
@@ -85,6 +95,7 @@ impl Default for Retention {
             raw: TimeDelta::hours(72),
             dead_letters: TimeDelta::days(30),
             audit_details: TimeDelta::days(365),
+            requests: TimeDelta::days(731),
         }
     }
 }
@@ -99,6 +110,12 @@ pub struct Texts {
     pub disclosure: Option<LocalText>,
     /// Says that a person will answer. `None` to hand over silently.
     pub hand_off: Option<LocalText>,
+    /// Asks somebody who wants something done with their data to send a code back; `{code}` stands for the code.
+    pub code: LocalText,
+    /// Says that the code was right. `None` to say nothing.
+    pub code_right: Option<LocalText>,
+    /// Says that the code was wrong. `None` to say nothing.
+    pub code_wrong: Option<LocalText>,
 }
 
 impl Default for Texts {
@@ -113,6 +130,33 @@ impl Default for Texts {
                 ("en", "Thank you. A person from our team will answer you here."),
                 ("ru", "Спасибо. Вам ответит сотрудник нашей команды."),
                 ("kk", "Рақмет. Сізге біздің команданың қызметкері жауап береді."),
+            ])),
+            code: LocalText::new(&[
+                (
+                    "en",
+                    "You asked about your data. To confirm that it was you, send this code back here within 15 minutes: \
+                     {code}. If it was not you, do nothing.",
+                ),
+                (
+                    "ru",
+                    "Вы обратились по поводу своих данных. Чтобы подтвердить, что это были вы, пришлите сюда этот код в \
+                     течение 15 минут: {code}. Если это были не вы, ничего не делайте.",
+                ),
+                (
+                    "kk",
+                    "Сіз өз деректеріңіз туралы жүгіндіңіз. Бұл сіз екеніңізді растау үшін осы кодты 15 минут ішінде \
+                     осында жіберіңіз: {code}. Егер бұл сіз болмасаңыз, ештеңе істемеңіз.",
+                ),
+            ]),
+            code_right: Some(LocalText::new(&[
+                ("en", "Thank you, that is confirmed. We will deal with your request."),
+                ("ru", "Спасибо, подтверждено. Мы займёмся вашим запросом."),
+                ("kk", "Рақмет, расталды. Өтінішіңізді қарастырамыз."),
+            ])),
+            code_wrong: Some(LocalText::new(&[
+                ("en", "This code is not right."),
+                ("ru", "Этот код неверный."),
+                ("kk", "Бұл код дұрыс емес."),
             ])),
         }
     }

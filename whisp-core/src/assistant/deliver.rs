@@ -18,7 +18,7 @@ use crate::id::TenantId;
 use crate::model::{
     Author, Connection, ConnectionState, ContentKind, DeliveryStep, HandOffReason, Handle, Handling, Message,
 };
-use crate::privacy::{About, AutomatedReplies, Grant, Permit, ServiceProvision};
+use crate::privacy::{About, AutomatedReplies, Grant, Permit, Rights, ServiceProvision};
 use crate::store::{Commit, WriteBatch, WriteOp};
 
 /// The messaging window is taken to end so much earlier than the platform's, for clocks that differ.
@@ -217,18 +217,21 @@ impl LaneRun<'_> {
     /// Asks for the permit to send a message; `None` where it must not be sent: a person has taken over, or the contact
     /// wants no such message.
     pub(super) async fn permit(&self, row: &MessageRow) -> Result<Option<Grant>, AssistantError> {
+        let for_rights = row.clear.for_rights;
         let taken_over = match (&row.clear.author, &self.lane.conversation.handling) {
             (Author::Engine { .. }, Handling::Member { .. }) => true,
             // A notice of the hand-off itself still goes out, unless a member has spoken already.
             (Author::System, Handling::Member { reason, .. }) => *reason == HandOffReason::MemberWrote,
             _ => false,
         };
-        if taken_over {
+        if taken_over && !for_rights {
             return Ok(None);
         }
         let (tenant, contact) = (&self.tenant.tenant, self.lane.conversation.contact);
         let gate = &self.inner.gate;
-        let permit = if row.clear.author.is_automatic() {
+        let permit = if for_rights {
+            gate.permit::<Rights>(tenant, contact, self.now).await.map(Permit::into_grant)
+        } else if row.clear.author.is_automatic() {
             gate.permit::<AutomatedReplies>(tenant, contact, self.now).await.map(Permit::into_grant)
         } else {
             gate.permit::<ServiceProvision>(tenant, contact, self.now).await.map(Permit::into_grant)

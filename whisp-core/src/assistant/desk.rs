@@ -1,15 +1,14 @@
 //! What members do: read, answer, take over, hand back, resolve, use suggestions. The queue is in `letters`.
 
-use crate::assistant::task::{Task, bucket_of};
 use crate::assistant::{Assistant, AssistantError};
 use crate::audit::{AuditAction, Outcome};
 use crate::channel::OutboundBody;
-use crate::entity::{AuditDraft, By, ConversationRow, MessageDraft, Said, SuggestionRow};
-use crate::id::{ContactId, ConversationId, FactId, MemberId, MessageId, SuggestionId, TenantId, WorkId};
+use crate::entity::{AuditDraft, By, ConversationRow, SuggestionRow};
+use crate::id::{ContactId, ConversationId, FactId, MemberId, MessageId, SuggestionId, TenantId};
 use crate::kpi::{Actor, Fact, FactKind};
 use crate::model::{
-    Author, Contact, Conversation, Delivery, DeliveryStep, HandOffReason, Handling, Inquiry, Message, Provenance,
-    Resolution, Suggestion, SuggestionState, Tenant,
+    Author, Contact, Conversation, DeliveryStep, HandOffReason, Handling, Inquiry, Message, Resolution, Suggestion,
+    SuggestionState, Tenant,
 };
 use crate::privacy::{Permit, ServiceProvision};
 use crate::store::{Commit, Cursor, Kind, ListOrder, ListQuery, WriteBatch, WriteOp};
@@ -336,51 +335,16 @@ impl Desk {
         used: Option<SuggestionRow>,
     ) -> Result<MessageId, AssistantError> {
         let inner = &self.assistant.inner;
-        let mut tag = [0; 16];
-        inner.ids.fill(&mut tag);
         let now = inner.clock.now();
-        let message = MessageId::from_uuid(inner.ids.time_ordered(now));
+        let mut out = inner.outgoing(Author::Member { member: Some(member) }, body);
         for _ in 0..TRIES_MAX {
             let mut row = inner.entities.conversation(self.tenant, id).await?;
-            if row.conversation.outbox.len() >= Conversation::OUTBOX_MAX {
-                return Err(AssistantError::Invalid("too many messages wait to be sent in this conversation"));
-            }
-            if let (OutboundBody::Text { text }, Some(channel)) = (&body, inner.channels.get(&row.conversation.channel))
-                && !channel.capabilities().text.fits(text.expose())
-            {
-                return Err(AssistantError::Invalid("the text is longer than the channel takes: shorten or split it"));
-            }
-            let buckets = inner.entities.tenant(self.tenant).await?.tenant.buckets;
-            let draft = MessageDraft {
-                id: message,
-                connection: row.conversation.connection,
-                conversation: id,
-                contact: row.conversation.contact,
-                author: Author::Member { member: Some(member) },
-                provenance: Provenance::Sent,
-                said: Said::Out(body.clone()),
-                platform_id: None,
-                handle: None,
-                reply_to: None,
-                story: None,
-                at: now,
-                received_at: now,
-                inquiry: row.conversation.inquiry,
-                delivery: Some(Delivery::queued(now)),
-                tag: Some(uuid::Builder::from_random_bytes(tag).into_uuid().simple().to_string()),
-                expires_at: Some(now + inner.config.retention.messages),
-            };
+            out.inquiry = row.conversation.inquiry;
             let mut batch = WriteBatch::new(self.tenant);
-            batch.ops.push(WriteOp::Put(inner.entities.new_message(self.tenant, &draft).await?));
             if takes_over {
                 self.cancel_automatic(&mut row, &mut batch).await?;
             }
-            if row.conversation.outbox.is_empty() {
-                let work = WorkId::from_uuid(inner.ids.time_ordered(now));
-                let send = Task::send(&row.conversation).item(bucket_of(id, buckets), id, now, work, 0)?;
-                batch.ops.push(WriteOp::Enqueue(send));
-            }
-            row.conversation.outbox.push(message);
+            inner.put_out(self.tenant, &mut row, &out, &mut batch).await?;
             if takes_over {
                 if row.conversation.engine_handles() {
                     let fact = self.fact(&row.conversation, FactKind::HandedOff, Actor::Member(Some(member)));
@@ -399,7 +363,7 @@ impl Desk {
             batch.ops.push(WriteOp::Put(row.stage()?));
             let _closed = inner.gate.close(self.tenant, takes_over.then_some(row.conversation.contact.0));
             if inner.commit_beside(batch).await? {
-                return Ok(message);
+                return Ok(out.id);
             }
             if let Some(used) = &used {
                 // Somebody else may have used it: a suggestion can be used once.

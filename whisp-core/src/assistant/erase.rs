@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::assistant::{Assistant, AssistantError, EventProof, Inclusion, Inner};
 use crate::audit::{AuditAction, TreeHash};
 use crate::entity::{AuditDraft, By, from_clear, position, to_clear};
-use crate::id::{ContactId, RecordId, SubjectId, TenantId};
+use crate::id::{ContactId, RecordId, RequestId, SubjectId, TenantId};
 use crate::store::{
     Commit, Kind, ListOrder, ListQuery, PAGE_MAX, Record, StoreError, SubjectQuery, WriteBatch, WriteOp,
 };
@@ -63,6 +63,9 @@ pub(crate) struct ErasureClear {
     started_at: DateTime<Utc>,
     /// How many records of each kind are gone so far.
     deleted: BTreeMap<String, u64>,
+    /// The request of the person that it fulfils.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    request: Option<RequestId>,
 }
 
 impl Assistant {
@@ -78,24 +81,8 @@ impl Assistant {
     /// # Cancellation
     /// As an error.
     pub async fn erase(&self, tenant: TenantId, contact: ContactId) -> Result<ErasureReceipt, AssistantError> {
-        let inner = &self.inner;
-        let subject = contact.0;
-        if inner.entities.record(tenant, Kind::ERASURE, subject.into()).await?.is_none() {
-            let now = inner.clock.now();
-            let begun = ErasureClear { receipt: inner.record_id(), started_at: now, deleted: BTreeMap::new() };
-            let mut record = Record::new(Kind::ERASURE, subject.into());
-            record.parent = Some(tenant.into());
-            record.position = position(now);
-            record.clear = to_clear(&begun)?;
-            let mut batch = WriteBatch::new(tenant).op(WriteOp::Put(record));
-            let draft = AuditDraft::new(AuditAction::ErasureBegun, By::Host, subject);
-            batch.ops.extend(inner.audit(tenant, draft).await?);
-            // Refused: somebody else began it this moment.
-            match inner.entities.store.commit(batch).await? {
-                Commit::Done | Commit::Refused(_) => {}
-            }
-        }
-        inner.go_on_erasing(tenant, subject).await
+        self.inner.begin_erasure(tenant, contact.0, By::Host, None).await?;
+        self.inner.go_on_erasing(tenant, contact.0).await
     }
 
     /// Returns the receipt of an erasure, with the proof that it was logged where there is one: once the event is in the log,
@@ -139,6 +126,44 @@ impl Assistant {
 }
 
 impl Inner {
+    /// Writes down that an erasure begins, unless one is under way, and with it what becomes of the request that it
+    /// fulfils.
+    pub(super) async fn begin_erasure(
+        &self,
+        tenant: TenantId,
+        subject: SubjectId,
+        by: By,
+        request: Option<(RequestId, Vec<WriteOp>)>,
+    ) -> Result<(), AssistantError> {
+        let under_way = self.entities.record(tenant, Kind::ERASURE, subject.into()).await?;
+        let now = self.clock.now();
+        let mut batch = WriteBatch::new(tenant);
+        let asked = request.is_some();
+        let (mut record, mut state) = match under_way {
+            Some(_) if !asked => return Ok(()),
+            Some(record) => (Record { version: record.version + 1, ..record.clone() }, from_clear(&record)?),
+            None => {
+                let mut record = Record::new(Kind::ERASURE, subject.into());
+                record.parent = Some(tenant.into());
+                record.position = position(now);
+                batch.ops.extend(self.audit(tenant, AuditDraft::new(AuditAction::ErasureBegun, by, subject)).await?);
+                let receipt = self.record_id();
+                (record, ErasureClear { receipt, started_at: now, deleted: BTreeMap::new(), request: None })
+            }
+        };
+        if let Some((request, ops)) = request {
+            state.request = Some(request);
+            batch.ops.extend(ops);
+        }
+        record.clear = to_clear(&state)?;
+        batch.ops.push(WriteOp::Put(record));
+        match self.entities.store.commit(batch).await? {
+            // Refused: somebody else began it this moment. A request has to be noted all the same.
+            Commit::Refused(_) if asked => Err(AssistantError::Conflict("request")),
+            Commit::Done | Commit::Refused(_) => Ok(()),
+        }
+    }
+
     /// Goes on with the erasures of a tenant that were cut short. Returns how many it ended.
     pub(super) async fn resume_erasures(&self, tenant: TenantId) -> Result<usize, AssistantError> {
         let query = ListQuery {
@@ -156,7 +181,11 @@ impl Inner {
         Ok(under_way.len())
     }
 
-    async fn go_on_erasing(&self, tenant: TenantId, subject: SubjectId) -> Result<ErasureReceipt, AssistantError> {
+    pub(super) async fn go_on_erasing(
+        &self,
+        tenant: TenantId,
+        subject: SubjectId,
+    ) -> Result<ErasureReceipt, AssistantError> {
         let store = &self.entities.store;
         let key_destroyed_at = {
             let _closed = self.gate.close(tenant, [subject]);
@@ -205,6 +234,10 @@ impl Inner {
                     record.version,
                 ));
                 end.ops.extend(self.audit_as(tenant, event, draft).await?);
+                if let Some(request) = state.request {
+                    let records = told.deleted.iter().map(|(_, records)| records).sum();
+                    end.ops.extend(self.erasure_ended(tenant, request, records).await?);
+                }
                 if store.commit(end).await? == Commit::Done {
                     return Ok(told);
                 }

@@ -5,7 +5,7 @@ use crate::channel::ChannelError;
 use crate::error::Retry;
 use crate::media::MediaError;
 use crate::model::ChannelKind;
-use crate::privacy::{Denied, DeniedReason};
+use crate::privacy::{Denied, DeniedReason, LawError, RequestError};
 use crate::reply::ReplyError;
 use crate::route::RouteError;
 use crate::store::StoreError;
@@ -50,6 +50,9 @@ pub enum AssistantError {
     /// An engine failed.
     #[error(transparent)]
     Reply(#[from] ReplyError),
+    /// That does not happen to a request about data, or not now.
+    #[error(transparent)]
+    Request(#[from] RequestError),
     /// A router failed.
     #[error(transparent)]
     Route(#[from] RouteError),
@@ -79,13 +82,22 @@ impl AssistantError {
                 ..
             }) => Retry::After(None),
             Self::Vault(error) if matches!(error.kind(), VaultErrorKind::Denied) => Retry::After(None),
-            Self::Clock { .. } | Self::Denied(_) | Self::Invalid(_) | Self::NotFound(_) | Self::Taken(_) => {
-                Retry::Never
-            }
+            Self::Clock { .. }
+            | Self::Denied(_)
+            | Self::Invalid(_)
+            | Self::NotFound(_)
+            | Self::Request(_)
+            | Self::Taken(_) => Retry::Never,
             Self::Reply(error) => error.retry(),
             Self::Route(error) => error.retry(),
             Self::Store(error) => error.retry(),
             Self::Vault(error) => error.retry(),
         }
+    }
+}
+
+impl From<LawError> for AssistantError {
+    fn from(error: LawError) -> Self {
+        Self::Request(error.into())
     }
 }

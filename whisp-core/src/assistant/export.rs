@@ -233,7 +233,7 @@ impl Assistant {
     /// Reads what is kept about a contact, a page at a time, whatever their conversations are and however much it is. Only
     /// what belongs to the contact is in it; facts, which name nobody, are not. It works under restriction too.
     ///
-    /// Verify first who asks: whoever calls this gets everything.
+    /// Verify first who asks: whoever calls this gets everything. [`Requests::copy`](super::Requests::copy) sees to that.
     ///
     /// # Errors
     /// [`AssistantError::NotFound`] if there is no such tenant; [`Denied`](AssistantError::Denied); by the store, and by
@@ -272,14 +272,7 @@ impl Assistant {
         let inner = &self.inner;
         let settings = inner.entities.tenant(tenant).await?.tenant;
         let permit = inner.gate.permit::<Rights>(&settings, contact, inner.clock.now()).await?;
-        let grant = permit.grant();
-        let query = SubjectQuery { tenant, subject: contact.0, after, limit: PAGE };
-        let page = inner.entities.store.of_subject(&query).await?;
-        let mut entries = Vec::with_capacity(page.records.len());
-        for record in page.records.into_iter().filter(|record| !record.is_past(grant.granted_at())) {
-            entries.push(inner.exported(grant, tenant, record).await?);
-        }
-        Ok(ExportPage { entries, next: page.next })
+        inner.export(permit.grant(), tenant, after).await
     }
 
     /// Explains what is done with the data of people of a kind, by the register.
@@ -302,6 +295,22 @@ fn explained(register: &Register, about: SubjectKind) -> Vec<ExplainedActivity> 
 }
 
 impl Inner {
+    /// Reads a page of what is kept about whoever a grant is about.
+    pub(super) async fn export(
+        &self,
+        grant: &Grant,
+        tenant: TenantId,
+        after: Option<SubjectCursor>,
+    ) -> Result<ExportPage, AssistantError> {
+        let query = SubjectQuery { tenant, subject: grant.subject(), after, limit: PAGE };
+        let page = self.entities.store.of_subject(&query).await?;
+        let mut entries = Vec::with_capacity(page.records.len());
+        for record in page.records.into_iter().filter(|record| !record.is_past(grant.reads_as_of())) {
+            entries.push(self.exported(grant, tenant, record).await?);
+        }
+        Ok(ExportPage { entries, next: page.next })
+    }
+
     /// Opens a record of whatever kind.
     async fn exported(&self, grant: &Grant, tenant: TenantId, record: Record) -> Result<Exported, AssistantError> {
         let entities = &self.entities;

@@ -6,6 +6,7 @@
 
 mod admin;
 mod audit;
+mod authorize;
 mod backlog;
 mod builder;
 mod clock_watch;
@@ -21,11 +22,13 @@ mod lane;
 mod letters;
 mod measure;
 mod media;
+mod outbox;
 mod own;
 mod pace;
 mod people;
 mod pick;
 mod receipt;
+mod requests;
 #[cfg(feature = "runtime")]
 mod runner;
 mod sent;
@@ -48,6 +51,7 @@ use lru::LruCache;
 
 pub use admin::{NewConnection, NewTenant};
 pub use audit::{Audit, AuditCheck, AuditEntry, AuditFault, EventProof, Inclusion};
+pub use authorize::{DeletionProgress, PlatformWord};
 pub use builder::{AssistantBuilder, BuildError};
 #[cfg(test)]
 pub(crate) use clock_watch::ClockClear;
@@ -61,6 +65,7 @@ pub use export::{EXPORT_SCHEMA, ExplainedActivity, Explanation, ExportPage, Expo
 pub use ingest::Ingested;
 pub use letters::QueuePage;
 pub use media::{LiveStory, OpenFile};
+pub use requests::{DueRequest, RequestPage, Requests};
 #[cfg(feature = "runtime")]
 pub use runner::{Runner, RunnerHandle};
 pub use step::{Budget, StepReport};

@@ -120,6 +120,7 @@ impl Stage<'_> {
             contact_wrote_at: None,
             active_at: at.min(self.now),
             created_at: self.now,
+            code_until: None,
         };
         let record = ConversationRow::new(tenant, conversation).stage()?;
         self.op(WriteOp::Put(record));

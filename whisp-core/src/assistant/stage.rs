@@ -301,6 +301,7 @@ impl<'a> Stage<'a> {
             inquiry: None,
             delivery: None,
             tag: None,
+            for_rights: false,
             expires_at: Some(self.now + self.inner.config.retention.messages),
         };
         let mut record = entities.new_message(tenant, &draft).await?;

@@ -1,9 +1,11 @@
 //! Ends what was cut short, and deletes what is past its time, in bounded batches.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 
-use crate::assistant::{Assistant, AssistantError, Inner};
-use crate::id::TenantId;
+use crate::assistant::{Assistant, AssistantError, DueRequest, Inner};
+use crate::id::{SubjectId, TenantId};
 use crate::store::{Commit, ExpiredQuery, Kind, ListOrder, ListQuery, WriteBatch, WriteOp};
 
 /// How many records one commit deletes.
@@ -13,7 +15,7 @@ const CHUNK_MAX: usize = 500;
 const TENANTS_MAX: usize = 200;
 
 /// What a sweep did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct SweepReport {
     /// Records deleted.
@@ -26,10 +28,13 @@ pub struct SweepReport {
     pub logged: usize,
     /// Whether more is past its time than the budget allowed for.
     pub more: bool,
+    /// Requests about data whose deadline has come closer since the last sweep: half of the time is over, 80 % of it, all
+    /// of it. Each is told once.
+    pub due: Vec<DueRequest>,
 }
 
 impl Assistant {
-    /// Ends erasures that were cut short; deletes what is past its time, at most `limit` records, each file before its
+    /// Ends erasures that were cut short; watches over [requests](crate::assistant::Requests) and their deadlines; deletes what is past its time, at most `limit` records, each file before its
     /// record; looks for files that a crash left without one, some at each call; and puts the events that wait into the
     /// [audit logs](crate::audit), which it anchors where there are a signer and a sink.
     ///
@@ -38,14 +43,15 @@ impl Assistant {
     ///
     /// # Errors
     /// [`AssistantError::Clock`] if the clock can't be believed; by the stores, the signer and the sink. What was done stays
-    /// done; the next sweep goes on. Trouble with an audit log keeps nothing from being deleted.
+    /// done; the next sweep goes on. Trouble with an audit log keeps nothing from being deleted; trouble with the requests of
+    /// a tenant keeps its own data.
     ///
     /// # Cancellation
     /// As an error.
     pub async fn sweep(&self, limit: usize) -> Result<SweepReport, AssistantError> {
         let inner = &self.inner;
         let at = inner.clock.now();
-        let (mut report, mut log_trouble) = (SweepReport::default(), None);
+        let (mut report, mut trouble) = (SweepReport::default(), None);
         let doubt = match inner.watch_clock(at).await {
             Ok(()) => None,
             Err(doubt @ AssistantError::Clock { .. }) => Some(doubt),
@@ -65,11 +71,14 @@ impl Assistant {
                 let tenant = TenantId::from_uuid(tenant.id.as_uuid());
                 match self.log_events(tenant).await {
                     Ok(logged) => report.logged += logged,
-                    Err(error) => drop(log_trouble.get_or_insert(error)),
+                    Err(error) => drop(trouble.get_or_insert(error)),
                 }
                 report.erasures += inner.resume_erasures(tenant).await?;
-                if doubt.is_none() {
-                    inner.purge(tenant, at, limit, &mut report).await?;
+                match inner.watch_requests(tenant, &mut report.due).await {
+                    Ok(frozen) if doubt.is_none() => inner.purge(tenant, at, limit, &frozen, &mut report).await?,
+                    Ok(_) => {}
+                    // Whose data must stay is not known, so all of it does.
+                    Err(error) => drop(trouble.get_or_insert(error)),
                 }
             }
             match tenants.next {
@@ -78,9 +87,10 @@ impl Assistant {
             }
         }
         if doubt.is_none() {
+            inner.purge(TenantId::DIRECTORY, at, limit, &BTreeSet::new(), &mut report).await?;
             report.orphans = inner.collect().await?;
         }
-        match doubt.or(log_trouble) {
+        match doubt.or(trouble) {
             Some(trouble) => Err(trouble),
             None => Ok(report),
         }
@@ -88,22 +98,30 @@ impl Assistant {
 }
 
 impl Inner {
-    /// Deletes what is past its time of a tenant, as far as the budget goes.
+    /// Deletes what is past its time of a tenant, but for what is somebody's who waits for a copy of it, as far as the
+    /// budget goes.
     async fn purge(
         &self,
         tenant: TenantId,
         at: DateTime<Utc>,
         limit: usize,
+        frozen: &BTreeSet<SubjectId>,
         report: &mut SweepReport,
     ) -> Result<(), AssistantError> {
         let store = &self.entities.store;
+        if frozen.len() > ExpiredQuery::WITHOUT_MAX {
+            report.more = true;
+            return Ok(());
+        }
+        let without: Vec<SubjectId> = frozen.iter().copied().collect();
         loop {
             let left = limit.saturating_sub(report.deleted);
             if left == 0 {
                 report.more = true;
                 return Ok(());
             }
-            let expired = store.expired(&ExpiredQuery { tenant, at, limit: left.min(CHUNK_MAX) }).await?;
+            let limit = left.min(CHUNK_MAX);
+            let expired = store.expired(&ExpiredQuery { tenant, at, without: without.clone(), limit }).await?;
             if expired.is_empty() {
                 return Ok(());
             }

@@ -7,16 +7,17 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::assistant::AssistantError;
 use crate::assistant::lane::LaneRun;
+use crate::assistant::requests::CodeVerdict;
 use crate::assistant::task::Task;
 use crate::channel::{Choice, OutboundBody};
 use crate::detect::{Signal, stronger};
-use crate::entity::{By, ConnectionRow, InquiryRow, MessageDraft, MessageRow, Said};
+use crate::entity::{By, ConnectionRow, InquiryRow, MessageRow, Outgoing};
 use crate::error::Retry;
 use crate::id::{InquiryId, MessageId, SuggestionId};
 use crate::kpi::{Actor, FactKind};
 use crate::model::{
-    Author, AutomationMode, ConnectionState, Content, ContentKind, Conversation, Delivery, HandOffReason, Handling,
-    Inquiry, Message, Provenance, Suggestion, SuggestionState,
+    Author, AutomationMode, ConnectionState, Content, ContentKind, Conversation, HandOffReason, Handling, Inquiry,
+    Message, Provenance, Suggestion, SuggestionState,
 };
 use crate::privacy::{About, AutomatedReplies, DeniedReason, ServiceProvision};
 use crate::reply::{Decision, EngineId, Proposal, ReplyContext, ReplyRequest, Turn};
@@ -45,6 +46,8 @@ pub(crate) struct OpenTurn {
     /// The last text, to choose the language of our own texts by.
     sample: String,
     signal: Option<Signal>,
+    /// What came of a code by which the contact proves who they are.
+    code: Option<CodeVerdict>,
     readable: bool,
 }
 
@@ -75,7 +78,8 @@ impl LaneRun<'_> {
         let (Some(first), Some(last)) = (wanting.first(), wanting.last()) else { return Ok(None) };
         let inquiry = self.inquiry_for(first.clear.at, last.clear.at)?;
         let tenant = self.tenant.tenant.clone();
-        let mut open = OpenTurn { inquiry, sample: String::new(), signal: None, readable: false };
+        let code = self.try_codes(&wanting).await?;
+        let mut open = OpenTurn { inquiry, sample: String::new(), signal: None, code, readable: false };
         let contact = self.lane.conversation.contact;
         let permit = match self.inner.gate.permit::<ServiceProvision>(&tenant, contact, self.now).await {
             Ok(permit) => permit,
@@ -106,6 +110,10 @@ impl LaneRun<'_> {
     ) -> Result<(), AssistantError> {
         if let Some(signal) = open.signal {
             return self.signal(signal, &open.sample, open.inquiry).await;
+        }
+        if let Some(code) = open.code {
+            let mode = self.mode(&*self.connection().await?);
+            return self.answer_code(code, open.inquiry, mode).await;
         }
         if !self.lane.conversation.engine_handles() {
             return Ok(());
@@ -164,7 +172,10 @@ impl LaneRun<'_> {
                 }
             }
             Signal::Person => self.hand_off_aloud(HandOffReason::Asked, None, sample, inquiry).await?,
-            Signal::Rights => self.hand_off_aloud(HandOffReason::RightsRequest, None, sample, inquiry).await?,
+            Signal::Rights(kind) => {
+                self.take_down(kind).await?;
+                self.hand_off_aloud(HandOffReason::RightsRequest, None, sample, inquiry).await?;
+            }
         }
         Ok(())
     }
@@ -276,7 +287,8 @@ impl LaneRun<'_> {
         let mut all: Vec<MessageRow> =
             self.tail().filter(|row| row.clear.at >= opened_at && !row.record.is_past(self.now)).cloned().collect();
         all.retain(|row| row.clear.provenance != Provenance::History && row.clear.kind != ContentKind::Reaction);
-        all.retain(|row| !asked.contains(&row.id()));
+        // A code that proves who somebody is is nobody else's to see.
+        all.retain(|row| !asked.contains(&row.id()) && !row.clear.for_rights);
         // What waits for an answer comes last, even where the platform's clock puts it before an answer of ours, or it
         // was overtaken on its way.
         let open = unanswered.len();
@@ -412,35 +424,20 @@ impl LaneRun<'_> {
         Ok(())
     }
 
-    /// Puts one message into the outbox.
+    /// Puts what somebody says into the outbox.
     pub(crate) async fn queue(
         &mut self,
         body: OutboundBody,
         author: Author,
         inquiry: Option<InquiryId>,
     ) -> Result<MessageId, AssistantError> {
-        let id = MessageId::from_uuid(self.inner.ids.time_ordered(self.now));
-        let mut tag = [0; 16];
-        self.inner.ids.fill(&mut tag);
-        let draft = MessageDraft {
-            id,
-            connection: self.lane.conversation.connection,
-            conversation: self.lane.conversation.id,
-            contact: self.lane.conversation.contact,
-            author,
-            provenance: Provenance::Sent,
-            said: Said::Out(body),
-            platform_id: None,
-            handle: None,
-            reply_to: None,
-            story: None,
-            at: self.now,
-            received_at: self.now,
-            inquiry,
-            delivery: Some(Delivery::queued(self.now)),
-            tag: Some(uuid::Builder::from_random_bytes(tag).into_uuid().simple().to_string()),
-            expires_at: Some(self.now + self.inner.config.retention.messages),
-        };
+        self.put_out(Outgoing { inquiry, ..self.inner.outgoing(author, body) }).await
+    }
+
+    /// Puts one message into the outbox.
+    pub(super) async fn put_out(&mut self, out: Outgoing) -> Result<MessageId, AssistantError> {
+        let id = out.id;
+        let draft = out.draft(&self.lane.conversation, self.now, self.inner.config.retention.messages);
         let record = self.inner.entities.new_message(self.lease.tenant, &draft).await?;
         self.add(record)?;
         let now = self.now;

@@ -85,6 +85,40 @@ pub enum AuditAction {
     ObjectionEnded,
     /// What is kept of a person may not be used.
     Restricted,
+    /// A person was told that their request arrived.
+    RequestAcknowledged,
+    /// A person was told what came of their request.
+    RequestAnswered,
+    /// Somebody began to look at what can be done for a request.
+    RequestAssessed,
+    /// What was asked began to be done.
+    RequestBegun,
+    /// Nothing is left to do for a request.
+    RequestClosed,
+    /// The time in which a request has to be answered comes to its end, or is over.
+    RequestDue,
+    /// The answer to a request was put off.
+    RequestExtended,
+    /// A request is to be fulfilled, wholly or in part.
+    RequestGranted,
+    /// What was asked is done here; processors have been told.
+    RequestHandedOn,
+    /// A request is answered together with an earlier one.
+    RequestMerged,
+    /// A person was asked to prove that a request is theirs.
+    RequestProofAsked,
+    /// They did not, or not in time.
+    RequestProofFailed,
+    /// They did.
+    RequestProven,
+    /// A person asked something about their data.
+    RequestReceived,
+    /// Nothing is done for a request.
+    RequestRefused,
+    /// A step of what was asked was tried.
+    RequestStep,
+    /// A person took their request back.
+    RequestTakenBack,
     /// A restriction holds no longer.
     RestrictionEnded,
     /// A member took a conversation over.

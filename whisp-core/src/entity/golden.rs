@@ -10,12 +10,14 @@ use super::media::{MediaClear, MediaSecret};
 use super::message::{MessageClear, MessageSecret};
 use super::plain::StatementClear;
 use super::raw::{RawClear, SuggestionClear};
+use super::request::RequestClear;
 use super::{Former, Holder, LetterClear, LogHead, RouteTarget, leaf_of};
 use crate::assistant::{ClockClear, ErasureClear, ErasureReceipt};
 use crate::audit::{AuditAction, AuditDetail, AuditEvent, SaltedDetail};
 use crate::channel::OutboundBody;
 use crate::id::RecordId;
 use crate::model::{AutomationMode, Content, Conversation, Inquiry, Tenant};
+use crate::privacy::Challenge;
 use crate::store::{Kind, Record};
 
 /// Each literal is read, and printed back as it was.
@@ -36,6 +38,7 @@ fn a_message_is_kept_like_this() {
         r#"{"author":"member","member":null,"provenance":"echo","kind":"story_mention","at":"2026-11-22T09:00:00Z","received_at":"2026-11-22T09:00:00Z","revision":0}"#,
         r#"{"author":"engine","engine":"openai:gpt-5-mini","provenance":"sent","kind":"text","at":"2026-11-22T09:00:00Z","received_at":"2026-11-22T09:00:00Z","revision":0,"delivery":{"step":"in_doubt","at":"2026-11-22T09:00:00Z","attempts":1,"failure":null},"tag":"t"}"#,
         r#"{"author":"engine","engine":"rules","provenance":"sent","kind":"text","at":"2026-11-22T09:00:00Z","received_at":"2026-11-22T09:00:00Z","revision":0,"delivery":{"step":"in_doubt","at":"2026-11-22T09:00:05Z","attempts":2,"called_at":"2026-11-22T09:00:04Z","failure":null,"log":[{"at":"2026-11-22T09:00:00Z","end":"refused","error":"pair_limited","code":131056},{"at":"2026-11-22T09:00:04Z","end":"in_doubt"}]},"tag":"t"}"#,
+        r#"{"author":"system","provenance":"sent","kind":"text","at":"2026-11-22T09:00:00Z","received_at":"2026-11-22T09:00:00Z","revision":0,"delivery":{"step":"queued","at":"2026-11-22T09:00:00Z","attempts":0,"failure":null},"tag":"t","for_rights":true}"#,
         r#"{"author":"system","provenance":"history","kind":"unsent","at":"2026-11-22T09:00:00Z","received_at":"2026-11-22T09:00:00Z","revision":3}"#,
     ]);
 }
@@ -72,6 +75,17 @@ fn a_conversation_is_kept_like_this() {
     is_kept::<Conversation>(&[
         r#"{"id":"00000000-0000-0000-0000-000000000001","connection":"00000000-0000-0000-0000-000000000002","channel":"messenger","contact":"00000000-0000-0000-0000-000000000003","handling":{"by":"engine"},"inquiry":null,"outbox":[],"contact_wrote_at":null,"active_at":"2026-11-22T09:00:00Z","created_at":"2026-11-22T09:00:00Z"}"#,
         r#"{"id":"00000000-0000-0000-0000-000000000001","connection":"00000000-0000-0000-0000-000000000002","channel":"whatsapp","contact":"00000000-0000-0000-0000-000000000003","handling":{"by":"member","member":"00000000-0000-0000-0000-000000000004","reason":"engine_failed","since":"2026-11-22T09:00:00Z"},"inquiry":"00000000-0000-0000-0000-000000000005","outbox":["00000000-0000-0000-0000-000000000006"],"contact_wrote_at":"2026-11-22T08:59:59Z","active_at":"2026-11-22T09:00:00.000001Z","created_at":"2026-11-22T09:00:00Z"}"#,
+        r#"{"id":"00000000-0000-0000-0000-000000000001","connection":"00000000-0000-0000-0000-000000000002","channel":"messenger","contact":"00000000-0000-0000-0000-000000000003","handling":{"by":"engine"},"inquiry":null,"outbox":[],"contact_wrote_at":null,"active_at":"2026-11-22T09:00:00Z","created_at":"2026-11-22T09:00:00Z","code_until":"2026-11-22T09:15:00Z"}"#,
+    ]);
+}
+
+#[test]
+fn a_request_about_data_and_its_code_are_kept_like_this() {
+    is_kept::<RequestClear>(&[
+        r#"{"request":{"v":1,"id":"00000000-0000-0000-0000-000000000001","subject":"00000000-0000-0000-0000-000000000002","kind":"erasure","received_at":"2026-11-22T09:00:00Z","profiles":["kz"],"proof_needed":"confirmed","challenges":1,"stopped_seconds":0,"state":{"at":"awaiting_proof","since":"2026-11-22T09:01:00Z"},"changed_at":"2026-11-22T09:01:00Z"},"noted":"calm"}"#,
+    ]);
+    is_kept::<Challenge>(&[
+        r#"{"request":"00000000-0000-0000-0000-000000000001","conversation":"00000000-0000-0000-0000-000000000002","digest":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","expires_at":"2026-11-22T09:15:00Z","attempts":2,"used":false}"#,
     ]);
 }
 
@@ -129,6 +143,7 @@ fn the_receipt_of_an_erasure_is_kept_like_this() {
     is_kept::<ErasureClear>(&[
         r#"{"receipt":"00000000-0000-0000-0000-000000000001","started_at":"2026-11-22T09:00:00Z","deleted":{}}"#,
         r#"{"receipt":"00000000-0000-0000-0000-000000000001","started_at":"2026-11-22T09:00:00Z","deleted":{"contact":1,"message":500}}"#,
+        r#"{"receipt":"00000000-0000-0000-0000-000000000001","started_at":"2026-11-22T09:00:00Z","deleted":{},"request":"00000000-0000-0000-0000-000000000002"}"#,
     ]);
     is_kept::<ErasureReceipt>(&[
         r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":"2026-11-22T09:00:00Z","deleted":[["contact",1],["message",2]],"completed_at":"2026-11-22T09:00:00Z","remaining":["the platform's copy"]}"#,

@@ -1,13 +1,15 @@
 //! Messages. What is needed to move a delivery forward or to count is clear; what they say is sealed.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::assistant::AssistantError;
 use crate::channel::OutboundBody;
 use crate::entity::{Entities, from_clear, position, to_clear};
 use crate::id::{ConnectionId, ContactId, ConversationId, InquiryId, MessageId, RecordId, TenantId};
-use crate::model::{Author, Content, ContentKind, Delivery, Handle, Message, PlatformMessageId, Provenance, StoryRef};
+use crate::model::{
+    Author, Content, ContentKind, Conversation, Delivery, Handle, Message, PlatformMessageId, Provenance, StoryRef,
+};
 use crate::privacy::{DataCategory, Grant};
 use crate::store::{BlindIndex, Cursor, FindQuery, Kind, ListOrder, ListQuery, Record, StoreError};
 use crate::vault::{IndexField, SealContext, VaultError};
@@ -31,6 +33,10 @@ pub(crate) struct MessageClear {
     /// Our opaque tag on a message that goes out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tag: Option<String>,
+    /// Whether it goes out so that the person can use a right: under restriction too, whoever has the conversation, and no
+    /// engine sees it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) for_rights: bool,
 }
 
 /// What a message says: what came, or what is to go out.
@@ -73,7 +79,45 @@ pub(crate) struct MessageDraft {
     pub(crate) inquiry: Option<InquiryId>,
     pub(crate) delivery: Option<Delivery>,
     pub(crate) tag: Option<String>,
+    pub(crate) for_rights: bool,
     pub(crate) expires_at: Option<DateTime<Utc>>,
+}
+
+/// A message of ours that is about to go out.
+#[derive(Debug, Clone)]
+pub(crate) struct Outgoing {
+    pub(crate) id: MessageId,
+    pub(crate) tag: String,
+    pub(crate) author: Author,
+    pub(crate) body: OutboundBody,
+    pub(crate) inquiry: Option<InquiryId>,
+    pub(crate) for_rights: bool,
+}
+
+impl Outgoing {
+    /// Returns it as it is stored, waiting in the outbox of a conversation.
+    pub(crate) fn draft(self, to: &Conversation, now: DateTime<Utc>, keep: TimeDelta) -> MessageDraft {
+        MessageDraft {
+            id: self.id,
+            connection: to.connection,
+            conversation: to.id,
+            contact: to.contact,
+            author: self.author,
+            provenance: Provenance::Sent,
+            said: Said::Out(self.body),
+            platform_id: None,
+            handle: None,
+            reply_to: None,
+            story: None,
+            at: now,
+            received_at: now,
+            inquiry: self.inquiry,
+            delivery: Some(Delivery::queued(now)),
+            tag: Some(self.tag),
+            for_rights: self.for_rights,
+            expires_at: Some(now + keep),
+        }
+    }
 }
 
 /// A message as it is stored, still sealed.
@@ -185,6 +229,7 @@ impl Entities {
             edited_at: None,
             delivery: draft.delivery.clone(),
             tag: draft.tag.clone(),
+            for_rights: draft.for_rights,
         })?;
         let secret = MessageSecret {
             said: draft.said.clone(),
@@ -302,7 +347,7 @@ impl Entities {
         if let Change::PlatformId(connection, id) = &change {
             row.learn(self.platform_index(tenant, *connection, id).await?);
         }
-        if row.clear.kind == ContentKind::Unsent || row.record.is_past(grant.granted_at()) {
+        if row.clear.kind == ContentKind::Unsent || row.record.is_past(grant.reads_as_of()) {
             // Nothing is left to be changed, or to be read: it is found by its id all the same.
             return Ok(());
         }

@@ -8,6 +8,7 @@ mod media;
 mod message;
 mod plain;
 mod raw;
+mod request;
 mod tenant;
 
 use std::sync::Arc;
@@ -20,9 +21,10 @@ pub(crate) use audit::{AuditDraft, By, EventRow, LogHead, damaged, in_directory,
 pub(crate) use connection::{ConnectionRow, RouteTarget};
 pub(crate) use contact::{Alias, ContactRow, Former, Holder};
 pub(crate) use media::{Layout, MediaDraft, MediaRow, MediaSecret};
-pub(crate) use message::{Change, MessageDraft, MessageRow, Said};
+pub(crate) use message::{Change, MessageDraft, MessageRow, Outgoing, Said};
 pub(crate) use plain::{ConversationRow, InquiryRow, LetterClear, LetterRow, StatementClear, after};
 pub(crate) use raw::{RawDraft, SuggestionRow};
+pub(crate) use request::{ChallengeRow, RequestRow};
 pub(crate) use tenant::TenantRow;
 
 use crate::assistant::AssistantError;
@@ -61,7 +63,7 @@ impl Entities {
         context: &SealContext,
         record: &Record,
     ) -> Result<T, AssistantError> {
-        if record.is_past(grant.granted_at()) {
+        if record.is_past(grant.reads_as_of()) {
             return Err(AssistantError::NotFound("record"));
         }
         let plain = self.vault.open(grant, context, &record.sealed).await?;

@@ -81,6 +81,9 @@ pub struct Conversation {
     pub active_at: DateTime<Utc>,
     /// When it began.
     pub created_at: DateTime<Utc>,
+    /// Until when a code counts that was sent here and has to come back, so that the contact proves who they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code_until: Option<DateTime<Utc>>,
 }
 
 impl Conversation {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::id::{SubjectId, TenantId};
-use crate::privacy::{Categories, DataCategory, Purpose, PurposeKind};
+use crate::privacy::{Categories, DataCategory, Purpose, PurposeKind, Rights};
 
 /// How long a permit holds at most.
 pub const PERMIT_LIFE: TimeDelta = TimeDelta::seconds(60);
@@ -52,6 +52,15 @@ impl<P: PurposeKind> Permit<P> {
     }
 }
 
+impl Permit<Rights> {
+    /// Reads what was kept when the person asked for it, though its time may have come since: they get a copy of what
+    /// there was.
+    pub(crate) fn reading_as_of(mut self, asked_at: DateTime<Utc>) -> Self {
+        self.grant.as_of = Some(asked_at.min(self.grant.granted_at()));
+        self
+    }
+}
+
 /// A permit whose purpose is a value, so that it fits behind a trait object. Only the gate makes one.
 pub struct Grant {
     tenant: TenantId,
@@ -61,6 +70,8 @@ pub struct Grant {
     generation: Arc<AtomicU64>,
     seen: u64,
     expires_at: DateTime<Utc>,
+    /// When what is read must still have been kept; `None` for now.
+    as_of: Option<DateTime<Utc>>,
 }
 
 /// How often something changed about a person, as it is now and as it was seen.
@@ -74,7 +85,7 @@ impl Grant {
         (generation, seen): Generation,
         now: DateTime<Utc>,
     ) -> Self {
-        Self { tenant, subject, purpose, categories, generation, seen, expires_at: now + PERMIT_LIFE }
+        Self { tenant, subject, purpose, categories, generation, seen, expires_at: now + PERMIT_LIFE, as_of: None }
     }
 
     /// Returns whose data it is about.
@@ -99,6 +110,12 @@ impl Grant {
     #[must_use]
     pub fn granted_at(&self) -> DateTime<Utc> {
         self.expires_at - PERMIT_LIFE
+    }
+
+    /// Returns the time by which it is told what is past its time: what ended by then is read by nobody.
+    #[must_use]
+    pub fn reads_as_of(&self) -> DateTime<Utc> {
+        self.as_of.unwrap_or_else(|| self.granted_at())
     }
 
     /// Returns whether it is for data of this kind. The vault checks this.

@@ -62,8 +62,8 @@ use crate::id::{RecordId, TenantId};
 ///     `limit`.
 /// 11. [`of_subject`](Records::of_subject) returns, over all kinds, every record that names the subject among its
 ///     subjects, each once, in pages.
-/// 12. [`expired`](Records::expired) returns records of any kind whose `expires_at` is at or before `at`, up to `limit`,
-///     in the order of their expiry.
+/// 12. [`expired`](Records::expired) returns records of any kind whose `expires_at` is at or before `at` and that name
+///     nobody of `without` among their subjects, up to `limit`, in the order of their expiry.
 /// 13. A record comes back as it was put: bytes, order of lookups and subjects, times to the microsecond.
 /// 14. Values up to [`RECORD_MAX`] bytes (clear and sealed together) and batches up to [`BATCH_MAX`] operations are
 ///     taken; larger ones are [`StoreErrorKind::Invalid`].

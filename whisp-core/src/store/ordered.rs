@@ -190,7 +190,7 @@ impl SubjectQuery {
 }
 
 impl ExpiredQuery {
-    /// Returns the range of the paths that it asks for.
+    /// Returns the range of the paths that it asks for, also to what [`takes`](Self::takes) leaves out.
     #[must_use]
     pub fn range(&self) -> KeyRange {
         let prefix = key(EXPIRES, self.tenant);
@@ -340,7 +340,7 @@ mod tests {
         let list = ListQuery { tenant, kind, parent: PARENT, order: ListOrder::Descending, after: None, limit };
         let find = FindQuery { tenant, kind, lookup: record.lookups[0], limit };
         let of = SubjectQuery { tenant, subject: record.subjects[0], after: None, limit };
-        let expired = ExpiredQuery { tenant, at: at(1), limit };
+        let expired = ExpiredQuery { tenant, at: at(1), without: Vec::new(), limit };
         for (path, range) in
             paths(TENANT, &record).iter().zip([list.range(), find.range(), of.range(), expired.range()])
         {

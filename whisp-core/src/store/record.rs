@@ -58,6 +58,9 @@ kinds! {
     /// Up to 256 hashes of the audit log's tree, one after another. They are in the sealed field as they are: hashes of
     /// what names nobody are no secret.
     AUDIT_TILE = "audit_tile":;
+    /// What is kept of a code that a person was sent to prove that a request is theirs; found by the conversation over
+    /// which it was sent. The id is the request's.
+    CHALLENGE = "challenge": found owned expires;
     /// In the directory: what time it was when somebody swept last.
     CLOCK = "clock":;
     /// A connected account.
@@ -70,10 +73,16 @@ kinds! {
     CONVERSATION = "conversation": listed owned;
     /// What could not be done and waits for somebody to look, under its tenant.
     DEAD_LETTER = "dead_letter": listed owned expires;
+    /// In the directory: what came of a platform's word that somebody wants their data deleted (the id is the keyed index of
+    /// the code that they were given).
+    DELETION = "deletion": expires;
     /// An erasure under way, under its tenant. Its id is the person's, and it says nothing else about them.
     ERASURE = "erasure": listed;
     /// From a handle that a person gave up (the id is that of the alias) to the person, for what comes late.
     FORMER_ALIAS = "former_alias": owned expires;
+    /// In the directory: who let us use a connected account, found by the keyed index of their id. The id is the
+    /// connection's.
+    GRANTOR = "grantor": found;
     /// An inquiry, under its conversation.
     INQUIRY = "inquiry": listed owned;
     /// A file that came with a message, under the message. Its bytes are in a [`MediaStore`](crate::media::MediaStore).
@@ -86,6 +95,9 @@ kinds! {
     RAW = "raw": listed owned expires;
     /// The receipt of an erasure, under the tenant. Names nobody.
     RECEIPT = "receipt": listed;
+    /// A request of a person about their data, under its tenant by when it is due, and under the nil id once it has ended;
+    /// found by the person. It names them by their random id alone, so it outlives the erasure that it asked for.
+    REQUEST = "request": listed found expires;
     /// In the directory: from a platform's account (the id of the record is its keyed index) to tenant and connection.
     ROUTE = "route":;
     /// A suggestion, under its conversation.
@@ -301,6 +313,20 @@ pub struct ExpiredQuery {
     pub tenant: TenantId,
     /// At what time.
     pub at: DateTime<Utc>,
+    /// Not what belongs to one of these people, of whom there are at most [`WITHOUT_MAX`](Self::WITHOUT_MAX): somebody waits
+    /// for a copy of it, or must keep it.
+    pub without: Vec<SubjectId>,
     /// At most so many.
     pub limit: usize,
+}
+
+impl ExpiredQuery {
+    /// How many people are left out at most.
+    pub const WITHOUT_MAX: usize = 10_000;
+
+    /// Returns whether a record that is past its time is asked for: whether it belongs to none of those who are left out.
+    #[must_use]
+    pub fn takes(&self, record: &Record) -> bool {
+        !record.subjects.iter().any(|subject| self.without.contains(subject))
+    }
 }

@@ -37,6 +37,7 @@ fn conversation() -> Conversation {
         contact_wrote_at: None,
         active_at: DateTime::UNIX_EPOCH,
         created_at: DateTime::UNIX_EPOCH,
+        code_until: None,
     }
 }
 

@@ -35,6 +35,19 @@ impl ConfirmationCode {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// Returns the bytes that it was made of.
+    #[must_use]
+    pub fn bytes(&self) -> [u8; CODE_BYTES] {
+        let mut bytes = [0; CODE_BYTES];
+        let pairs = self.0.as_bytes().chunks_exact(2);
+        for (byte, pair) in bytes.iter_mut().zip(pairs) {
+            let digits = std::str::from_utf8(pair).unwrap_or_default();
+            // It holds hexadecimal digits alone.
+            *byte = u8::from_str_radix(digits, 16).unwrap_or_default();
+        }
+        bytes
+    }
 }
 
 impl fmt::Debug for ConfirmationCode {

@@ -9,12 +9,14 @@
 //! Meta gives each app another one, and it is none of the ids by which contacts and accounts are known. So whoever wants
 //! to find somebody by it has to keep it, as personal data, when they connect.
 //!
-//! # What is left to the host
-//! Whisp keeps no map from app-scoped ids to connections yet and takes no step by itself. For now the host, told of a
-//! callback, finds the connection, disconnects it or erases the person through the
-//! [`Assistant`](whisp_core::assistant::Assistant), and remembers by its code how far a deletion has come.
-//! An id that it can't find is a request too: answer it, and look. Meta also sends lists of ids by e-mail; those come
-//! to no callback.
+//! # What is done, and what is left to the host
+//! An [`Assistant`](whisp_core::assistant::Assistant) is where the callbacks go. It knows who connected which account where
+//! the host says so when it connects it:
+//! [`set_authorizer`](whisp_core::assistant::Assistant::set_authorizer). Then it disconnects what a person takes back, and
+//! makes of a wish to delete a request about the business's account holder, which a member decides.
+//! An id that nobody is known by is answered too, and stays «received»: look who it may be. Meta also sends lists of ids by
+//! e-mail; those come to no callback: hand each to
+//! [`delete_account_data`](whisp_core::assistant::Assistant::delete_account_data).
 //!
 //! # Examples
 //! ```

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Form, Json, Router};
 use serde::Deserialize;
+use whisp_core::assistant::{Assistant, DeletionProgress, PlatformWord};
 use whisp_core::clock::Clock;
 use whisp_core::error::BoxError;
 use whisp_core::id::IdSource;
@@ -40,7 +41,7 @@ pub enum DeletionStatus {
     },
 }
 
-/// Where the callbacks go. Its implementer is the host: see [what is left to it](crate::callback#what-is-left-to-the-host).
+/// Where the callbacks go: an [`Assistant`], or the host's own.
 ///
 /// # Contract
 /// 1. `Ok` of `deauthorize` and `delete` means that what was asked is kept, or done: Meta is told so and does not tell
@@ -63,8 +64,8 @@ pub trait CallbackSink: fmt::Debug + Send + Sync + 'static {
     /// The call is dropped when Meta closes the connection; what was asked may then be kept or not.
     async fn deauthorize(&self, request: &SignedRequest) -> Result<(), BoxError>;
 
-    /// Somebody wants their data deleted. Keep the request under `code`, which is new, and return it; or, if this
-    /// request came before, return the code of then.
+    /// Somebody wants their data deleted. Keep the request under `code`, which is new, or under one of your own that nobody
+    /// can guess, and return it; if this request came before, return the code of then.
     ///
     /// # Errors
     /// As [`deauthorize`](Self::deauthorize).
@@ -114,50 +115,25 @@ pub struct CallbackState {
 /// | any of them, refused by the sink | 503 |
 ///
 /// # Examples
-/// A host that keeps what it is told in memory; a real one keeps it where a crash does not reach:
 /// ```
-/// use std::collections::HashMap;
-/// use std::sync::{Arc, Mutex};
+/// use std::sync::Arc;
 ///
-/// use async_trait::async_trait;
-/// use whisp_core::error::BoxError;
-/// use whisp_meta::callback::{ConfirmationCode, SignedRequest, StatusAddress};
-/// use whisp_meta::router::{CallbackSink, CallbackState, DeletionStatus, callback_router};
+/// use whisp_core::assistant::Assistant;
+/// use whisp_meta::callback::StatusAddress;
+/// use whisp_meta::router::{CallbackState, callback_router};
 /// use whisp_meta::webhook::AppSecrets;
 ///
-/// #[derive(Debug, Default)]
-/// struct Desk {
-///     codes: Mutex<HashMap<[u8; 32], ConfirmationCode>>,
-/// }
-///
-/// #[async_trait]
-/// impl CallbackSink for Desk {
-///     async fn deauthorize(&self, _request: &SignedRequest) -> Result<(), BoxError> {
-///         // Here: find the connection by `request.user_id` and disconnect it.
-///         Ok(())
-///     }
-///
-///     async fn delete(&self, request: &SignedRequest, code: ConfirmationCode) -> Result<ConfirmationCode, BoxError> {
-///         let mut codes = self.codes.lock().map_err(|_| "poisoned")?;
-///         Ok(codes.entry(request.digest).or_insert(code).clone())
-///     }
-///
-///     async fn status(&self, code: &ConfirmationCode) -> Result<DeletionStatus, BoxError> {
-///         let codes = self.codes.lock().map_err(|_| "poisoned")?;
-///         let known = codes.values().any(|kept| kept == code);
-///         Ok(if known { DeletionStatus::Received } else { DeletionStatus::Unknown })
-///     }
-/// }
-///
+/// # fn callbacks(assistant: Assistant) -> Result<axum::Router, whisp_meta::callback::StatusAddressError> {
 /// let state = CallbackState {
 ///     secrets: AppSecrets::new(&["app secret".into()]),
-///     status: StatusAddress::new("https://example.com/meta/deletion").unwrap(),
-///     sink: Arc::new(Desk::default()),
+///     status: StatusAddress::new("https://example.com/meta/deletion")?,
+///     sink: Arc::new(assistant),
 ///     clock: Arc::new(whisp_core::testing::ManualClock::default()),
 ///     // Not these: `whisp_core::system::RandomIds`.
 ///     ids: Arc::new(whisp_core::testing::SeqIds::default()),
 /// };
-/// let app: axum::Router = axum::Router::new().nest("/meta", callback_router(state));
+/// Ok(axum::Router::new().nest("/meta", callback_router(state)))
+/// # }
 /// ```
 pub fn callback_router(state: CallbackState) -> Router {
     Router::new()
@@ -166,6 +142,36 @@ pub fn callback_router(state: CallbackState) -> Router {
         .route("/deletion/{code}", get(status))
         .layer(DefaultBodyLimit::max(CALLBACK_BODY_BYTES_MAX))
         .with_state(Arc::new(state))
+}
+
+/// It knows who is meant where the host has told it who connected an account:
+/// [`set_authorizer`](Assistant::set_authorizer).
+#[async_trait]
+impl CallbackSink for Assistant {
+    async fn deauthorize(&self, request: &SignedRequest) -> Result<(), BoxError> {
+        Self::deauthorize(self, &word(request)).await?;
+        Ok(())
+    }
+
+    async fn delete(&self, request: &SignedRequest, _code: ConfirmationCode) -> Result<ConfirmationCode, BoxError> {
+        Ok(ConfirmationCode::from_random(self.delete_account_data(&word(request)).await?))
+    }
+
+    async fn status(&self, code: &ConfirmationCode) -> Result<DeletionStatus, BoxError> {
+        Ok(match self.deletion(code.bytes()).await? {
+            None => DeletionStatus::Unknown,
+            Some(DeletionProgress::Done) => DeletionStatus::Done,
+            Some(DeletionProgress::Withheld) => DeletionStatus::Refused {
+                reason: "Part of the data is kept, or all of it. The business has the reason and tells it on request."
+                    .to_owned(),
+            },
+            Some(_) => DeletionStatus::Received,
+        })
+    }
+}
+
+fn word(request: &SignedRequest) -> PlatformWord {
+    PlatformWord { user: request.user_id.clone(), digest: request.digest, repeats_until: request.expires_at() }
 }
 
 #[derive(Deserialize)]

@@ -264,7 +264,7 @@ impl<'k, 's> Calls<'k, 's> {
     }
 
     fn expired(&self) -> ExpiredQuery {
-        ExpiredQuery { tenant: self.kit.tenant, at: self.kit.after(1_000_000), limit: 10 }
+        ExpiredQuery { tenant: self.kit.tenant, at: self.kit.after(1_000_000), without: Vec::new(), limit: 10 }
     }
 
     fn find(&self) -> FindQuery {

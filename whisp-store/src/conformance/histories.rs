@@ -273,7 +273,8 @@ impl<'a> History<'a> {
     /// The order of what expires at one moment is the store's own.
     async fn expired_one(&self, tenant: usize, at: DateTime<Utc>) {
         let Tenancy { id, alone, .. } = &self.tenants[tenant];
-        let query = ExpiredQuery { tenant: *id, at, limit: 1_000 };
+        let without = if self.dice.one_in(2) { vec![SubjectId::from_bytes(self.dice.name())] } else { Vec::new() };
+        let query = ExpiredQuery { tenant: *id, at, without, limit: 1_000 };
         let wanted = by_key(answer(alone.expired(&query).await));
         assert_eq!(by_key(answer(self.store.expired(&query).await)), wanted, "{}: {query:?}", self.place);
     }

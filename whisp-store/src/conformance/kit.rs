@@ -167,7 +167,7 @@ impl<'a> Kit<'a> {
     }
 
     pub(super) async fn expired(&self, at: DateTime<Utc>) -> Vec<RecordId> {
-        let query = whisp_core::store::ExpiredQuery { tenant: self.tenant, at, limit: 1_000 };
+        let query = whisp_core::store::ExpiredQuery { tenant: self.tenant, at, without: Vec::new(), limit: 1_000 };
         ids(&self.store.expired(&query).await.expect("the store works"))
     }
 

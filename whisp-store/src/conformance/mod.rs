@@ -177,6 +177,7 @@ macro_rules! __conformance_cases {
             a_lookup_finds_in_the_order_of_ids: Records(10);
             a_person_has_every_record_of_every_kind_once: Records(11);
             the_expired_come_in_the_order_of_their_expiry: Records(12);
+            the_expired_are_told_without_some_people: Records(12);
             a_record_comes_back_as_it_was_put: Records(13);
             times_are_kept_to_the_microsecond: Records(13);
             keys_are_kept_at_their_bounds: Records(5) Records(9) Records(10) Records(11) Work(6) Facts(1);

@@ -119,7 +119,8 @@ pub async fn a_page_is_no_longer_than_its_limit(store: &dyn Store) {
         let owned = SubjectQuery { tenant, subject, after: None, limit };
         let owned = store.of_subject(&owned).await.expect("the store works");
         assert_eq!((owned.records.len(), owned.next.is_some()), (rows, true));
-        let expired = store.expired(&ExpiredQuery { tenant, at, limit }).await.expect("the store works");
+        let expired =
+            store.expired(&ExpiredQuery { tenant, at, without: Vec::new(), limit }).await.expect("the store works");
         assert_eq!(expired.len(), rows);
         let pending = PendingQuery { limit, ..kit.pending_query(1, at) };
         assert_eq!(store.pending(&pending).await.expect("the store works").len(), rows);
@@ -197,9 +198,38 @@ pub async fn the_expired_come_in_the_order_of_their_expiry(store: &dyn Store) {
     let expected: Vec<RecordId> = expected.into_iter().map(|(_, id)| id).collect();
     assert_eq!(kit.expired(kit.after(100)).await, expected);
     assert_eq!(kit.expired(kit.after(-1)).await, expected[..2]);
-    let few = ExpiredQuery { tenant: kit.tenant, at: kit.after(100), limit: 4 };
+    let few = ExpiredQuery { tenant: kit.tenant, at: kit.after(100), without: vec![kit.subject()], limit: 4 };
     assert_eq!(ids(&store.expired(&few).await.expect("the store works")), expected[..4]);
     assert!(kit.expired(kit.after(-51)).await.is_empty());
+}
+
+/// Neither the first subject nor a later one may be among those left out, and they take no place of the others.
+pub async fn the_expired_are_told_without_some_people(store: &dyn Store) {
+    let kit = Kit::new(store);
+    let (kept, other, third) = (kit.subject(), kit.subject(), kit.subject());
+    let owned: Vec<Kind> =
+        Kind::ALL.iter().copied().filter(|kind| kind.paths().expires && kind.paths().owned).collect();
+    let (mut all, mut expected) = (Vec::new(), Vec::new());
+    for (kind, second) in owned.iter().cycle().zip(1..60) {
+        let subjects = [vec![kept], vec![other, kept], vec![other], vec![kept, other], vec![]][second % 5].clone();
+        let record = Record {
+            expires_at: Some(kit.after(i64::try_from(second).expect("small"))),
+            subjects: subjects.clone(),
+            ..Record::new(*kind, kit.id())
+        };
+        kit.put(&record).await;
+        all.push(record.id);
+        if !subjects.contains(&kept) {
+            expected.push(record.id);
+        }
+    }
+    let query = |without, limit| ExpiredQuery { tenant: kit.tenant, at: kit.after(100), without, limit };
+    let told = async |query| ids(&store.expired(&query).await.expect("the store works"));
+    assert_eq!(told(query(vec![kept], 1_000)).await, expected);
+    assert_eq!(told(query(vec![third, kept], 3)).await, expected[..3], "who is left out takes nobody's place");
+    assert_eq!(told(query(vec![third], 1_000)).await, all);
+    let nobody: Vec<RecordId> = told(query(vec![kept, other], 1_000)).await;
+    assert!(!nobody.is_empty() && nobody.len() < expected.len(), "what belongs to nobody is told");
 }
 
 /// Lists to the end.

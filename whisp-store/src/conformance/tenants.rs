@@ -10,7 +10,7 @@ use super::histories::History;
 use super::kit::Kit;
 
 /// The seeds of the generated histories.
-const SEEDS: [u32; 3] = [1, 2, 3];
+const SEEDS: [u32; 5] = [1, 2, 3, 4, 5];
 
 /// With the same keys, parents, lookups, subjects and times, each reads its own.
 pub async fn tenants_do_not_read_each_other(store: &dyn Store) {

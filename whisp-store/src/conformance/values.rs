@@ -161,7 +161,7 @@ async fn nothing_is_asked_for(kit: &Kit<'_>, record: &Record) {
     assert!(store.find(&find).await.expect("the store works").is_empty());
     let owned = SubjectQuery { tenant, subject: record.subjects[0], after: None, limit };
     assert!(store.of_subject(&owned).await.expect("the store works").records.is_empty());
-    let expired = ExpiredQuery { tenant, at: DateTime::<Utc>::MAX_UTC, limit };
+    let expired = ExpiredQuery { tenant, at: DateTime::<Utc>::MAX_UTC, without: Vec::new(), limit };
     assert!(store.expired(&expired).await.expect("the store works").is_empty());
     let pending = PendingQuery { limit, ..kit.pending_query(u16::MAX, kit.now) };
     assert!(store.pending(&pending).await.expect("the store works").is_empty());

@@ -95,7 +95,12 @@ impl Reader {
     }
 
     pub(super) async fn expired(&self, query: &ExpiredQuery) -> Result<Vec<Record>, Failure> {
-        let call = || Call::new(&self.sql.expired, query.tenant).with(micros(query.at)).with(limit(query.limit, 0));
+        let call = || {
+            Call::new(&self.sql.expired, query.tenant)
+                .with(micros(query.at))
+                .with(limit(query.limit, 0))
+                .with(query.without.iter().map(|subject| subject.as_uuid()).collect::<Vec<_>>())
+        };
         let rows = self.query(&call::begin(query.tenant, Mode::Read), call).await?;
         self.records_of_any_kind(&rows)
     }

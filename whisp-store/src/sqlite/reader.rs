@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use rusqlite::{Connection, Params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, Params, params_from_iter};
 use tokio::sync::{mpsc, oneshot};
 use whisp_core::id::{FactId, RecordId, TenantId, WorkId};
 use whisp_core::kpi::Fact;
@@ -130,13 +131,24 @@ pub(super) fn of_subject(conn: &Connection, query: &SubjectQuery, kinds: &[Kind]
 pub(super) fn expired(conn: &Connection, query: &ExpiredQuery, kinds: &[Kind]) -> Result<Vec<Record>, Failure> {
     let snapshot = conn.unchecked_transaction()?;
     let mut records = Vec::new();
+    let mut key: Vec<Value> =
+        vec![query.tenant.into_bytes().to_vec().into(), micros(query.at).into(), limit(query.limit, 0).into()];
+    key.extend(query.without.iter().map(|subject| Value::from(subject.into_bytes().to_vec())));
+    let places: Vec<String> = (4..).take(query.without.len()).map(|place| format!("?{place}")).collect();
+    let places = places.join(", ");
     for kind in kinds.iter().copied().filter(|kind| kind.paths().expires) {
+        let without = match query.without[..] {
+            [] => String::new(),
+            _ => format!(
+                "AND NOT EXISTS (SELECT 1 FROM subject s WHERE s.tenant = r.tenant AND s.subject IN ({places}) \
+                 AND s.kind = '{kind}' AND s.id = r.id)"
+            ),
+        };
         let sql = format!(
-            "SELECT {COLUMNS} FROM record_{kind} r WHERE r.tenant = ?1 AND r.expires_at <= ?2 \
+            "SELECT {COLUMNS} FROM record_{kind} r WHERE r.tenant = ?1 AND r.expires_at <= ?2 {without} \
              ORDER BY r.expires_at LIMIT ?3"
         );
-        let key = (query.tenant.into_bytes(), micros(query.at), limit(query.limit, 0));
-        records.extend(self::records(&snapshot, kind, &sql, key)?);
+        records.extend(self::records(&snapshot, kind, &sql, params_from_iter(&key))?);
     }
     records.sort_by_key(|record| record.expires_at);
     records.truncate(page_size(query.limit));

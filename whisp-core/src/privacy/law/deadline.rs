@@ -1,6 +1,7 @@
 //! When something is due, and how close that is.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::{Calendar, Duty, JurisdictionProfile, LawError, Period, ProfileId, TimeLimit};
 
@@ -78,7 +79,8 @@ impl Deadline {
 }
 
 /// How close a deadline is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Urgency {
     /// Less than half of the time is over.
     Calm,

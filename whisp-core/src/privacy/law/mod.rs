@@ -88,7 +88,7 @@ static BUILT_IN: LazyLock<Law> = LazyLock::new(|| {
 /// // A month from 30 January is 28 February, a day before the policy's thirty are over.
 /// assert_eq!((due.at.to_string().as_str(), due.profile.as_str()), ("2026-02-28 09:00:00 UTC", "eu-gdpr"));
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Law {
     profiles: Vec<JurisdictionProfile>,
     calendars: Vec<Calendar>,

@@ -1,0 +1,246 @@
+//! Who let us use which account, and what the platform tells us of them: that they take it back, that they want their data
+//! deleted.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::assistant::{Assistant, AssistantError, Inner};
+use crate::audit::AuditAction;
+use crate::entity::{By, from_clear, to_clear};
+use crate::id::{ConnectionId, RecordId, RequestId, TenantId};
+use crate::model::ConnectionState;
+use crate::privacy::{Proof, ProofStrength, RequestEvent, RequestKind, RequestOutcome, RequestState};
+use crate::sensitive::Sensitive;
+use crate::store::{BlindIndex, Commit, DedupKey, Expect, FindQuery, Kind, PAGE_MAX, Record, WriteBatch, WriteOp};
+use crate::vault::{IndexField, VaultError};
+
+/// What the platform says of one of its users who let us use an account, signed.
+#[derive(Debug, Clone)]
+pub struct PlatformWord {
+    /// The platform's id of the user: on Meta's platforms the one that is scoped to the app.
+    pub user: Sensitive,
+    /// By what it is known when it comes again.
+    pub digest: [u8; 32],
+    /// Until when it may come again.
+    pub repeats_until: DateTime<Utc>,
+}
+
+/// How far it has come with somebody's wish that their data be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeletionProgress {
+    /// It was taken down, and is being worked on.
+    Received,
+    /// Everything is deleted.
+    Done,
+    /// Not everything is, or nothing: the answer says why.
+    Withheld,
+}
+
+/// To which connection somebody led.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct GrantorClear {
+    tenant: TenantId,
+}
+
+/// What came of a wish that data be deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct DeletionClear {
+    /// The requests that it became: one for each business. None where nobody is known by the id.
+    requests: Vec<(TenantId, RequestId)>,
+}
+
+impl Assistant {
+    /// Notes by whose leave a connected account is used: the platform's id of the user who connected it, as its login tells
+    /// it. Kept is a keyed index of it. What the platform says of them finds the connection by it:
+    /// [`deauthorize`](Self::deauthorize), [`delete_account_data`](Self::delete_account_data).
+    ///
+    /// # Errors
+    /// [`AssistantError::NotFound`] if there is no such connection, [`Conflict`](AssistantError::Conflict); by the store and
+    /// the vault.
+    ///
+    /// # Cancellation
+    /// Done or not done; repeat the call.
+    pub async fn set_authorizer(
+        &self,
+        tenant: TenantId,
+        connection: ConnectionId,
+        user: &str,
+    ) -> Result<(), AssistantError> {
+        let inner = &self.inner;
+        inner.entities.connection_row(tenant, connection).await?;
+        let id = RecordId::from(connection);
+        let before = inner.entities.record(TenantId::DIRECTORY, Kind::GRANTOR, id).await?;
+        let mut record = Record::new(Kind::GRANTOR, id);
+        record.version = before.map_or(1, |before| before.version + 1);
+        record.lookups = vec![inner.authorizer(user).await?];
+        record.clear = to_clear(&GrantorClear { tenant })?;
+        match inner.entities.store.commit(WriteBatch::new(TenantId::DIRECTORY).op(WriteOp::Put(record))).await? {
+            Commit::Done => Ok(()),
+            Commit::Refused(_) => Err(AssistantError::Conflict("connection")),
+        }
+    }
+
+    /// Disconnects every account that was connected by somebody who took the platform's leave back. Returns how many. The
+    /// same word again, though they may have connected an account anew since, changes nothing.
+    ///
+    /// # Errors
+    /// By the stores and the vault. What was disconnected by then stays so; repeat the call.
+    ///
+    /// # Cancellation
+    /// As an error.
+    pub async fn deauthorize(&self, word: &PlatformWord) -> Result<usize, AssistantError> {
+        let key = self.inner.heard("deauthorize", word).await?;
+        let unheard = Expect::Unseen { key, at: self.now() };
+        let store = &self.inner.entities.store;
+        if let Commit::Refused(_) = store.commit(WriteBatch::new(TenantId::DIRECTORY).expect(unheard)).await? {
+            return Ok(0);
+        }
+        let disconnected = self.disconnect_all_of(word).await?;
+        let heard = WriteOp::Remember { key, until: word.repeats_until };
+        match store.commit(WriteBatch::new(TenantId::DIRECTORY).op(heard)).await? {
+            Commit::Done => Ok(disconnected),
+            Commit::Refused(_) => Err(AssistantError::Conflict("word of the platform")),
+        }
+    }
+
+    /// Takes down that somebody who connected accounts wants their data deleted: disconnects the accounts, and makes a
+    /// [request](crate::assistant::Requests) of it, for each business about its account holder, proven by the platform's
+    /// signature. Returns the code under which [`deletion`](Self::deletion) says how far it has come: the same one for the
+    /// same word. A user whom nobody knows gets a code too.
+    ///
+    /// # Errors
+    /// By the stores and the vault; [`AssistantError::Request`] if no profile says how soon it is due. Repeat the call.
+    ///
+    /// # Cancellation
+    /// As an error.
+    pub async fn delete_account_data(&self, word: &PlatformWord) -> Result<[u8; 16], AssistantError> {
+        let inner = &self.inner;
+        // Nobody can guess it, and the same word has the same.
+        let code = inner.callback_index("code", &word.digest).await?;
+        let id = inner.deletion_id(code).await?;
+        if inner.entities.record(TenantId::DIRECTORY, Kind::DELETION, id).await?.is_some() {
+            return Ok(code);
+        }
+        self.disconnect_all_of(word).await?;
+        let now = inner.clock.now();
+        let mut tenants: Vec<TenantId> =
+            inner.granted_by(&word.user).await?.into_iter().map(|(tenant, _)| tenant).collect();
+        tenants.sort_unstable();
+        tenants.dedup();
+        let mut requests = Vec::with_capacity(tenants.len());
+        for tenant in tenants {
+            let holder = inner.entities.tenant(tenant).await?.tenant.account_holder;
+            let mut row = inner.new_request(holder, RequestKind::Erasure)?;
+            let mut batch = WriteBatch::new(tenant);
+            batch.ops = inner.staged(tenant, &mut row, AuditAction::RequestReceived, By::Subject).await?;
+            let proof = Proof { strength: ProofStrength::Confirmed, at: now };
+            row.clear.request = row.clear.request.apply(RequestEvent::Prove(proof), &inner.config.law, now)?;
+            batch.ops.extend(inner.staged(tenant, &mut row, AuditAction::RequestProven, By::Subject).await?);
+            // A crash after it makes another request of the word when it comes again: better twice than never.
+            match inner.entities.store.commit(batch).await? {
+                Commit::Done => requests.push((tenant, row.clear.request.id())),
+                Commit::Refused(_) => return Err(AssistantError::Conflict("request")),
+            }
+        }
+        let mut record = Record::new(Kind::DELETION, id);
+        record.expires_at = Some(now + inner.config.retention.requests);
+        record.clear = to_clear(&DeletionClear { requests })?;
+        match inner.entities.store.commit(WriteBatch::new(TenantId::DIRECTORY).op(WriteOp::Put(record))).await? {
+            // Refused: the same word came twice at once.
+            Commit::Done | Commit::Refused(_) => Ok(code),
+        }
+    }
+
+    /// Says how far it has come with a wish that data be deleted; `None` for a code that nobody was given, or that is kept no
+    /// longer.
+    ///
+    /// # Errors
+    /// By the store and the vault.
+    ///
+    /// # Cancellation
+    /// No effect.
+    pub async fn deletion(&self, code: [u8; 16]) -> Result<Option<DeletionProgress>, AssistantError> {
+        let inner = &self.inner;
+        let id = inner.deletion_id(code).await?;
+        let Some(record) = inner.entities.record(TenantId::DIRECTORY, Kind::DELETION, id).await? else {
+            return Ok(None);
+        };
+        if record.is_past(inner.clock.now()) {
+            return Ok(None);
+        }
+        let DeletionClear { requests } = from_clear(&record)?;
+        let (mut all, mut done) = (requests.len(), 0);
+        for (tenant, request) in requests {
+            // One that is kept no longer has ended.
+            let Some(row) = inner.entities.request(tenant, request).await? else {
+                all -= 1;
+                continue;
+            };
+            match row.clear.request.state() {
+                RequestState::Answered { outcome } | RequestState::Closed { outcome } => match outcome {
+                    RequestOutcome::Approved => done += 1,
+                    RequestOutcome::Partial { .. } | RequestOutcome::Refused { .. } => {
+                        return Ok(Some(DeletionProgress::Withheld));
+                    }
+                },
+                RequestState::WithdrawnBySubject => return Ok(Some(DeletionProgress::Withheld)),
+                _ => {}
+            }
+        }
+        let ended = all > 0 && done == all;
+        Ok(Some(if ended { DeletionProgress::Done } else { DeletionProgress::Received }))
+    }
+
+    async fn disconnect_all_of(&self, word: &PlatformWord) -> Result<usize, AssistantError> {
+        let mut disconnected = 0;
+        for (tenant, connection) in self.inner.granted_by(&word.user).await? {
+            let row = match self.inner.entities.connection_row(tenant, connection).await {
+                Ok(row) => row,
+                // The business has left since.
+                Err(AssistantError::NotFound(_)) => continue,
+                Err(error) => return Err(error),
+            };
+            if row.clear.state != ConnectionState::Disconnected {
+                self.disconnect_by(tenant, connection, By::Subject).await?;
+                disconnected += 1;
+            }
+        }
+        Ok(disconnected)
+    }
+}
+
+impl Inner {
+    async fn authorizer(&self, user: &str) -> Result<BlindIndex, VaultError> {
+        let digest = self.entities.vault.index(TenantId::DIRECTORY, IndexField::Authorizer, user.as_bytes()).await?;
+        Ok(digest.blind_index())
+    }
+
+    /// Returns the accounts that somebody connected.
+    async fn granted_by(&self, user: &Sensitive) -> Result<Vec<(TenantId, ConnectionId)>, AssistantError> {
+        let lookup = self.authorizer(user.expose()).await?;
+        let query = FindQuery { tenant: TenantId::DIRECTORY, kind: Kind::GRANTOR, lookup, limit: PAGE_MAX };
+        let found = self.entities.store.find(&query).await?;
+        let each = |record: &Record| {
+            let GrantorClear { tenant } = from_clear(record)?;
+            Ok((tenant, ConnectionId::from_uuid(record.id.as_uuid())))
+        };
+        found.iter().map(each).collect()
+    }
+
+    async fn callback_index(&self, what: &str, value: &[u8]) -> Result<[u8; 16], VaultError> {
+        let value = [what.as_bytes(), &[0], value].concat();
+        Ok(self.entities.vault.index(TenantId::DIRECTORY, IndexField::Callback, &value).await?.blind_index().0)
+    }
+
+    async fn deletion_id(&self, code: [u8; 16]) -> Result<RecordId, VaultError> {
+        Ok(RecordId::from_bytes(self.callback_index("deletion", &code).await?))
+    }
+
+    /// Returns the key by which it is remembered that the platform said something.
+    async fn heard(&self, what: &str, word: &PlatformWord) -> Result<DedupKey, VaultError> {
+        let value = [what.as_bytes(), &[0], &word.digest].concat();
+        let digest = self.entities.vault.index(TenantId::DIRECTORY, IndexField::Callback, &value).await?;
+        Ok(DedupKey { second: word.repeats_until.timestamp(), digest: digest.0 })
+    }
+}

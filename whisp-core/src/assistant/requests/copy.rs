@@ -1,0 +1,49 @@
+//! A copy for whoever asked for one.
+
+use super::Requests;
+use crate::assistant::{AssistantError, ExportPage};
+use crate::audit::AuditAction;
+use crate::id::{ContactId, RequestId};
+use crate::privacy::{RequestEvent, RequestKind, RequestState, Rights};
+use crate::store::SubjectCursor;
+
+/// The step of handing a copy over.
+pub(super) const STEP: &str = "copy";
+
+impl Requests {
+    /// Reads the copy that somebody asked for, a page at a time: all that was kept of them when they asked, also what has
+    /// run out since and waits for them alone; for a request for portability only what they gave themselves.
+    ///
+    /// The first page begins it. [`answer`](Self::answer) ends it, once the person has the copy.
+    ///
+    /// # Errors
+    /// [`AssistantError::Invalid`] if nobody asked for a copy, [`Request`](AssistantError::Request) if it is not granted; as
+    /// [`Assistant::export`](crate::assistant::Assistant::export).
+    ///
+    /// # Cancellation
+    /// Begun or not; repeat it.
+    pub async fn copy(&self, id: RequestId, after: Option<SubjectCursor>) -> Result<ExportPage, AssistantError> {
+        let (inner, tenant) = (&self.desk.assistant.inner, self.desk.tenant);
+        let request = self.get(id).await?;
+        let portable = match request.kind() {
+            RequestKind::Access => false,
+            RequestKind::Portability => true,
+            _ => return Err(AssistantError::Invalid("the person did not ask for a copy of their data")),
+        };
+        if !matches!(request.state(), RequestState::Executing { .. }) {
+            let begin = RequestEvent::Execute(vec![STEP.to_owned()]);
+            self.change(id, AuditAction::RequestBegun, |request| {
+                request.apply(begin.clone(), &inner.config.law, inner.clock.now())
+            })
+            .await?;
+        }
+        let contact = ContactId(request.subject());
+        let settings = inner.entities.tenant(tenant).await?.tenant;
+        let permit = inner.gate.permit::<Rights>(&settings, contact, inner.clock.now()).await?;
+        let mut page = inner.export(permit.reading_as_of(request.received_at()).grant(), tenant, after).await?;
+        if portable {
+            page.entries.retain(crate::assistant::Exported::is_portable);
+        }
+        Ok(page)
+    }
+}

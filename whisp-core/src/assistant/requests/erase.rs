@@ -1,0 +1,65 @@
+//! Erases whoever asked for it.
+
+use super::Requests;
+use crate::assistant::{AssistantError, ErasureReceipt, Inner};
+use crate::audit::AuditAction;
+use crate::entity::By;
+use crate::id::{RequestId, TenantId};
+use crate::privacy::{RequestEvent, RequestKind, RequestState, StepOutcome};
+use crate::store::WriteOp;
+
+/// The step of erasing everything.
+pub(super) const STEP: &str = "erase";
+
+impl Requests {
+    /// Erases whoever asked for it, as [`Assistant::erase`](crate::assistant::Assistant::erase) does. That it is done is
+    /// noted in the request with the end of the erasure, in one commit; a crash leaves it to the next call or sweep.
+    ///
+    /// Nobody can be written to afterwards: tell the person before what they need to know, and where to ask.
+    ///
+    /// # Errors
+    /// [`AssistantError::Invalid`] if nobody asked to be erased or not everything may be, [`Request`](AssistantError::Request)
+    /// if it is not granted; by the stores and the vault.
+    ///
+    /// # Cancellation
+    /// As an error: what was erased by then stays erased.
+    pub async fn erase(&self, id: RequestId) -> Result<ErasureReceipt, AssistantError> {
+        let (inner, tenant) = (&self.desk.assistant.inner, self.desk.tenant);
+        let mut row = self.row(id).await?;
+        let request = &row.clear.request;
+        let subject = request.subject();
+        if inner.entities.tenant(tenant).await?.tenant.account_holder == subject {
+            return Err(AssistantError::Invalid("the account holder's data go with the account: close it"));
+        }
+        match (request.kind(), request.state()) {
+            (RequestKind::Erasure, RequestState::Partial { .. }) => {
+                return Err(AssistantError::Invalid("part of it is withheld: this erases all of it"));
+            }
+            // A crash came in between.
+            (RequestKind::Erasure, RequestState::Executing { .. }) if request.steps_left().next().is_some() => {}
+            (RequestKind::Erasure, _) => {
+                let begin = RequestEvent::Execute(vec![STEP.to_owned()]);
+                row.clear.request = request.apply(begin, &inner.config.law, inner.clock.now())?;
+                let ops = inner.staged(tenant, &mut row, AuditAction::RequestBegun, self.by()).await?;
+                inner.begin_erasure(tenant, subject, self.by(), Some((id, ops))).await?;
+            }
+            _ => return Err(AssistantError::Invalid("the person did not ask to be erased")),
+        }
+        inner.go_on_erasing(tenant, subject).await
+    }
+}
+
+impl Inner {
+    /// Stages that the erasure that a request asked for has ended.
+    pub(in crate::assistant) async fn erasure_ended(
+        &self,
+        tenant: TenantId,
+        request: RequestId,
+        records: u64,
+    ) -> Result<Vec<WriteOp>, AssistantError> {
+        let Some(mut row) = self.entities.request(tenant, request).await? else { return Ok(Vec::new()) };
+        let report = RequestEvent::Report { step: STEP.to_owned(), outcome: StepOutcome::Done { records } };
+        row.clear.request = row.clear.request.apply(report, &self.config.law, self.clock.now())?;
+        self.staged(tenant, &mut row, AuditAction::RequestStep, By::System).await
+    }
+}
