@@ -56,7 +56,7 @@ impl Asked {
         self.world.settle().await;
         let text = self.world.channel.texts().pop().unwrap();
         let words = text.split(|c: char| !c.is_ascii_digit());
-        words.filter_map(Code::parse).last().map(|code| code.expose().to_owned()).unwrap()
+        words.filter_map(Code::parse).next_back().map(|code| code.expose().to_owned()).unwrap()
     }
 
     async fn writes(&self, id: &str, text: &str) {
