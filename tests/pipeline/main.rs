@@ -14,6 +14,7 @@ mod erasing;
 mod export;
 mod fair;
 mod hardening;
+mod holds;
 mod identity;
 mod interleaving;
 mod letters;

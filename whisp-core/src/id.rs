@@ -103,6 +103,10 @@ id! {
     MediaId
 }
 id! {
+    /// One hold on a person's data.
+    HoldId
+}
+id! {
     /// One request of a person about their data.
     RequestId
 }
@@ -166,6 +170,7 @@ record_ids!(
     SubjectId,
     ConnectionId,
     ConversationId,
+    HoldId,
     InquiryId,
     MediaId,
     MessageId,

@@ -107,6 +107,8 @@ pub enum IndexField {
     Dedup,
     /// A person's handle on a connection.
     Handle,
+    /// The copy that a hold keeps of a record.
+    Held,
     /// A platform's id of a message on a connection.
     PlatformMessage,
     /// The opaque tag of a message on its way out.
@@ -126,6 +128,7 @@ impl IndexField {
             Self::Code => "code",
             Self::Dedup => "dedup",
             Self::Handle => "handle",
+            Self::Held => "held",
             Self::PlatformMessage => "platform_message",
             Self::Tag => "tag",
         }

@@ -154,3 +154,37 @@ async fn a_fetch_dropped_anywhere_keeps_the_file_once_in_the_end() {
     }
     panic!("fetch has more than 400 awaits");
 }
+
+#[tokio::test]
+async fn i23_a_file_that_is_held_is_read_for_the_claim_alone_after_its_person_is_gone() {
+    let album = Album::new().await;
+    let bytes = picture(200_000);
+    album.platform.then(Next::File(bytes.clone()));
+    album.sends("m1", 1).await;
+    assert_eq!(album.fetch().await.fetched, 1);
+    let old = album.kept().await[0];
+    let world = &album.world;
+    let desk = world.assistant.desk(world.tenant);
+    let contact = desk.conversation(world.conversation().await).await.unwrap().contact;
+    let new = whisp::privacy::NewHold {
+        scope: whisp::privacy::HoldScope::default(),
+        ground: whisp::privacy::HoldGround::LegalObligation,
+        authority: "Tax Code, Art. 48".to_owned(),
+        review_by: world.now() + chrono::TimeDelta::days(90),
+    };
+    let hold = desk.holds().place(contact, new).await.unwrap();
+    world.assistant.erase(world.tenant, contact).await.unwrap();
+    let kept = album.kept().await;
+    assert!(kept.len() == 1 && kept[0] != old, "one file, sealed anew");
+    assert!(album.read(kept[0]).await.is_err(), "the desk does not open it");
+    let page = desk.holds().read(hold.id, None, 100).await.unwrap();
+    let file = page.held.iter().find_map(|held| held.file).unwrap();
+    let (mut read, mut chunk) = (Vec::new(), 0);
+    while let Some(piece) = desk.holds().read_file(hold.id, file, chunk).await.unwrap() {
+        read.extend_from_slice(&piece);
+        chunk += 1;
+    }
+    assert_eq!(read, bytes);
+    desk.holds().release(hold.id).await.unwrap();
+    assert_eq!(album.kept().await, [], "gone with the release");
+}

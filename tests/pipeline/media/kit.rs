@@ -129,7 +129,9 @@ impl Album {
         let platform = Arc::new(Platform::default());
         let (kept, source) = (Arc::clone(&media), Arc::clone(&platform));
         let world = World::equipped(store, parrot(), AutomationMode::Automatic, |builder| {
-            builder.media(kept).media_source(source)
+            let mut config = whisp::assistant::Config::default();
+            config.register = crate::holds::register();
+            builder.media(kept).media_source(source).config(config)
         })
         .await;
         Self { world, platform, media }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::assistant::{Assistant, AssistantError, EventProof, Inclusion, Inner};
+use crate::assistant::{Assistant, AssistantError, EventProof, Inclusion, Inner, WithheldRecords};
 use crate::audit::{AuditAction, TreeHash};
 use crate::entity::{AuditDraft, By, from_clear, position, to_clear};
 use crate::id::{ContactId, RecordId, RequestId, SubjectId, TenantId};
@@ -33,6 +33,9 @@ pub struct ErasureReceipt {
     pub deleted: Vec<(String, u64)>,
     /// When the last record was deleted.
     pub completed_at: DateTime<Utc>,
+    /// What is kept though the person is erased, under a key of its own, and why. Receipts of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<WithheldRecords>,
     /// What is not in our hands: the platform's own copy, which the person deletes there.
     pub remaining: Vec<String>,
     /// The event of it in the audit log. Receipts of earlier versions have none.
@@ -66,6 +69,9 @@ pub(crate) struct ErasureClear {
     /// The request of the person that it fulfils.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     request: Option<RequestId>,
+    /// What is under a hold, once that is kept apart; until then nothing may go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    withheld: Option<Vec<WithheldRecords>>,
 }
 
 impl Assistant {
@@ -81,7 +87,7 @@ impl Assistant {
     /// # Cancellation
     /// As an error.
     pub async fn erase(&self, tenant: TenantId, contact: ContactId) -> Result<ErasureReceipt, AssistantError> {
-        self.inner.begin_erasure(tenant, contact.0, By::Host, None).await?;
+        self.inner.begin_erasure(tenant, contact.0, By::Host, (None, Vec::new())).await?;
         self.inner.go_on_erasing(tenant, contact.0).await
     }
 
@@ -127,18 +133,18 @@ impl Assistant {
 
 impl Inner {
     /// Writes down that an erasure begins, unless one is under way, and with it what becomes of the request that it
-    /// fulfils.
+    /// fulfils, or of what else it follows from.
     pub(super) async fn begin_erasure(
         &self,
         tenant: TenantId,
         subject: SubjectId,
         by: By,
-        request: Option<(RequestId, Vec<WriteOp>)>,
+        (request, beside): (Option<RequestId>, Vec<WriteOp>),
     ) -> Result<(), AssistantError> {
         let under_way = self.entities.record(tenant, Kind::ERASURE, subject.into()).await?;
         let now = self.clock.now();
         let mut batch = WriteBatch::new(tenant);
-        let asked = request.is_some();
+        let asked = !beside.is_empty();
         let (mut record, mut state) = match under_way {
             Some(_) if !asked => return Ok(()),
             Some(record) => (Record { version: record.version + 1, ..record.clone() }, from_clear(&record)?),
@@ -148,18 +154,19 @@ impl Inner {
                 record.position = position(now);
                 batch.ops.extend(self.audit(tenant, AuditDraft::new(AuditAction::ErasureBegun, by, subject)).await?);
                 let receipt = self.record_id();
-                (record, ErasureClear { receipt, started_at: now, deleted: BTreeMap::new(), request: None })
+                (
+                    record,
+                    ErasureClear { receipt, started_at: now, deleted: BTreeMap::new(), request: None, withheld: None },
+                )
             }
         };
-        if let Some((request, ops)) = request {
-            state.request = Some(request);
-            batch.ops.extend(ops);
-        }
+        state.request = request.or(state.request);
+        batch.ops.extend(beside);
         record.clear = to_clear(&state)?;
         batch.ops.push(WriteOp::Put(record));
         match self.entities.store.commit(batch).await? {
-            // Refused: somebody else began it this moment. A request has to be noted all the same.
-            Commit::Refused(_) if asked => Err(AssistantError::Conflict("request")),
+            // Refused: somebody else began it this moment. What it follows from has to be noted all the same.
+            Commit::Refused(_) if asked => Err(AssistantError::Conflict("erasure")),
             Commit::Done | Commit::Refused(_) => Ok(()),
         }
     }
@@ -181,12 +188,37 @@ impl Inner {
         Ok(under_way.len())
     }
 
+    /// Keeps apart what is under a hold, once, before the key is gone.
+    async fn withhold(&self, tenant: TenantId, subject: SubjectId) -> Result<(), AssistantError> {
+        for _ in 0..TRIES_MAX {
+            let Some(mut record) = self.entities.record(tenant, Kind::ERASURE, subject.into()).await? else {
+                return Ok(());
+            };
+            let mut state: ErasureClear = from_clear(&record)?;
+            if state.withheld.is_some() {
+                return Ok(());
+            }
+            let withheld = self.carve(tenant, subject).await?;
+            if withheld.is_empty() {
+                return Ok(());
+            }
+            state.withheld = Some(withheld);
+            record.version += 1;
+            record.clear = to_clear(&state)?;
+            if self.commit_beside(WriteBatch::new(tenant).op(WriteOp::Put(record))).await? {
+                return Ok(());
+            }
+        }
+        Err(AssistantError::Conflict("erasure"))
+    }
+
     pub(super) async fn go_on_erasing(
         &self,
         tenant: TenantId,
         subject: SubjectId,
     ) -> Result<ErasureReceipt, AssistantError> {
         let store = &self.entities.store;
+        self.withhold(tenant, subject).await?;
         let key_destroyed_at = {
             let _closed = self.gate.close(tenant, [subject]);
             match self.entities.vault.erase(tenant, subject, self.clock.now()).await? {
@@ -214,6 +246,7 @@ impl Inner {
                     key_destroyed_at,
                     deleted: state.deleted.into_iter().collect(),
                     completed_at: self.clock.now(),
+                    withheld: state.withheld.unwrap_or_default(),
                     remaining: vec![
                         "the messages in the person's and the business's own inbox on the platform".to_owned(),
                         "the key table's own backups, until they are older than its retention".to_owned(),
@@ -235,8 +268,7 @@ impl Inner {
                 ));
                 end.ops.extend(self.audit_as(tenant, event, draft).await?);
                 if let Some(request) = state.request {
-                    let records = told.deleted.iter().map(|(_, records)| records).sum();
-                    end.ops.extend(self.erasure_ended(tenant, request, records).await?);
+                    end.ops.extend(self.erasure_ended(tenant, request, &told).await?);
                 }
                 if store.commit(end).await? == Commit::Done {
                     return Ok(told);

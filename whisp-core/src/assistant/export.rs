@@ -312,7 +312,12 @@ impl Inner {
     }
 
     /// Opens a record of whatever kind.
-    async fn exported(&self, grant: &Grant, tenant: TenantId, record: Record) -> Result<Exported, AssistantError> {
+    pub(super) async fn exported(
+        &self,
+        grant: &Grant,
+        tenant: TenantId,
+        record: Record,
+    ) -> Result<Exported, AssistantError> {
         let entities = &self.entities;
         let (id, kept_until, kind) = (record.id, record.expires_at, record.kind);
         let data = match kind {

@@ -74,7 +74,7 @@ impl Assistant {
                     Err(error) => drop(trouble.get_or_insert(error)),
                 }
                 report.erasures += inner.resume_erasures(tenant).await?;
-                match inner.watch_requests(tenant, &mut report.due).await {
+                match inner.kept_people(tenant, &mut report.due).await {
                     Ok(frozen) if doubt.is_none() => inner.purge(tenant, at, limit, &frozen, &mut report).await?,
                     Ok(_) => {}
                     // Whose data must stay is not known, so all of it does.
@@ -98,8 +98,18 @@ impl Assistant {
 }
 
 impl Inner {
-    /// Deletes what is past its time of a tenant, but for what is somebody's who waits for a copy of it, as far as the
-    /// budget goes.
+    /// Watches the requests; returns whose data must stay: who waits for a copy of it, or is under a hold.
+    async fn kept_people(
+        &self,
+        tenant: TenantId,
+        due: &mut Vec<DueRequest>,
+    ) -> Result<BTreeSet<SubjectId>, AssistantError> {
+        let mut people = self.watch_requests(tenant, due).await?;
+        self.held_people(tenant, &mut people).await?;
+        Ok(people)
+    }
+
+    /// Deletes what is past its time of a tenant, but for what must stay, as far as the budget goes.
     async fn purge(
         &self,
         tenant: TenantId,

@@ -77,6 +77,12 @@ pub enum AuditAction {
     HandedBack,
     /// A conversation was given to the team.
     HandedOff,
+    /// Something of a person's data must be kept from here on.
+    HoldPlaced,
+    /// It must be kept no longer.
+    HoldReleased,
+    /// Somebody looked, and it must be kept still.
+    HoldReviewed,
     /// How far the assistant may go on a connection was set.
     ModeSet,
     /// A person objected to a purpose.

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::connection::{ConnectionClear, ConnectionSecret};
 use super::contact::{ContactClear, ContactSecret};
+use super::hold::HeldClear;
 use super::media::{MediaClear, MediaSecret};
 use super::message::{MessageClear, MessageSecret};
 use super::plain::StatementClear;
@@ -17,7 +18,7 @@ use crate::audit::{AuditAction, AuditDetail, AuditEvent, SaltedDetail};
 use crate::channel::OutboundBody;
 use crate::id::RecordId;
 use crate::model::{AutomationMode, Content, Conversation, Inquiry, Tenant};
-use crate::privacy::Challenge;
+use crate::privacy::{Challenge, Hold};
 use crate::store::{Kind, Record};
 
 /// Each literal is read, and printed back as it was.
@@ -90,6 +91,18 @@ fn a_request_about_data_and_its_code_are_kept_like_this() {
 }
 
 #[test]
+fn a_hold_and_what_it_keeps_are_kept_like_this() {
+    is_kept::<Hold>(&[
+        r#"{"id":"00000000-0000-0000-0000-000000000001","subject":"00000000-0000-0000-0000-000000000002","keeper":"00000000-0000-0000-0000-000000000003","scope":{},"ground":"legal_claim","authority":"a court","placed_at":"2026-11-22T09:00:00Z","review_by":"2027-11-22T09:00:00Z"}"#,
+        r#"{"id":"00000000-0000-0000-0000-000000000001","subject":"00000000-0000-0000-0000-000000000002","keeper":"00000000-0000-0000-0000-000000000003","scope":{"conversations":["00000000-0000-0000-0000-000000000004"],"from":"2026-01-01T00:00:00Z","until":"2026-02-01T00:00:00Z"},"ground":"legal_obligation","authority":"a law","placed_at":"2026-11-22T09:00:00Z","review_by":"2027-11-22T09:00:00Z","released_at":"2027-01-01T00:00:00Z"}"#,
+    ]);
+    is_kept::<HeldClear>(&[
+        r#"{"kind":"message","at":"2026-11-22T09:00:00Z"}"#,
+        r#"{"kind":"media","at":"2026-11-22T09:00:00Z","file":"00000000-0000-0000-0000-000000000001"}"#,
+    ]);
+}
+
+#[test]
 fn an_inquiry_is_kept_like_this() {
     is_kept::<Inquiry>(&[
         r#"{"id":"00000000-0000-0000-0000-000000000001","conversation":"00000000-0000-0000-0000-000000000002","contact":"00000000-0000-0000-0000-000000000003","opened_at":"2026-11-22T09:00:00Z","active_at":"2026-11-22T09:00:00Z","first_reply_at":null,"first_member_reply_at":null,"disclosed_at":null,"resolved":null}"#,
@@ -144,11 +157,13 @@ fn the_receipt_of_an_erasure_is_kept_like_this() {
         r#"{"receipt":"00000000-0000-0000-0000-000000000001","started_at":"2026-11-22T09:00:00Z","deleted":{}}"#,
         r#"{"receipt":"00000000-0000-0000-0000-000000000001","started_at":"2026-11-22T09:00:00Z","deleted":{"contact":1,"message":500}}"#,
         r#"{"receipt":"00000000-0000-0000-0000-000000000001","started_at":"2026-11-22T09:00:00Z","deleted":{},"request":"00000000-0000-0000-0000-000000000002"}"#,
+        r#"{"receipt":"00000000-0000-0000-0000-000000000001","started_at":"2026-11-22T09:00:00Z","deleted":{},"withheld":[{"what":"identity","reason":"legally_required","records":1}]}"#,
     ]);
     is_kept::<ErasureReceipt>(&[
         r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":"2026-11-22T09:00:00Z","deleted":[["contact",1],["message",2]],"completed_at":"2026-11-22T09:00:00Z","remaining":["the platform's copy"]}"#,
         r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":null,"deleted":[],"completed_at":"2026-11-22T09:00:00Z","remaining":[]}"#,
         r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":null,"deleted":[],"completed_at":"2026-11-22T09:00:00Z","remaining":[],"audit":"00000000-0000-0000-0000-000000000002"}"#,
+        r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":null,"deleted":[],"completed_at":"2026-11-22T09:00:00Z","withheld":[{"what":"message_content","reason":"legal_claims","records":2}],"remaining":[]}"#,
     ]);
 }
 
@@ -232,6 +247,7 @@ fn a_file_that_came_with_a_message_is_kept_like_this() {
         r#"{"connection":"00000000-0000-0000-0000-000000000001","kind":"image","at":"2026-11-22T09:00:00Z","state":"pending","revision":0}"#,
         r#"{"connection":"00000000-0000-0000-0000-000000000001","kind":"document","at":"2026-11-22T09:00:00Z","state":"kept","revision":1}"#,
         r#"{"connection":"00000000-0000-0000-0000-000000000001","kind":"audio","at":"2026-11-22T09:00:00Z","state":"lost","reason":"too_large","revision":0}"#,
+        r#"{"connection":"00000000-0000-0000-0000-000000000001","kind":"image","at":"2026-11-22T09:00:00Z","state":"kept","revision":0,"hold":"00000000-0000-0000-0000-000000000002"}"#,
     ]);
     is_kept::<MediaSecret>(&[
         r#"{"reference":{"kind":"image","id":null,"url":"https://a.example/b","mime":null,"sha256":null,"filename":null,"live":false},"message":"m_1"}"#,

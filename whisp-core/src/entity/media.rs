@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::assistant::AssistantError;
 use crate::entity::{Entities, from_clear, to_clear};
-use crate::id::{ConnectionId, ContactId, MediaId, MessageId, RecordId, SubjectId, TenantId};
+use crate::id::{ConnectionId, ContactId, HoldId, MediaId, MessageId, RecordId, SubjectId, TenantId};
 use crate::media::{FILES_MAX, MediaPart, MediaRequest};
 use crate::model::{Media, MediaFile, MediaKind, MediaState, PlatformMessageId};
-use crate::privacy::{DataCategory, Grant};
+use crate::privacy::{DataCategory, Grant, Hold};
 use crate::store::{Kind, ListOrder, ListQuery, Record, StoreError};
 use crate::vault::SealContext;
 
@@ -37,6 +37,9 @@ pub(crate) struct MediaClear {
     #[serde(flatten)]
     pub(crate) state: MediaState,
     revision: u32,
+    /// The hold for which alone it is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) hold: Option<HoldId>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -132,6 +135,7 @@ impl Entities {
             at: draft.at,
             state: MediaState::Pending,
             revision: 0,
+            hold: None,
         })?;
         let message = draft.platform_id.cloned();
         let secret = MediaSecret { reference: draft.reference.clone(), message, layout: None };
@@ -165,6 +169,25 @@ impl Entities {
     ) -> Result<MediaSecret, AssistantError> {
         let context = context(tenant, grant.subject(), row.record.id, row.clear.revision);
         self.open(grant, &context, &row.record).await
+    }
+
+    /// Stages a file that a hold keeps, under another id: its bytes are sealed anew already.
+    pub(crate) async fn media_for(
+        &self,
+        tenant: TenantId,
+        row: MediaRow,
+        secret: &MediaSecret,
+        (hold, id): (&Hold, MediaId),
+    ) -> Result<Record, AssistantError> {
+        let MediaRow { mut record, mut clear } = row;
+        (clear.revision, clear.hold) = (0, Some(hold.id));
+        record.id = id.into();
+        record.version = 1;
+        record.subjects = vec![hold.keeper];
+        record.expires_at = None;
+        record.clear = to_clear(&clear)?;
+        record.sealed = self.seal(&context(tenant, hold.keeper, record.id, 0), secret).await?;
+        Ok(record)
     }
 
     /// Stages a file as kept, with what was learnt of it.

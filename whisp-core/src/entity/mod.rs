@@ -4,6 +4,7 @@
 mod audit;
 mod connection;
 mod contact;
+mod hold;
 mod media;
 mod message;
 mod plain;
@@ -20,6 +21,7 @@ use serde::de::DeserializeOwned;
 pub(crate) use audit::{AuditDraft, By, EventRow, LogHead, damaged, in_directory, leaf_of, moved, place};
 pub(crate) use connection::{ConnectionRow, RouteTarget};
 pub(crate) use contact::{Alias, ContactRow, Former, Holder};
+pub(crate) use hold::{HeldDraft, HoldRow, held_category};
 pub(crate) use media::{Layout, MediaDraft, MediaRow, MediaSecret};
 pub(crate) use message::{Change, MessageDraft, MessageRow, Outgoing, Said};
 pub(crate) use plain::{ConversationRow, InquiryRow, LetterClear, LetterRow, StatementClear, after};

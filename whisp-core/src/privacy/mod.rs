@@ -3,6 +3,7 @@
 mod basis;
 mod category;
 mod gate;
+mod hold;
 mod law;
 mod permit;
 mod proof;
@@ -15,6 +16,7 @@ mod statement;
 pub use basis::{Assessment, LawfulBasis, Right};
 pub use category::{Categories, DataCategory};
 pub use gate::{Gate, STANDING_LIFE, STANDINGS_MAX};
+pub use hold::{Hold, HoldGround, HoldScope, NewHold};
 pub use law::{
     AiDisclosure, Calendar, CalendarId, Cited, Deadline, Duty, JurisdictionProfile, Law, LawError, Period, ProfileId,
     TimeLimit, Timing, Urgency,

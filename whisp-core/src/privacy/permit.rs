@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::id::{SubjectId, TenantId};
-use crate::privacy::{Categories, DataCategory, Purpose, PurposeKind, Rights};
+use crate::privacy::{Categories, DataCategory, Purpose, PurposeKind};
 
 /// How long a permit holds at most.
 pub const PERMIT_LIFE: TimeDelta = TimeDelta::seconds(60);
@@ -45,19 +45,17 @@ impl<P: PurposeKind> Permit<P> {
         &self.grant
     }
 
+    /// Reads what was kept at an earlier time, though its own time may have come since: for the copy of who asked then, and
+    /// under a hold that was placed then.
+    pub(crate) fn reading_as_of(mut self, at: DateTime<Utc>) -> Self {
+        self.grant.as_of = Some(at.min(self.grant.granted_at()));
+        self
+    }
+
     /// Takes the grant out, for one message on its way out or one request to an engine.
     #[must_use]
     pub fn into_grant(self) -> Grant {
         self.grant
-    }
-}
-
-impl Permit<Rights> {
-    /// Reads what was kept when the person asked for it, though its time may have come since: they get a copy of what
-    /// there was.
-    pub(crate) fn reading_as_of(mut self, asked_at: DateTime<Utc>) -> Self {
-        self.grant.as_of = Some(asked_at.min(self.grant.granted_at()));
-        self
     }
 }
 

@@ -83,6 +83,11 @@ kinds! {
     /// In the directory: who let us use a connected account, found by the keyed index of their id. The id is the
     /// connection's.
     GRANTOR = "grantor": found;
+    /// What a hold keeps of somebody who was erased, sealed under the hold's own key, under the hold.
+    HELD = "held": listed owned;
+    /// That something of a person's data must be kept: under its tenant by when somebody has to look at it, under the nil id
+    /// once it is released; found by the person, whom it names by their random id alone.
+    HOLD = "hold": listed found expires;
     /// An inquiry, under its conversation.
     INQUIRY = "inquiry": listed owned;
     /// A file that came with a message, under the message. Its bytes are in a [`MediaStore`](crate::media::MediaStore).

@@ -26,6 +26,9 @@ impl Desk {
         let mut files = Vec::new();
         for record in entities.media_of(tenant, message).await? {
             let row = MediaRow::read(record)?;
+            if row.clear.hold.is_some() {
+                continue;
+            }
             let (permit, _) = self.permit(ContactId(row.subject()?)).await?;
             let secret = entities.media_secret(permit.grant(), tenant, &row).await?;
             files.push(row.file(secret)?);
@@ -48,6 +51,10 @@ impl Desk {
             return Err(AssistantError::Invalid("the assistant has no media store: give it one with `media`"));
         }
         let row = inner.entities.media_row(tenant, id).await?.ok_or(AssistantError::NotFound("file"))?;
+        if row.clear.hold.is_some() {
+            // It is there for a claim, and for nothing else.
+            return Err(AssistantError::NotFound("file"));
+        }
         let subject = row.subject()?;
         let (permit, _) = self.permit(ContactId(subject)).await?;
         let secret = inner.entities.media_secret(permit.grant(), tenant, &row).await?;

@@ -10,6 +10,7 @@ mod chunks;
 mod collect;
 mod fetch;
 mod files;
+mod keep;
 mod story;
 mod wanted;
 

@@ -5,7 +5,7 @@ use crate::assistant::{AssistantError, ErasureReceipt, Inner};
 use crate::audit::AuditAction;
 use crate::entity::By;
 use crate::id::{RequestId, TenantId};
-use crate::privacy::{RequestEvent, RequestKind, RequestState, StepOutcome};
+use crate::privacy::{RequestEvent, RequestKind, RequestState, StepOutcome, Withheld};
 use crate::store::WriteOp;
 
 /// The step of erasing everything.
@@ -18,7 +18,8 @@ impl Requests {
     /// Nobody can be written to afterwards: tell the person before what they need to know, and where to ask.
     ///
     /// # Errors
-    /// [`AssistantError::Invalid`] if nobody asked to be erased or not everything may be, [`Request`](AssistantError::Request)
+    /// [`AssistantError::Invalid`] if nobody asked to be erased, or part of it is to be withheld and no
+    /// [hold](crate::assistant::Holds) is on it, [`Request`](AssistantError::Request)
     /// if it is not granted; by the stores and the vault.
     ///
     /// # Cancellation
@@ -32,8 +33,8 @@ impl Requests {
             return Err(AssistantError::Invalid("the account holder's data go with the account: close it"));
         }
         match (request.kind(), request.state()) {
-            (RequestKind::Erasure, RequestState::Partial { .. }) => {
-                return Err(AssistantError::Invalid("part of it is withheld: this erases all of it"));
+            (RequestKind::Erasure, RequestState::Partial { .. }) if !inner.is_held(tenant, subject).await? => {
+                return Err(AssistantError::Invalid("nothing would be withheld: place a hold on what has to stay"));
             }
             // A crash came in between.
             (RequestKind::Erasure, RequestState::Executing { .. }) if request.steps_left().next().is_some() => {}
@@ -41,7 +42,7 @@ impl Requests {
                 let begin = RequestEvent::Execute(vec![STEP.to_owned()]);
                 row.clear.request = request.apply(begin, &inner.config.law, inner.clock.now())?;
                 let ops = inner.staged(tenant, &mut row, AuditAction::RequestBegun, self.by()).await?;
-                inner.begin_erasure(tenant, subject, self.by(), Some((id, ops))).await?;
+                inner.begin_erasure(tenant, subject, self.by(), (Some(id), ops)).await?;
             }
             _ => return Err(AssistantError::Invalid("the person did not ask to be erased")),
         }
@@ -55,10 +56,15 @@ impl Inner {
         &self,
         tenant: TenantId,
         request: RequestId,
-        records: u64,
+        receipt: &ErasureReceipt,
     ) -> Result<Vec<WriteOp>, AssistantError> {
         let Some(mut row) = self.entities.request(tenant, request).await? else { return Ok(Vec::new()) };
-        let report = RequestEvent::Report { step: STEP.to_owned(), outcome: StepOutcome::Done { records } };
+        let withheld = receipt.withheld.iter().map(|each| Withheld::new(each.what, each.reason));
+        let outcome = match withheld.reduce(|all, each| all.with(&each)) {
+            Some(withheld) => StepOutcome::Withheld { withheld },
+            None => StepOutcome::Done { records: receipt.deleted.iter().map(|(_, records)| records).sum() },
+        };
+        let report = RequestEvent::Report { step: STEP.to_owned(), outcome };
         row.clear.request = row.clear.request.apply(report, &self.config.law, self.clock.now())?;
         self.staged(tenant, &mut row, AuditAction::RequestStep, By::System).await
     }

@@ -112,7 +112,7 @@ impl Withheld {
         &self.0
     }
 
-    pub(super) fn with(mut self, other: &Self) -> Self {
+    pub(crate) fn with(mut self, other: &Self) -> Self {
         self.0.extend_from_slice(&other.0);
         self.0.sort_unstable();
         self.0.dedup();
