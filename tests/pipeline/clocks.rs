@@ -33,7 +33,7 @@ async fn a_clock_that_jumps_ahead_deletes_nothing_until_somebody_has_looked() {
     world.later(400 * DAY);
     assert!(swept(&world).await.is_err());
     world.assistant.trust_clock().await.unwrap();
-    assert_eq!(swept(&world).await.unwrap(), 3, "two messages, and how the account was connected in the audit log");
+    assert_eq!(swept(&world).await.unwrap(), 4, "two messages, how the account was connected, and the worker of then");
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn a_clock_that_goes_as_clocks_do_is_believed_over_restarts() {
         let process = world.second(crate::world::parrot());
         deleted += process.sweep(100).await.unwrap_or_else(|error| panic!("week {week}: {error}")).deleted;
     }
-    assert_eq!(deleted, 3, "two messages, and how the account was connected in the audit log");
+    assert_eq!(deleted, 4, "two messages, how the account was connected, and the worker of then");
 }
 
 /// An erasure does not go by age.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use whisp::assistant::{AssistantError, Config, Holds, WithheldRecords};
 use whisp::id::{ContactId, ConversationId};
-use whisp::model::AutomationMode;
+use whisp::model::{AutomationMode, Content, PlatformMessageId, Provenance};
 use whisp::privacy::{
     Categories, DataCategory, DeniedReason, Hold, HoldGround, HoldScope, LawfulBasis, NewHold, ProcessingActivity,
     Purpose, RefusalReason, Register, RequestEvent, RequestKind, RequestOutcome, RequestState, SubjectKind, Withheld,
@@ -13,8 +13,9 @@ use whisp::privacy::{
 use whisp::store::{Record, SubjectQuery};
 use whisp::stores::MemoryStore;
 use whisp::testing::cancel_after;
+use whisp::webhook::Event;
 
-use crate::world::{World, parrot};
+use crate::world::{World, contact, parrot};
 use crate::yielding::Yielding;
 
 /// A register with a ground for holds.
@@ -170,6 +171,32 @@ async fn i24_nothing_that_is_held_goes_for_its_age_and_nobody_reads_it_past_its_
     other.world.assistant.trust_clock().await.unwrap();
     other.holds().release(hold.id).await.unwrap();
     assert!(other.world.assistant.sweep(1_000).await.unwrap().deleted > 0, "with the release its time counts again");
+}
+
+#[tokio::test]
+async fn what_is_held_is_kept_as_it_was_before_it_is_edited_or_taken_back() {
+    let held = Held::new().await;
+    let hold = held.holds().place(held.contact, held.on(HoldScope::default())).await.unwrap();
+    let edit = Event::Edited {
+        contact: Some(contact()),
+        target: PlatformMessageId::new("m1"),
+        content: Some(Content::text("nothing of the kind")),
+    };
+    let unsend = Event::Unsent { contact: Some(contact()), target: PlatformMessageId::new("m2") };
+    held.world.ingest(vec![held.world.event("e1", Provenance::Live, edit)]).await;
+    held.world.ingest(vec![held.world.event("u1", Provenance::Live, unsend)]).await;
+    held.world.settle().await;
+    let shown: Vec<String> =
+        held.world.messages().await.iter().filter_map(|each| each.content.readable().map(str::to_owned)).collect();
+    assert!(!shown.iter().any(|text| text == "canary-first" || text == "canary-second"), "{shown:?}");
+    let kept = held.kept(&hold).await;
+    for canary in ["canary-first", "canary-second"] {
+        assert!(kept.iter().any(|value| value.contains(canary)), "{kept:?}");
+    }
+    held.world.assistant.erase(held.world.tenant, held.contact).await.unwrap();
+    assert!(held.kept(&hold).await.iter().any(|value| value.contains("nothing of the kind")), "and as it was at last");
+    held.holds().release(hold.id).await.unwrap().unwrap();
+    assert!(held.owned(hold.keeper).await.is_empty());
 }
 
 #[tokio::test]

@@ -80,6 +80,7 @@ impl LaneRun<'_> {
                     return self.park(task, item);
                 }
                 for mut row in rows.into_iter().filter(|row| row.clear.kind != ContentKind::Unsent) {
+                    self.inner.keep_before(self.lease.tenant, &row).await?;
                     row.unsend();
                     let files = self.inner.forget_files(self.lease.tenant, row.id()).await?;
                     self.ops.extend(files);
@@ -294,6 +295,7 @@ impl LaneRun<'_> {
             if row.clear.kind == ContentKind::Unsent || at < row.clear.edited_at {
                 continue;
             }
+            self.inner.keep_before(tenant, &row).await?;
             row.clear.edited_at = at;
             entities.reseal(permit.grant(), tenant, &mut row, Change::Content(content.clone())).await?;
             self.messages.insert(row.id(), row);

@@ -65,8 +65,8 @@ pub(super) struct HeldClear {
 #[derive(Debug)]
 pub(crate) struct HeldDraft<'a> {
     pub(crate) hold: &'a Hold,
-    /// Of which record.
-    pub(crate) of: &'a Record,
+    /// Of which record, and which revision of it.
+    pub(crate) of: (&'a Record, u32),
     pub(crate) category: DataCategory,
     pub(crate) at: DateTime<Utc>,
     /// What it says, as JSON.
@@ -91,6 +91,13 @@ impl Entities {
         self.store.find(&query).await?.into_iter().map(HoldRow::read).collect()
     }
 
+    /// Returns whether a hold has kept anything yet.
+    pub(crate) async fn has_held(&self, tenant: TenantId, hold: HoldId) -> Result<bool, StoreError> {
+        let (kind, parent, order) = (Kind::HELD, hold.into(), ListOrder::Ascending);
+        let query = ListQuery { tenant, kind, parent, order, after: None, limit: 1 };
+        Ok(!self.store.list(&query).await?.records.is_empty())
+    }
+
     /// Lists the holds of a tenant that hold, those first at which somebody has to look first.
     pub(crate) async fn open_holds(
         &self,
@@ -103,16 +110,23 @@ impl Entities {
         Ok((page.records.into_iter().map(HoldRow::read).collect::<Result<_, _>>()?, page.next))
     }
 
-    /// Returns the id of the copy that a hold keeps of a record.
-    pub(crate) async fn held_id(&self, tenant: TenantId, hold: HoldId, of: &Record) -> Result<RecordId, VaultError> {
-        let value = [&hold.into_bytes()[..], of.kind.name().as_bytes(), &of.id.into_bytes()].concat();
+    /// Returns the id of the copy that a hold keeps of a record, as it is in this revision.
+    pub(crate) async fn held_id(
+        &self,
+        tenant: TenantId,
+        hold: HoldId,
+        (of, revision): (&Record, u32),
+    ) -> Result<RecordId, VaultError> {
+        let (hold, kind, id) = (hold.into_bytes(), of.kind.name().as_bytes(), of.id.into_bytes());
+        let value = [&hold[..], kind, &id, &revision.to_be_bytes()].concat();
         Ok(self.vault.index(tenant, IndexField::Held, &value).await?.record_id())
     }
 
     /// Stages a copy under the key of its hold.
     pub(crate) async fn new_held(&self, tenant: TenantId, draft: &HeldDraft<'_>) -> Result<Record, AssistantError> {
         let HeldDraft { hold, of, category, at, value, file } = draft;
-        let id = self.held_id(tenant, hold.id, of).await?;
+        let id = self.held_id(tenant, hold.id, *of).await?;
+        let (of, _) = of;
         let mut record = Record::new(Kind::HELD, id);
         record.parent = Some(hold.id.into());
         record.position = position(*at);

@@ -26,6 +26,15 @@ pub struct WithheldRecords {
     pub records: u64,
 }
 
+/// Where and when something was written.
+struct Place {
+    /// `None` for who somebody is: that belongs to every conversation.
+    conversation: Option<ConversationId>,
+    at: DateTime<Utc>,
+    /// How often it was changed since.
+    revision: u32,
+}
+
 impl Inner {
     /// Keeps what the holds on a person's data are on. Returns what that is. May be done again: a copy that is there stays.
     pub(in crate::assistant) async fn carve(
@@ -38,25 +47,13 @@ impl Inner {
         if holds.is_empty() {
             return Ok(Vec::new());
         }
-        let settings = self.entities.tenant(tenant).await?.tenant;
         let mut counts: BTreeMap<(DataCategory, RefusalReason), u64> = BTreeMap::new();
         let mut query = SubjectQuery { tenant, subject, after: None, limit: PAGE };
         loop {
             let page = self.entities.store.of_subject(&query).await?;
-            let now = self.clock.now();
             for record in &page.records {
-                let Some((conversation, at)) = self.place_of(tenant, record).await? else { continue };
-                let covers = |row: &&HoldRow| conversation.is_none_or(|here| row.hold.scope.covers(here, at));
-                for row in holds.iter().filter(covers) {
-                    let hold = &row.hold;
-                    // What has run out since the hold was placed is kept all the same.
-                    let permit = self.gate.permit::<LegalCompliance>(&settings, ContactId(subject), now).await?;
-                    let permit = permit.reading_as_of(hold.placed_at);
-                    if record.is_past(permit.grant().reads_as_of()) {
-                        continue;
-                    }
-                    self.keep_apart(permit.grant(), tenant, (row, record, at)).await?;
-                    *counts.entry((held_category(record.kind.name()), hold.ground.reason())).or_default() += 1;
+                for reason in self.withhold_record(tenant, &holds, record).await? {
+                    *counts.entry((held_category(record.kind.name()), reason)).or_default() += 1;
                 }
             }
             match page.next {
@@ -67,25 +64,69 @@ impl Inner {
         Ok(counts.into_iter().map(|((what, reason), records)| WithheldRecords { what, reason, records }).collect())
     }
 
-    /// Returns in which conversation and when something was written that a hold may be on; `None` for what none is on. Who
-    /// somebody is belongs to every conversation.
-    async fn place_of(
+    /// Keeps a message and its files as they are, where a hold is on them, before somebody changes them.
+    pub(in crate::assistant) async fn keep_before(
         &self,
         tenant: TenantId,
+        message: &MessageRow,
+    ) -> Result<(), AssistantError> {
+        let Some(subject) = message.record.subjects.first() else { return Ok(()) };
+        let mut holds = self.entities.holds_on(tenant, *subject).await?;
+        holds.retain(|row| row.hold.is_open());
+        if holds.is_empty() {
+            return Ok(());
+        }
+        self.withhold_record(tenant, &holds, &message.record).await?;
+        for file in self.entities.media_of(tenant, message.id()).await? {
+            self.withhold_record(tenant, &holds, &file).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps a record for each of the holds that are on it; returns why.
+    async fn withhold_record(
+        &self,
+        tenant: TenantId,
+        holds: &[HoldRow],
         record: &Record,
-    ) -> Result<Option<(Option<ConversationId>, DateTime<Utc>)>, AssistantError> {
-        let parent = record.parent.map(|parent| parent.as_uuid());
+    ) -> Result<Vec<RefusalReason>, AssistantError> {
+        let Some(place) = self.place_of(tenant, record).await? else { return Ok(Vec::new()) };
+        let Some(subject) = record.subjects.first() else { return Ok(Vec::new()) };
+        let settings = self.entities.tenant(tenant).await?.tenant;
+        let mut reasons = Vec::new();
+        for row in holds {
+            let hold = &row.hold;
+            if place.conversation.is_some_and(|here| !hold.scope.covers(here, place.at)) {
+                continue;
+            }
+            let now = self.clock.now();
+            let permit = self.gate.permit::<LegalCompliance>(&settings, ContactId(*subject), now).await?;
+            // What has run out since the hold was placed is kept all the same.
+            let permit = permit.reading_as_of(hold.placed_at);
+            if !record.is_past(permit.grant().reads_as_of()) {
+                self.keep_apart(permit.grant(), tenant, (row, record, &place)).await?;
+                reasons.push(hold.ground.reason());
+            }
+        }
+        Ok(reasons)
+    }
+
+    /// Returns where and when something was written that a hold may be on; `None` for what none is on.
+    async fn place_of(&self, tenant: TenantId, record: &Record) -> Result<Option<Place>, AssistantError> {
+        let of_message = |row: MessageRow, at, revision| {
+            row.conversation().map(|conversation| Place { conversation: Some(conversation), at, revision })
+        };
         Ok(match record.kind {
-            Kind::CONTACT => Some((None, self.clock.now())),
+            Kind::CONTACT => Some(Place { conversation: None, at: self.clock.now(), revision: 0 }),
             Kind::MESSAGE => {
                 let row = MessageRow::read(record.clone())?;
-                row.conversation().map(|conversation| (Some(conversation), row.clear.at))
+                let (at, revision) = (row.clear.at, row.clear.revision);
+                of_message(row, at, revision)
             }
             Kind::MEDIA => {
-                let message = parent.map(MessageId::from_uuid).ok_or_else(damaged)?;
-                let message = self.entities.message_row(tenant, message).await?;
+                let message = record.parent.map(|parent| MessageId::from_uuid(parent.as_uuid())).ok_or_else(damaged)?;
                 let at = MediaRow::read(record.clone())?.clear.at;
-                message.and_then(|row| row.conversation()).map(|conversation| (Some(conversation), at))
+                self.entities.message_row(tenant, message).await?.and_then(|row| of_message(row, at, 0))
             }
             _ => None,
         })
@@ -95,10 +136,11 @@ impl Inner {
         &self,
         grant: &Grant,
         tenant: TenantId,
-        (row, record, at): (&HoldRow, &Record, DateTime<Utc>),
+        (row, record, place): (&HoldRow, &Record, &Place),
     ) -> Result<(), AssistantError> {
         let hold = &row.hold;
-        let id = self.entities.held_id(tenant, hold.id, record).await?;
+        let of = (record, place.revision);
+        let id = self.entities.held_id(tenant, hold.id, of).await?;
         if self.entities.record(tenant, Kind::HELD, id).await?.is_some() {
             return Ok(());
         }
@@ -114,7 +156,7 @@ impl Inner {
             }
         }
         let id = file.as_ref().map(|file| MediaId::from_uuid(file.id.as_uuid()));
-        let draft = HeldDraft { hold, of: record, category, at, value, file: id };
+        let draft = HeldDraft { hold, of, category, at: place.at, value, file: id };
         let held = self.entities.new_held(tenant, &draft).await?;
         // Whoever releases the hold meanwhile finds every copy that there is.
         let mut batch = WriteBatch::new(tenant).expect(row.unchanged()).op(WriteOp::Put(held));

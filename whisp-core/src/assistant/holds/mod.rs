@@ -24,8 +24,8 @@ const EACH_MAX: usize = 100;
 ///
 /// While one is on a person's data nothing of theirs is deleted for its age, and it is read by nobody past its time but
 /// through the hold. When the person is erased, what the hold is on is first sealed anew under a key of the hold's own;
-/// the rest, and the person's key, go as always, and the receipt says what was withheld and why. With the release the
-/// copies go the way that their person went.
+/// the rest, and the person's key, go as always, and the receipt says what was withheld and why. What is edited or taken
+/// back is sealed anew like that too, before. With the release the copies go the way that their person went.
 ///
 /// Everything here is for [`Purpose::LegalCompliance`](crate::privacy::Purpose::LegalCompliance) and no other purpose: a
 /// host that places holds has it about contacts in its [`Register`](crate::privacy::Register).
@@ -44,7 +44,7 @@ pub struct HeldPage {
     pub next: Option<Cursor>,
 }
 
-/// A copy of what was kept of somebody who is erased.
+/// A copy of what was erased, edited or taken back.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Held {
@@ -132,7 +132,7 @@ impl Holds {
         Ok(row.hold)
     }
 
-    /// Ends a hold. What it kept of somebody who is erased is erased now, and its receipt returned; of somebody who is not,
+    /// Ends a hold. What it has kept apart is erased now, and the receipt of that returned; where it has kept nothing apart,
     /// what is past its time goes with the next sweep.
     ///
     /// # Errors
@@ -145,11 +145,9 @@ impl Holds {
         let (inner, tenant) = (&self.desk.assistant.inner, self.desk.tenant);
         let mut row = self.row(id).await?;
         row.hold.released_at = Some(inner.clock.now());
-        let (subject, keeper) = (row.hold.subject, row.hold.keeper);
+        let keeper = row.hold.keeper;
         let ops = self.staged(&mut row, AuditAction::HoldReleased).await?;
-        let contact = inner.entities.contact_row(tenant, ContactId(subject)).await?;
-        let erasure = inner.entities.record(tenant, Kind::ERASURE, subject.into()).await?;
-        if contact.is_some() && erasure.is_none() {
+        if !inner.entities.has_held(tenant, id).await? {
             let mut batch = WriteBatch::new(tenant);
             batch.ops = ops;
             self.desk.commit(batch).await?;
@@ -187,7 +185,7 @@ impl Holds {
         Ok(rows.into_iter().map(|row| row.hold).collect())
     }
 
-    /// Reads what a hold kept of somebody who is erased, a page at a time. That it is read is in the audit log.
+    /// Reads what a hold has kept apart, a page at a time. That it is read is in the audit log.
     ///
     /// # Errors
     /// [`AssistantError::NotFound`], [`Denied`](AssistantError::Denied); by the store and the vault.
