@@ -24,6 +24,7 @@ mod promise_table;
 mod promises;
 mod receipts;
 mod requests;
+mod retention;
 #[path = "../simulation/rng.rs"]
 #[allow(dead_code, reason = "the simulation draws more from it")]
 mod rng;

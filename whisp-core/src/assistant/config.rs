@@ -85,6 +85,10 @@ pub struct Retention {
     pub audit_details: TimeDelta,
     /// Requests about data, once they have ended. California wants them kept for 24 months at least (11 CCR § 7101(a)).
     pub requests: TimeDelta,
+    /// People with whom nobody has spoken, and all that is left of them: they are erased as if they had asked. `None` to keep
+    /// them as long as the business is served. France's CNIL takes three years from the last contact for what is usual (its
+    /// reference for the management of commercial activities, 2022, of prospects).
+    pub contacts: Option<TimeDelta>,
 }
 
 impl Default for Retention {
@@ -96,6 +100,7 @@ impl Default for Retention {
             dead_letters: TimeDelta::days(30),
             audit_details: TimeDelta::days(365),
             requests: TimeDelta::days(731),
+            contacts: Some(TimeDelta::days(3 * 365)),
         }
     }
 }

@@ -30,6 +30,7 @@ mod people;
 mod pick;
 mod receipt;
 mod requests;
+mod retain;
 #[cfg(feature = "runtime")]
 mod runner;
 mod sent;
@@ -68,6 +69,7 @@ pub use ingest::Ingested;
 pub use letters::QueuePage;
 pub use media::{LiveStory, OpenFile};
 pub use requests::{DueRequest, RequestPage, Requests};
+pub use retain::RetentionPlan;
 #[cfg(feature = "runtime")]
 pub use runner::{Runner, RunnerHandle};
 pub use step::{Budget, StepReport};

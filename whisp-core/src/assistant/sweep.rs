@@ -22,6 +22,8 @@ pub struct SweepReport {
     pub deleted: usize,
     /// Erasures ended that were cut short.
     pub erasures: usize,
+    /// People erased with whom nobody has spoken for [`Retention::contacts`](crate::assistant::Retention::contacts).
+    pub silent: usize,
     /// Files deleted that a crash left without a record.
     pub orphans: usize,
     /// Events put into the audit logs.
@@ -71,14 +73,20 @@ impl Assistant {
                 let tenant = TenantId::from_uuid(tenant.id.as_uuid());
                 match self.log_events(tenant).await {
                     Ok(logged) => report.logged += logged,
-                    Err(error) => drop(trouble.get_or_insert(error)),
+                    Err(error) => trouble = trouble.or(Some(error)),
                 }
                 report.erasures += inner.resume_erasures(tenant).await?;
-                match inner.kept_people(tenant, &mut report.due).await {
-                    Ok(frozen) if doubt.is_none() => inner.purge(tenant, at, limit, &frozen, &mut report).await?,
+                if let Err(error) = inner.watch_requests(tenant, &mut report.due).await {
+                    trouble = trouble.or(Some(error));
+                }
+                match inner.kept_people(tenant).await {
+                    Ok(kept) if doubt.is_none() => {
+                        inner.purge(tenant, at, limit, &kept, &mut report).await?;
+                        inner.erase_silent(tenant, at, &kept, &mut report).await?;
+                    }
                     Ok(_) => {}
                     // Whose data must stay is not known, so all of it does.
-                    Err(error) => drop(trouble.get_or_insert(error)),
+                    Err(error) => trouble = trouble.or(Some(error)),
                 }
             }
             match tenants.next {
@@ -98,17 +106,6 @@ impl Assistant {
 }
 
 impl Inner {
-    /// Watches the requests; returns whose data must stay: who waits for a copy of it, or is under a hold.
-    async fn kept_people(
-        &self,
-        tenant: TenantId,
-        due: &mut Vec<DueRequest>,
-    ) -> Result<BTreeSet<SubjectId>, AssistantError> {
-        let mut people = self.watch_requests(tenant, due).await?;
-        self.held_people(tenant, &mut people).await?;
-        Ok(people)
-    }
-
     /// Deletes what is past its time of a tenant, but for what must stay, as far as the budget goes.
     async fn purge(
         &self,

@@ -8,7 +8,7 @@ use crate::assistant::{AssistantError, Inner};
 use crate::audit::AuditAction;
 use crate::entity::{By, RequestRow};
 use crate::id::{RequestId, SubjectId, TenantId};
-use crate::privacy::{RequestEvent, RequestKind, RequestState, Urgency};
+use crate::privacy::{RequestEvent, RequestKind, RequestState, SubjectRequest, Urgency};
 use crate::store::{PAGE_MAX, WriteBatch};
 
 /// A request whose time comes to its end.
@@ -29,22 +29,35 @@ pub struct DueRequest {
 
 impl Inner {
     /// Looks at every request of a tenant that waits for an answer: there are as many as people who wait. Notes each time
-    /// that a deadline has come closer, once, and ends proofs whose code has run out. Returns whose data must stay,
-    /// because they wait for a copy of it.
+    /// that a deadline has come closer, once, and ends proofs whose code has run out.
     pub(in crate::assistant) async fn watch_requests(
         &self,
         tenant: TenantId,
         due: &mut Vec<DueRequest>,
+    ) -> Result<(), AssistantError> {
+        let mut after = None;
+        loop {
+            let (rows, next) = self.entities.open_requests(tenant, after, PAGE_MAX).await?;
+            for row in rows {
+                due.extend(self.watch(tenant, row).await?);
+            }
+            match next {
+                Some(next) => after = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Returns whose data must stay, because they wait for a copy of it.
+    pub(in crate::assistant) async fn frozen_people(
+        &self,
+        tenant: TenantId,
     ) -> Result<BTreeSet<SubjectId>, AssistantError> {
         let (mut frozen, mut after) = (BTreeSet::new(), None);
         loop {
             let (rows, next) = self.entities.open_requests(tenant, after, PAGE_MAX).await?;
-            for row in rows {
-                if row.clear.request.freezes_retention() {
-                    frozen.insert(row.clear.request.subject());
-                }
-                due.extend(self.watch(tenant, row).await?);
-            }
+            let requests = rows.iter().map(|row| &row.clear.request);
+            frozen.extend(requests.filter(|each| each.freezes_retention()).map(SubjectRequest::subject));
             match next {
                 Some(next) => after = Some(next),
                 None => return Ok(frozen),

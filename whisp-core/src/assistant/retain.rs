@@ -1,0 +1,137 @@
+//! People who have long been silent go as if they had asked; and what a sweep would delete, and why, before it does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+
+use crate::assistant::{Assistant, AssistantError, Inner, SweepReport};
+use crate::entity::{By, ConversationRow};
+use crate::id::{ContactId, SubjectId, TenantId};
+use crate::store::{ExpiredQuery, Kind, ListOrder, ListQuery, PAGE_MAX, SubjectQuery};
+
+/// How many people one sweep erases of a tenant for their silence.
+const IDLE_MAX: usize = 20;
+
+/// How many of a person's records are looked at at once.
+const PAGE: usize = 200;
+
+/// What a sweep would delete of a tenant, and what it would keep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RetentionPlan {
+    /// At which time.
+    pub at: DateTime<Utc>,
+    /// What is past its time and goes: how many records of each kind.
+    pub past: BTreeMap<String, usize>,
+    /// Who is erased, because nobody has written to them nor they to us for
+    /// [`Retention::contacts`](crate::assistant::Retention::contacts).
+    pub silent: Vec<ContactId>,
+    /// Of whom nothing goes, however old: they wait for a copy of it, or it is under a hold.
+    pub kept: Vec<SubjectId>,
+    /// Whether there is more than was looked at: [`PAGE_MAX`] records, and as many people as one sweep erases.
+    pub more: bool,
+}
+
+impl Assistant {
+    /// Says what the next sweep would delete of a tenant, and changes nothing.
+    ///
+    /// # Errors
+    /// By the store.
+    ///
+    /// # Cancellation
+    /// No effect.
+    pub async fn retention_plan(&self, tenant: TenantId) -> Result<RetentionPlan, AssistantError> {
+        let inner = &self.inner;
+        let at = inner.clock.now();
+        let kept = inner.kept_people(tenant).await?;
+        let without: Vec<SubjectId> = kept.iter().copied().collect();
+        let query = ExpiredQuery { tenant, at, without: without.clone(), limit: PAGE_MAX };
+        let expired = inner.entities.store.expired(&query).await?;
+        let mut past = BTreeMap::new();
+        for record in &expired {
+            *past.entry(record.kind.name().to_owned()).or_default() += 1;
+        }
+        let silent = inner.silent(tenant, at, &kept, IDLE_MAX).await?;
+        let more = expired.len() == PAGE_MAX || silent.len() == IDLE_MAX;
+        Ok(RetentionPlan { at, past, silent, kept: without, more })
+    }
+}
+
+impl Inner {
+    /// Returns whose data must stay: who waits for a copy of it, or is under a hold.
+    pub(super) async fn kept_people(&self, tenant: TenantId) -> Result<BTreeSet<SubjectId>, AssistantError> {
+        let mut people = self.frozen_people(tenant).await?;
+        self.held_people(tenant, &mut people).await?;
+        Ok(people)
+    }
+
+    /// Erases who has been silent for too long, some at each sweep.
+    pub(super) async fn erase_silent(
+        &self,
+        tenant: TenantId,
+        at: DateTime<Utc>,
+        kept: &BTreeSet<SubjectId>,
+        report: &mut SweepReport,
+    ) -> Result<(), AssistantError> {
+        let silent = self.silent(tenant, at, kept, IDLE_MAX).await?;
+        report.more |= silent.len() == IDLE_MAX;
+        for contact in silent {
+            self.begin_erasure(tenant, contact.0, By::System, (None, Vec::new())).await?;
+            self.go_on_erasing(tenant, contact.0).await?;
+            report.silent += 1;
+        }
+        Ok(())
+    }
+
+    /// Finds people with whom nobody has spoken for too long, those first with whom for the longest.
+    async fn silent(
+        &self,
+        tenant: TenantId,
+        at: DateTime<Utc>,
+        kept: &BTreeSet<SubjectId>,
+        limit: usize,
+    ) -> Result<Vec<ContactId>, AssistantError> {
+        let Some(since) = self.config.retention.contacts.and_then(|keep| at.checked_sub_signed(keep)) else {
+            return Ok(Vec::new());
+        };
+        let (mut found, mut after) = (Vec::new(), None);
+        while found.len() < limit {
+            let (kind, order) = (Kind::CONVERSATION, ListOrder::Ascending);
+            let query = ListQuery { tenant, kind, parent: tenant.into(), order, after, limit };
+            let page = self.entities.store.list(&query).await?;
+            for record in page.records {
+                let conversation = ConversationRow::read(record)?.conversation;
+                if conversation.active_at > since {
+                    return Ok(found);
+                }
+                let contact = conversation.contact;
+                let waits = kept.contains(&contact.0) || found.contains(&contact);
+                if !waits && found.len() < limit && !self.spoke(tenant, contact, since).await? {
+                    found.push(contact);
+                }
+            }
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        Ok(found)
+    }
+
+    /// Returns whether somebody spoke with a person since, in any of their conversations.
+    async fn spoke(&self, tenant: TenantId, contact: ContactId, since: DateTime<Utc>) -> Result<bool, AssistantError> {
+        let mut query = SubjectQuery { tenant, subject: contact.0, after: None, limit: PAGE };
+        loop {
+            let page = self.entities.store.of_subject(&query).await?;
+            for record in page.records {
+                if record.kind == Kind::CONVERSATION && ConversationRow::read(record)?.conversation.active_at > since {
+                    return Ok(true);
+                }
+            }
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => return Ok(false),
+            }
+        }
+    }
+}
