@@ -47,13 +47,14 @@ mod memory;
 mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod thread;
 pub mod vault;
 
 #[cfg(feature = "postgres")]
 pub use keys::PostgresKeyTable;
 #[cfg(feature = "sqlite")]
 pub use keys::SqliteKeyTable;
-pub use keys::{LocalKeyProvider, MemoryKeyTable};
+pub use keys::{CellKeyProvider, FolderCells, LocalKeyProvider, MemoryCells, MemoryKeyTable};
 #[cfg(feature = "media")]
 pub use media::ObjectMedia;
 pub use memory::MemoryStore;
