@@ -30,13 +30,13 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A [`KeyTable`] in a PostgreSQL database, for the processes that share a `PostgresStore`.
 ///
 /// Give it a database of its own, or at least a schema that the backups of the data leave out: a backup that holds both
-/// brings the erased back.
+/// brings the erased back, until the tenant's epoch has turned ([`keys`](crate::keys)).
 ///
 /// # What an erasure leaves
 /// PostgreSQL does not overwrite in place. A wrapped key that was erased stays in the table's file until the server has
 /// vacuumed the page and used its space again, in the write-ahead log until that is recycled, and in standbys and
-/// archives of the log as long as those are kept. It is of use only together with the tenant's key, which is wrapped by
-/// the key provider. Where that is not enough, keep the keys in a `SqliteKeyTable`, or in a key service of your own.
+/// archives of the log as long as those are kept. It is of use only together with the tenant's key of that epoch, which is
+/// gone when the epoch has turned, as surely as the key provider destroys.
 ///
 /// # Examples
 /// ```no_run

@@ -63,13 +63,14 @@ const TURNS_MAX: usize = 4;
 /// use whisp_core::privacy::DataCategory;
 /// use whisp_core::store::Kind;
 /// use whisp_core::vault::{SealContext, Vault};
-/// use whisp_store::{EnvelopeVault, LocalKeyProvider, MemoryKeyTable};
+/// use whisp_store::{CellKeyProvider, EnvelopeVault, FolderCells, LocalKeyProvider, MemoryKeyTable};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let folder = tempfile::tempdir()?;
-/// let provider = LocalKeyProvider::open_or_create(folder.path().join("whisp.key"))?;
-/// let vault = EnvelopeVault::open(Arc::new(provider), Arc::new(MemoryKeyTable::new())).await?;
+/// let root_key = Arc::new(LocalKeyProvider::open_or_create(folder.path().join("whisp.key"))?);
+/// let cells = Arc::new(FolderCells::open(folder.path().join("cells"))?);
+/// let vault = EnvelopeVault::open(Arc::new(CellKeyProvider::new(root_key, cells)), Arc::new(MemoryKeyTable::new())).await?;
 ///
 /// let (tenant, subject) = (TenantId::from_bytes([1; 16]), SubjectId::from_bytes([2; 16]));
 /// vault.provision(tenant, &[subject]).await?;

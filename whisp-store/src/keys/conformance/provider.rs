@@ -1,5 +1,7 @@
 //! What every [`KeyProvider`] must do.
 
+use std::time::SystemTime;
+
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use whisp_core::vault::{
@@ -173,7 +175,8 @@ pub async fn nothing_is_destroyed_worse_than_was_told_before(open: &dyn Open<dyn
 
 #[expect(clippy::disallowed_methods, reason = "a key service schedules by the time of the day")]
 fn now() -> DateTime<Utc> {
-    Utc::now()
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    DateTime::UNIX_EPOCH + since
 }
 
 fn secret(n: u8) -> SecretKey {

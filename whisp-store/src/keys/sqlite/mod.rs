@@ -25,9 +25,9 @@ use super::turned;
 /// What a disk keeps below its file system, and what a backup took before, is out of its reach.
 ///
 /// That is why it has no method for backups, unlike [`SqliteStore`](crate::SqliteStore): a copy from before an erasure
-/// brings the erased person back, with every backup of the data. Losing the table loses all data, so do copy the file,
-/// while nothing has it open; keep the copies apart from those of the data, and none for longer than an erasure may take to
-/// be final.
+/// brings the erased person back, with every backup of the data, until the tenant's epoch has turned
+/// ([`keys`](crate::keys)). Losing the table loses all data, so do copy the file, while nothing has it open; keep the copies
+/// apart from those of the data, and none for longer than an epoch, after which they open nothing.
 ///
 /// # Examples
 /// ```
