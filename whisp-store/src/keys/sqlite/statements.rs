@@ -68,13 +68,17 @@ fn write_tenant(db: &Connection, owner: TenantId, key: &TenantKey, conflict: &st
     Ok(())
 }
 
-/// Whether a key is of the epoch that its tenant's key has.
-fn is_current(db: &Connection, tenant: TenantId, key: &SubjectKey) -> Result<bool, Failure> {
+/// Whether keys are of the epoch that their tenant's key has.
+fn are_current<'a>(
+    db: &Connection,
+    tenant: TenantId,
+    mut keys: impl Iterator<Item = &'a SubjectKey>,
+) -> Result<bool, Failure> {
     let epoch: Option<u32> = db
         .prepare_cached("SELECT epoch FROM tenant_key WHERE tenant = ?1")?
         .query_row([tenant.into_bytes()], |row| row.get(0))
         .optional()?;
-    Ok(epoch == Some(key.epoch))
+    Ok(keys.all(|key| Some(key.epoch) == epoch))
 }
 
 pub(super) fn subject(db: &Connection, tenant: TenantId, subject: SubjectId) -> Result<SubjectKeyState, Failure> {
@@ -106,10 +110,8 @@ pub(super) fn put_subjects(
     tenant: TenantId,
     keys: &[(SubjectId, SubjectKey)],
 ) -> Result<Option<Vec<SubjectKeyState>>, Failure> {
-    for (_, key) in keys {
-        if !is_current(db, tenant, key)? {
-            return Ok(None);
-        }
+    if !are_current(db, tenant, keys.iter().map(|(_, key)| key))? {
+        return Ok(None);
     }
     keys.iter().map(|(subject, key)| put_subject(db, tenant, *subject, key)).collect::<Result<_, _>>().map(Some)
 }
@@ -151,10 +153,8 @@ pub(super) fn of_epoch(
 /// Replaces keys with the same ones, wrapped anew; `None`, and nothing is written, if one is of another epoch than the
 /// tenant's.
 pub(super) fn rewrap(db: &Connection, tenant: TenantId, keys: &[Rewrap]) -> Result<Option<usize>, Failure> {
-    for key in keys {
-        if !is_current(db, tenant, &key.to)? {
-            return Ok(None);
-        }
+    if !are_current(db, tenant, keys.iter().map(|key| &key.to))? {
+        return Ok(None);
     }
     // What is replaced has the same length, and is overwritten in its place.
     let mut statement = db.prepare_cached(
