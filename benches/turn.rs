@@ -25,7 +25,7 @@ const TENANT: TenantId = TenantId::from_bytes([1; 16]);
 /// Reference: privacy.md 3.15, for 100,000 people.
 const CPU_GOAL: f64 = 0.5;
 
-const ROUNDS: usize = 5;
+const ROUNDS: u32 = 5;
 
 /// As many keys as one transaction of the turn writes.
 const BATCH: usize = 1_000;
@@ -90,8 +90,10 @@ impl Turning {
     /// Prints what the processors work for one turn.
     fn report(&self, runtime: &Runtime, name: &str) {
         let before = process::busy();
-        (0..ROUNDS).for_each(|_| drop(self.turn(runtime)));
-        let cpu = (process::busy() - before) / [1.0; ROUNDS].iter().sum::<f64>();
+        for _ in 0..ROUNDS {
+            self.turn(runtime);
+        }
+        let cpu = (process::busy() - before) / f64::from(ROUNDS);
         let verdict = if cpu <= CPU_GOAL { "met" } else { "MISSED" };
         println!("turn of {}, {name}: {cpu:.2} s of a processor, goal at most {CPU_GOAL} s: {verdict}", self.people);
     }

@@ -146,7 +146,7 @@ async fn a_receipt_of_an_earlier_version_is_told_its_horizon_too_and_keeps_its_c
     let old: ErasureReceipt = serde_json::from_str(&text).unwrap();
     let mut record = Record::new(Kind::RECEIPT, id);
     record.parent = Some(world.tenant.into());
-    record.clear = Clear(text.into());
+    record.clear = Clear(text);
     let batch = WriteBatch::new(world.tenant).op(WriteOp::Put(record));
     assert_eq!(world.store.commit(batch).await.unwrap(), Commit::Done);
     for days in [0, 1] {
