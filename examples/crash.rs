@@ -20,7 +20,7 @@ use whisp::id::{IdSource, TenantId};
 use whisp::meta::simulator::{Account, Persona, Posting, Say, Simulator, SimulatorConfig};
 use whisp::model::{Author, DeliveryStep, Handling, Provenance};
 use whisp::store::Store;
-use whisp::stores::{EnvelopeVault, LocalKeyProvider, SqliteKeyTable, SqliteStore};
+use whisp::stores::{CellKeyProvider, EnvelopeVault, FolderCells, LocalKeyProvider, SqliteKeyTable, SqliteStore};
 use whisp::system::SystemClock;
 use whisp::testing::SeqIds;
 use whisp::vault::KeyTable;
@@ -146,8 +146,10 @@ struct Books {
 }
 
 /// Compares the platform's books with the store's.
-async fn reconcile(platform: &Platform, store: Arc<dyn Store>, table: Arc<dyn KeyTable>, root_key: &Path) -> Books {
-    let provider = Arc::new(LocalKeyProvider::open_or_create(root_key).unwrap());
+async fn reconcile(platform: &Platform, store: Arc<dyn Store>, table: Arc<dyn KeyTable>, folder: &Path) -> Books {
+    let root_key = Arc::new(LocalKeyProvider::open(folder.join("root.key")).unwrap());
+    let cells = Arc::new(FolderCells::open(folder.join("cells")).unwrap());
+    let provider = Arc::new(CellKeyProvider::new(root_key, cells));
     let vault = Arc::new(EnvelopeVault::open(provider, table).await.unwrap());
     let assistant = Assistant::builder().store(store).vault(vault).system().build().unwrap();
     let desk = assistant.desk(TENANT.parse::<TenantId>().unwrap());
@@ -253,7 +255,7 @@ async fn a_server_on_sqlite_that_is_killed_loses_nothing_and_sends_nothing_twice
     let kills = kill_again_and_again(&mut platform, &config, "", seed()).await;
     let store = Arc::new(SqliteStore::open(folder.path().join("whisp.db")).unwrap());
     let table = Arc::new(SqliteKeyTable::open(folder.path().join("keys.db")).unwrap());
-    let books = reconcile(&platform, store, table, &folder.path().join("root.key")).await;
+    let books = reconcile(&platform, store, table, folder.path()).await;
     settle("SQLite", kills, seed(), &books);
 }
 
@@ -268,6 +270,6 @@ async fn a_server_on_postgres_that_is_killed_loses_nothing_and_sends_nothing_twi
     let kills = kill_again_and_again(&mut platform, &config, &schema.url, seed()).await;
     let store = Arc::new(schema.options().open().await.unwrap());
     let table = Arc::new(keys.keys().await);
-    let books = reconcile(&platform, store, table, &folder.path().join("root.key")).await;
+    let books = reconcile(&platform, store, table, folder.path()).await;
     settle("PostgreSQL", kills, seed(), &books);
 }

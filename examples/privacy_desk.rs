@@ -21,7 +21,7 @@
 //! `people` `{"person","name","channel","active_at"}`; `show` `{"person","restricted","objects_to","refused","minor"}` and one
 //! `{"said","at"}` for each entry of the log; `withdraw`, `give`, `object`, `restrict`, `lift` `{"said","at"}`; `export` the
 //! lines of the copy; `erase --dry-run` `{"kind","records"}`; `erase` and `receipts`
-//! `{"receipt","key_destroyed_at","deleted","completed_at","remaining"}`; `explain`
+//! `{"receipt","key_destroyed_at","horizon","deleted","completed_at","remaining"}`; `explain`
 //! `{"about","purpose","basis","categories","rights"}`.
 //!
 //! The exit status is 0 if it was done, 1 if it could not be (it says why), 2 if the arguments are wrong.
@@ -36,12 +36,12 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
-use whisp::assistant::{Assistant, Desk, ErasureReceipt};
+use whisp::assistant::{Assistant, Desk, ErasureHorizon, ErasureReceipt};
 use whisp::error::ErrorChain;
 use whisp::id::{ContactId, TenantId};
 use whisp::model::Conversation;
 use whisp::privacy::{Act, Purpose, RestrictionGround, Statement, StatementEvent, SubjectKind};
-use whisp::stores::{EnvelopeVault, LocalKeyProvider, SqliteKeyTable, SqliteStore};
+use whisp::stores::{CellKeyProvider, EnvelopeVault, FolderCells, LocalKeyProvider, SqliteKeyTable, SqliteStore};
 
 /// The tenant of the quickstart.
 const TENANT: TenantId = TenantId::from_uuid(uuid::Uuid::from_u128(0x0c0f_fee0));
@@ -206,7 +206,8 @@ async fn open(folder: &Path) -> Result<Assistant, Box<dyn Error>> {
     if !database.exists() {
         return Err(format!("{}: there is no whisp.db; run quickstart with --keep first", folder.display()).into());
     }
-    let provider = LocalKeyProvider::open(folder.join("root.key"))?;
+    let root_key = Arc::new(LocalKeyProvider::open(folder.join("root.key"))?);
+    let provider = CellKeyProvider::new(root_key, Arc::new(FolderCells::open(folder.join("cells"))?));
     let vault = EnvelopeVault::open(Arc::new(provider), Arc::new(SqliteKeyTable::open(keys)?)).await?;
     let store = Arc::new(SqliteStore::open(database)?);
     Ok(Assistant::builder().store(store).vault(Arc::new(vault)).system().build()?)
@@ -333,6 +334,7 @@ fn receipt(done: &ErasureReceipt) -> Value {
     json!({
         "receipt": done.id,
         "key_destroyed_at": done.key_destroyed_at,
+        "horizon": done.horizon,
         "deleted": done.deleted.iter().cloned().collect::<BTreeMap<_, _>>(),
         "completed_at": done.completed_at,
         "remaining": done.remaining,
@@ -344,8 +346,14 @@ fn told(done: &ErasureReceipt) -> String {
     let key = done
         .key_destroyed_at
         .map_or_else(|| "there was no key".to_owned(), |at| format!("key destroyed {}", at.format("%F %T")));
+    let horizon = done.horizon.map_or_else(String::new, |horizon| match horizon {
+        ErasureHorizon::Until(at) => format!(", final for copies of the keys {}", at.format("%F %T")),
+        ErasureHorizon::Since(at) => format!(", final for copies of the keys since {}", at.format("%F %T")),
+        ErasureHorizon::Unbounded(why) => format!("\n  {why}"),
+        _ => String::new(),
+    });
     let left = done.remaining.iter().fold(String::new(), |all, left| all + "\n  not in our hands: " + left);
-    format!("{}  {records} records gone, {key}, done {}{left}", done.id, done.completed_at.format("%F %T"))
+    format!("{}  {records} records gone, {key}, done {}{horizon}{left}", done.id, done.completed_at.format("%F %T"))
 }
 
 fn explain(options: &Options, assistant: &Assistant) -> Result<(), Box<dyn Error>> {

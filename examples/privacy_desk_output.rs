@@ -64,7 +64,8 @@ fn a_person_is_shown_heard_given_a_copy_and_erased() {
 
     let receipts = lines(&kept, &["receipts"]).len();
     let receipt = lines(&kept, &["erase", person]).remove(0);
-    assert_eq!(fields(&receipt), ["completed_at", "deleted", "key_destroyed_at", "receipt", "remaining"]);
+    assert_eq!(fields(&receipt), ["completed_at", "deleted", "horizon", "key_destroyed_at", "receipt", "remaining"]);
+    assert!(receipt["horizon"]["until"].is_string(), "{receipt}");
     let gone: u64 = receipt["deleted"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
     assert_eq!(gone, would, "{receipt}");
     let after = lines(&kept, &["receipts"]);

@@ -18,7 +18,7 @@ use whisp::meta::simulator::{Account, Receipts, Shape, Simulator, SimulatorConfi
 use whisp::meta::webhook::MetaDecoder;
 use whisp::meta::{GraphClient, Instagram, Messenger, WhatsApp};
 use whisp::model::{AutomationMode, ChannelKind};
-use whisp::stores::{EnvelopeVault, LocalKeyProvider, SqliteKeyTable};
+use whisp::stores::{CellKeyProvider, EnvelopeVault, FolderCells, LocalKeyProvider, SqliteKeyTable};
 use whisp::system::{RandomIds, SystemClock};
 use whisp::testing::SeqIds;
 use whisp::vault::Vault;
@@ -168,11 +168,13 @@ impl Business {
     }
 }
 
-/// The root key in a file of its own, the wrapped keys in another: apart from the data, because their backups must be.
+/// The root key in a file of its own, the wrapped keys in another: apart from the data, because their backups must be. The
+/// cells are in no backup at all: what is destroyed there is what makes an erasure final.
 async fn open_vault(folder: &Path) -> Result<Arc<dyn Vault>, Box<dyn Error>> {
-    let provider = Arc::new(LocalKeyProvider::open_or_create(folder.join("root.key"))?);
+    let root_key = Arc::new(LocalKeyProvider::open_or_create(folder.join("root.key"))?);
+    let keys = CellKeyProvider::new(root_key, Arc::new(FolderCells::open(folder.join("cells"))?));
     let table = Arc::new(SqliteKeyTable::open(folder.join("keys.db"))?);
-    Ok(Arc::new(EnvelopeVault::open(provider, table).await?))
+    Ok(Arc::new(EnvelopeVault::open(Arc::new(keys), table).await?))
 }
 
 /// How long a worker's lease lasts here: so long a run that was killed keeps the next one waiting.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::error::Error;
 
 use serde_json::json;
+use whisp::assistant::ErasureHorizon;
 use whisp::model::{Author, DeliveryStep, Handling, Provenance};
 
 use crate::business::Business;
@@ -129,7 +130,8 @@ pub(crate) async fn erase(business: &Business) -> Result<(), Box<dyn Error>> {
         let receipt = business.assistant.erase(business.tenant(), conversation.contact).await?;
         if business.json {
             let line = json!({
-                "event": "erasure", "key_destroyed_at": receipt.key_destroyed_at, "deleted": receipt.deleted,
+                "event": "erasure", "key_destroyed_at": receipt.key_destroyed_at, "horizon": receipt.horizon,
+                "deleted": receipt.deleted,
                 "remaining": receipt.remaining,
             });
             println!("{line}");
@@ -138,6 +140,9 @@ pub(crate) async fn erase(business: &Business) -> Result<(), Box<dyn Error>> {
         println!("\nErasure of one contact · receipt {}", receipt.id);
         if let Some(at) = receipt.key_destroyed_at {
             println!("  key destroyed at {}", at.format("%Y-%m-%d %H:%M:%S UTC"));
+        }
+        if let Some(ErasureHorizon::Until(at)) = receipt.horizon {
+            println!("  no copy of the keys brings it back after {}", at.format("%Y-%m-%d %H:%M:%S UTC"));
         }
         for (kind, count) in &receipt.deleted {
             println!("  deleted {count} × {}", kind.replace('_', " "));

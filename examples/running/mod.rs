@@ -88,7 +88,7 @@ pub(crate) fn config(graph: &str, store: &str, behaviour: &str, accounts: &[(&st
         listen = "127.0.0.1:0"
         graph = "{graph}"
         knowledge = "{knowledge}"
-        store = {{ {store}, root_key = "root.key" }}
+        store = {{ {store}, root_key = "root.key", cells = "cells" }}
         behaviour = {{ {behaviour} }}
         [tenant]
         id = "0c0ffee0-0000-4000-8000-000000000001"

@@ -14,8 +14,11 @@ use whisp::id::TenantId;
 use whisp::model::{AutomationMode, ChannelKind, Tenant};
 use whisp::reply::ReplyEngine;
 use whisp::store::Store;
-use whisp::stores::{EnvelopeVault, LocalKeyProvider, PostgresKeyTable, PostgresOptions, SqliteKeyTable, SqliteStore};
-use whisp::vault::{KeyTable, Vault};
+use whisp::stores::{
+    CellKeyProvider, EnvelopeVault, FolderCells, LocalKeyProvider, PostgresKeyTable, PostgresOptions, SqliteKeyTable,
+    SqliteStore,
+};
+use whisp::vault::{KeyProvider, KeyTable, Vault};
 
 /// The file. See `whisp.toml` beside this example for what each field means.
 #[derive(Debug, Deserialize)]
@@ -40,8 +43,19 @@ pub(crate) struct Config {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
 enum StoreConfig {
-    Sqlite { file: PathBuf, keys: PathBuf, root_key: PathBuf },
-    Postgres { schema: String, keys_schema: String, root_key: PathBuf, connections: Option<usize> },
+    Sqlite {
+        file: PathBuf,
+        keys: PathBuf,
+        root_key: PathBuf,
+        cells: Option<PathBuf>,
+    },
+    Postgres {
+        schema: String,
+        keys_schema: String,
+        root_key: PathBuf,
+        cells: Option<PathBuf>,
+        connections: Option<usize>,
+    },
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -111,16 +125,24 @@ impl Config {
     }
 
     pub(crate) async fn vault(&self) -> Result<Arc<dyn Vault>, BoxError> {
-        let (root_key, table): (_, Arc<dyn KeyTable>) = match &self.store {
-            StoreConfig::Sqlite { keys, root_key, .. } => {
-                (root_key, Arc::new(SqliteKeyTable::open(self.folder.join(keys))?))
+        let (root_key, cells, table): (_, _, Arc<dyn KeyTable>) = match &self.store {
+            StoreConfig::Sqlite { keys, root_key, cells, .. } => {
+                (root_key, cells, Arc::new(SqliteKeyTable::open(self.folder.join(keys))?))
             }
-            StoreConfig::Postgres { keys_schema, root_key, .. } => {
+            StoreConfig::Postgres { keys_schema, root_key, cells, .. } => {
                 let url = secret("WHISP_KEYS_DATABASE_URL")?;
-                (root_key, Arc::new(PostgresKeyTable::open(url, keys_schema).await?))
+                (root_key, cells, Arc::new(PostgresKeyTable::open(url, keys_schema).await?))
             }
         };
-        let provider = Arc::new(LocalKeyProvider::open_or_create(self.folder.join(root_key))?);
+        let root_key = Arc::new(LocalKeyProvider::open_or_create(self.folder.join(root_key))?);
+        let provider: Arc<dyn KeyProvider> = match cells {
+            Some(cells) => {
+                let cells = Arc::new(FolderCells::open(self.folder.join(cells))?);
+                Arc::new(CellKeyProvider::new(root_key, cells))
+            }
+            // The runner says at its start what that means.
+            None => root_key,
+        };
         Ok(Arc::new(EnvelopeVault::open(provider, table).await?))
     }
 

@@ -22,7 +22,7 @@ use whisp::privacy::{Act, Grant, Purpose, RestrictionGround, Statement};
 use whisp::store::{Kind, Sealed};
 use whisp::stores::{EnvelopeVault, LocalKeyProvider, MemoryKeyTable};
 use whisp::testing::ManualClock;
-use whisp::vault::{Digest, IndexField, KeyErasure, SealContext, Vault, VaultError};
+use whisp::vault::{Destruction, Digest, EpochDue, IndexField, KeyErasure, SealContext, Turn, Vault, VaultError};
 use whisp::webhook::{ContactRef, Event, MessageEvent};
 
 use crate::rng::Rng;
@@ -81,6 +81,15 @@ impl Vault for NotingVault {
         self.1.committed.store(true, Ordering::Relaxed);
         pause().await;
         Ok(erased)
+    }
+    async fn turn(&self, tenant: TenantId, due: &EpochDue, limit: usize) -> Result<Turn, VaultError> {
+        self.0.turn(tenant, due, limit).await
+    }
+    async fn end_turn(&self, tenant: TenantId, epoch: u32) -> Result<(), VaultError> {
+        self.0.end_turn(tenant, epoch).await
+    }
+    fn destruction(&self) -> Destruction {
+        self.0.destruction()
     }
 }
 

@@ -15,6 +15,7 @@ mod export;
 mod fair;
 mod hardening;
 mod holds;
+mod horizon;
 mod identity;
 mod interleaving;
 mod letters;

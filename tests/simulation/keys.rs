@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use whisp::error::Retry;
 use whisp::id::{SubjectId, TenantId};
-use whisp::vault::{KeyTable, SubjectKey, SubjectKeyState, TenantKey, VaultError, VaultErrorKind};
+use whisp::vault::{KeyTable, Rewrap, SubjectKey, SubjectKeyState, TenantKey, VaultError, VaultErrorKind};
 
 use crate::sim::Sim;
 
@@ -42,7 +42,7 @@ impl FaultyKeys {
 #[async_trait]
 impl KeyTable for FaultyKeys {
     async fn tenant(&self, tenant: TenantId) -> Result<Option<TenantKey>, VaultError> {
-        self.before().await?;
+        // Nothing is drawn for it, as for `subject`: the vault asks again after a minute.
         self.inner.tenant(tenant).await
     }
 
@@ -67,6 +67,35 @@ impl KeyTable for FaultyKeys {
         let states = self.inner.put_subjects(tenant, keys).await?;
         self.after().await?;
         Ok(states)
+    }
+
+    async fn swap_tenant(
+        &self,
+        tenant: TenantId,
+        from: &TenantKey,
+        to: TenantKey,
+    ) -> Result<Option<TenantKey>, VaultError> {
+        self.before().await?;
+        let there = self.inner.swap_tenant(tenant, from, to).await?;
+        self.after().await?;
+        Ok(there)
+    }
+
+    async fn of_epoch(
+        &self,
+        tenant: TenantId,
+        epoch: u32,
+        limit: usize,
+    ) -> Result<Vec<(SubjectId, SubjectKey)>, VaultError> {
+        self.before().await?;
+        self.inner.of_epoch(tenant, epoch, limit).await
+    }
+
+    async fn rewrap(&self, tenant: TenantId, keys: Vec<Rewrap>) -> Result<usize, VaultError> {
+        self.before().await?;
+        let replaced = self.inner.rewrap(tenant, keys).await?;
+        self.after().await?;
+        Ok(replaced)
     }
 
     async fn erase(

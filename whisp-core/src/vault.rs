@@ -1,11 +1,20 @@
 //! Sealing: everything personal is encrypted under a key of its owner before any store sees it.
 
+mod cell;
+mod destroy;
+mod keys;
+
 use std::fmt;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use zeroize::Zeroizing;
 
+pub use self::cell::{CellName, ErasableCell};
+pub use self::destroy::{Destroyed, Destruction, EpochDue, Turn};
+#[cfg(any(test, feature = "mock"))]
+pub use self::keys::MockKeyProvider;
+pub use self::keys::{KeyContext, KeyProvider, KeyTable, Rewrap, SubjectKey, SubjectKeyState, TenantKey};
 use crate::error::define_error;
 use crate::id::{RecordId, SubjectId, TenantId};
 use crate::privacy::{DataCategory, Grant};
@@ -27,9 +36,16 @@ use crate::store::{BlindIndex, Kind, Sealed};
 /// 6. [`index`](Vault::index) is a pure function of tenant, field and value under a key that is apart from the data;
 ///    two tenants, and two fields, give unrelated digests.
 /// 7. `provision` is durable before it returns.
+/// 8. While [`turn`](Vault::turn) turns the epoch of a tenant's key, what was sealed opens, what was indexed is found, and
+///    whoever is erased stays erased. Each call does a bounded part; any vault over the same keys may make the next one, also
+///    after a crash, and several at once.
+/// 9. A turn is [`Destroyed`](Turn::Destroyed) only when no key in use is of an earlier epoch; it is told again until
+///    [`end_turn`](Vault::end_turn), which is harmless at any other time. If it was destroyed [`Now`](Destroyed::Now), a
+///    copy of the keys from before opens nothing of the tenant any more.
 ///
 /// # Cancellation
-/// Dropping `provision` or `erase` leaves it done or not done; repeat it. Dropping the others has no effect.
+/// Dropping `provision`, `erase`, `turn` or `end_turn` leaves it done, in part or not; repeat it. Dropping the others has no
+/// effect.
 #[async_trait]
 pub trait Vault: fmt::Debug + Send + Sync + 'static {
     /// Makes keys for subjects, durably. Those that have one keep it.
@@ -66,6 +82,22 @@ pub trait Vault: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// By [`VaultErrorKind`].
     async fn erase(&self, tenant: TenantId, subject: SubjectId, at: DateTime<Utc>) -> Result<KeyErasure, VaultError>;
+
+    /// Goes on with a turn of a tenant's epoch that is under way, or begins one that is due: every subject's key is wrapped
+    /// anew under the next key of the tenant, at most `limit` of them in this call; then the one before is destroyed.
+    ///
+    /// # Errors
+    /// By [`VaultErrorKind`]. What was done stays done.
+    async fn turn(&self, tenant: TenantId, due: &EpochDue, limit: usize) -> Result<Turn, VaultError>;
+
+    /// Ends the turn into an epoch, after whoever turned has noted it.
+    ///
+    /// # Errors
+    /// By [`VaultErrorKind`].
+    async fn end_turn(&self, tenant: TenantId, epoch: u32) -> Result<(), VaultError>;
+
+    /// Says how it destroys the keys of earlier epochs.
+    fn destruction(&self) -> Destruction;
 }
 
 /// What a seal is bound to.
@@ -198,128 +230,6 @@ impl fmt::Debug for WrappedKey {
     }
 }
 
-/// The host's key service: wraps and unwraps a tenant's keys under a key that never leaves it.
-///
-/// # Contract
-/// 1. [`unwrap`](KeyProvider::unwrap) returns what [`wrap`](KeyProvider::wrap) was given, and only for the same context.
-/// 2. A changed byte, or another context, is [`VaultErrorKind::WrongKey`].
-/// 3. No error, `Debug` or log holds key bytes.
-///
-/// # Cancellation
-/// Dropping either has no effect.
-#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
-#[async_trait]
-pub trait KeyProvider: fmt::Debug + Send + Sync + 'static {
-    /// Wraps a key.
-    ///
-    /// # Errors
-    /// By [`VaultErrorKind`].
-    async fn wrap(&self, context: &KeyContext, key: &SecretKey) -> Result<WrappedKey, VaultError>;
-
-    /// Unwraps a key.
-    ///
-    /// # Errors
-    /// By [`VaultErrorKind`].
-    async fn unwrap(&self, context: &KeyContext, wrapped: &WrappedKey) -> Result<SecretKey, VaultError>;
-}
-
-/// What a tenant's wrapped key is bound to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeyContext {
-    /// Whose key.
-    pub tenant: TenantId,
-    /// Of which epoch, counted from 1.
-    pub epoch: u32,
-}
-
-/// Where wrapped keys are kept: apart from the data, because the backups of the two must be apart.
-///
-/// # Contract
-/// 1. [`put_tenant`](KeyTable::put_tenant) and [`put_subjects`](KeyTable::put_subjects) write only what is absent; what is
-///    there, erased keys included, stays. They return after it is durable.
-/// 2. [`erase`](KeyTable::erase) overwrites the wrapped key and keeps a mark, durably, also where there was no key yet:
-///    a late writer must not make one for somebody who was erased. The first mark stays.
-/// 3. Concurrent calls behave as if one after another.
-/// 4. No method returns or changes a key of another tenant.
-///
-/// # Cancellation
-/// Dropping a write leaves it done or not done; repeat it.
-#[async_trait]
-pub trait KeyTable: fmt::Debug + Send + Sync + 'static {
-    /// Returns a tenant's wrapped key, `None` if it has none yet.
-    ///
-    /// # Errors
-    /// By [`VaultErrorKind`].
-    async fn tenant(&self, tenant: TenantId) -> Result<Option<TenantKey>, VaultError>;
-
-    /// Writes a tenant's wrapped key if it has none; returns the one that is there then.
-    ///
-    /// # Errors
-    /// By [`VaultErrorKind`].
-    async fn put_tenant(&self, tenant: TenantId, key: TenantKey) -> Result<TenantKey, VaultError>;
-
-    /// Returns what is known of a subject's key.
-    ///
-    /// # Errors
-    /// By [`VaultErrorKind`].
-    async fn subject(&self, tenant: TenantId, subject: SubjectId) -> Result<SubjectKeyState, VaultError>;
-
-    /// Writes wrapped keys of subjects that have none; returns, in the order given, what is there then.
-    ///
-    /// # Errors
-    /// By [`VaultErrorKind`].
-    async fn put_subjects(
-        &self,
-        tenant: TenantId,
-        keys: Vec<(SubjectId, SubjectKey)>,
-    ) -> Result<Vec<SubjectKeyState>, VaultError>;
-
-    /// Overwrites a subject's wrapped key with a mark; returns what was there before.
-    ///
-    /// # Errors
-    /// By [`VaultErrorKind`].
-    async fn erase(
-        &self,
-        tenant: TenantId,
-        subject: SubjectId,
-        at: DateTime<Utc>,
-    ) -> Result<SubjectKeyState, VaultError>;
-}
-
-/// A tenant's keys: its own, wrapped by the [`KeyProvider`], and the one of its keyed indexes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TenantKey {
-    /// Its epoch, counted from 1.
-    pub epoch: u32,
-    /// The wrapped bytes.
-    pub wrapped: WrappedKey,
-    /// The key of the tenant's keyed indexes, wrapped under the tenant's own. It is random, not derived, because what
-    /// it indexed must still be found after the tenant's own key has turned.
-    pub index: WrappedKey,
-}
-
-/// A subject's key, wrapped under the tenant's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SubjectKey {
-    /// Its version, counted from 1.
-    pub version: u32,
-    /// The epoch of the tenant's key that wraps it.
-    pub epoch: u32,
-    /// The wrapped bytes.
-    pub wrapped: WrappedKey,
-}
-
-/// What is known of a subject's key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SubjectKeyState {
-    /// There never was one.
-    Absent,
-    /// It was destroyed at this time.
-    Erased(DateTime<Utc>),
-    /// There is one.
-    Live(SubjectKey),
-}
-
 define_error! {
     /// Why something could not be sealed, opened or erased.
     VaultError, VaultErrorKind {
@@ -327,6 +237,8 @@ define_error! {
         Corrupt = "the sealed data does not fit its place",
         /// The permit no longer holds, or is for somebody else.
         Denied = "no permit",
+        /// The key that this was wrapped under is destroyed, or not where it was kept.
+        Destroyed = "the key that opens this was destroyed",
         /// The subject was erased.
         Erased = "the subject was erased",
         /// The key file or key table is held by another process.
@@ -335,6 +247,8 @@ define_error! {
         Newer = "the keys are of a newer version",
         /// The key file may be read by others, or not by us.
         Permissions = "the permissions of the key file are wrong",
+        /// The tenant's key has turned meanwhile: what was to be written is of an epoch that is not the current one.
+        Turned = "the tenant's key has turned meanwhile",
         /// The key service or the key table can't be reached.
         Unavailable = "the keys can't be reached",
         /// The subject has no key.

@@ -5,20 +5,22 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::sync::Arc;
-//! use whisp_store::{EnvelopeVault, LocalKeyProvider, MemoryKeyTable, MemoryStore};
+//! use whisp_store::{CellKeyProvider, EnvelopeVault, FolderCells, LocalKeyProvider, MemoryKeyTable, MemoryStore};
 //!
 //! # let folder = tempfile::tempdir()?;
-//! # let path = folder.path().join("root.key");
+//! # let (path, cells) = (folder.path().join("root.key"), folder.path().join("cells"));
 //! let root_key = Arc::new(LocalKeyProvider::open_or_create(path)?);
-//! let vault = EnvelopeVault::open(root_key, Arc::new(MemoryKeyTable::new())).await?;
+//! let keys = Arc::new(CellKeyProvider::new(root_key, Arc::new(FolderCells::open(cells)?)));
+//! let vault = EnvelopeVault::open(keys, Arc::new(MemoryKeyTable::new())).await?;
 //! let store = MemoryStore::new();
 //! # let _: (&dyn whisp_core::vault::Vault, &dyn whisp_core::store::Store) = (&vault, &store);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! [`EnvelopeVault`] seals everything personal before a store sees it. It needs two things: where the root key is
-//! ([`LocalKeyProvider`], or your own key service behind [`KeyProvider`](whisp_core::vault::KeyProvider)), and where
+//! [`EnvelopeVault`] seals everything personal before a store sees it. It needs two things: what wraps the tenants' keys and
+//! destroys their epochs ([`LocalKeyProvider`] with [`CellKeyProvider`] around it, or your own key service behind
+//! [`KeyProvider`](whisp_core::vault::KeyProvider)), and where
 //! the wrapped keys are kept ([`MemoryKeyTable`] for tests, `SqliteKeyTable` and `PostgresKeyTable` with the features of
 //! those names, or your own [`KeyTable`](whisp_core::vault::KeyTable)).
 //!
@@ -32,7 +34,8 @@
 //! without any store.
 //!
 //! # What it does not do
-//! No turn of key epochs: a backup of the key table opens what was erased after it was made.
+//! A backup of the key table opens what was erased after it was made, until the epoch turns: see [`keys`]. Cells are kept on
+//! one machine; for several there is none yet.
 
 pub mod audit;
 #[cfg(feature = "conformance")]
@@ -47,13 +50,14 @@ mod memory;
 mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod thread;
 pub mod vault;
 
 #[cfg(feature = "postgres")]
 pub use keys::PostgresKeyTable;
 #[cfg(feature = "sqlite")]
 pub use keys::SqliteKeyTable;
-pub use keys::{LocalKeyProvider, MemoryKeyTable};
+pub use keys::{CellKeyProvider, FolderCells, LocalKeyProvider, MemoryCells, MemoryKeyTable};
 #[cfg(feature = "media")]
 pub use media::ObjectMedia;
 pub use memory::MemoryStore;

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tempfile::TempDir;
-use whisp_core::vault::{KeyProvider, KeyTable};
+use whisp_core::vault::{ErasableCell, KeyProvider, KeyTable};
 use whisp_store::keys::conformance::Open;
-use whisp_store::{LocalKeyProvider, MemoryKeyTable, SqliteKeyTable};
+use whisp_store::{CellKeyProvider, FolderCells, LocalKeyProvider, MemoryCells, MemoryKeyTable, SqliteKeyTable};
 
 struct Memory(Arc<MemoryKeyTable>);
 
@@ -77,4 +77,48 @@ mod postgres {
 mod local {
     use super::*;
     whisp_store::key_provider_conformance! { test: tokio::test, open: Folder::new() }
+}
+
+#[async_trait]
+impl Open<dyn ErasableCell> for Folder {
+    async fn open(&self) -> Arc<dyn ErasableCell> {
+        Arc::new(FolderCells::open(self.0.path().join("cells")).unwrap())
+    }
+}
+
+mod folder_cells {
+    use super::*;
+    whisp_store::erasable_cell_conformance! { test: tokio::test, open: Folder::new() }
+}
+
+mod memory_cells {
+    use super::*;
+
+    struct Memory(Arc<MemoryCells>);
+
+    #[async_trait]
+    impl Open<dyn ErasableCell> for Memory {
+        async fn open(&self) -> Arc<dyn ErasableCell> {
+            Arc::<MemoryCells>::clone(&self.0)
+        }
+    }
+
+    whisp_store::erasable_cell_conformance! { test: tokio::test, open: Memory(Arc::default()) }
+}
+
+mod local_with_cells {
+    use super::*;
+
+    struct WithCells(Folder);
+
+    #[async_trait]
+    impl Open<dyn KeyProvider> for WithCells {
+        async fn open(&self) -> Arc<dyn KeyProvider> {
+            let inner: Arc<dyn KeyProvider> = self.0.open().await;
+            let cells: Arc<dyn ErasableCell> = self.0.open().await;
+            Arc::new(CellKeyProvider::new(inner, cells))
+        }
+    }
+
+    whisp_store::key_provider_conformance! { test: tokio::test, open: WithCells(Folder::new()) }
 }

@@ -15,7 +15,7 @@ use whisp_store::PostgresKeyTable;
 
 /// Each makes the tables of a version in `{schema}`, with one of everything. None is ever changed: a new schema version
 /// gets a script of its own, and the others must go on opening.
-const SCRIPTS: [&str; 1] = [include_str!("golden/postgres_keys_v1.sql")];
+const SCRIPTS: [&str; 2] = [include_str!("golden/postgres_keys_v1.sql"), include_str!("golden/postgres_keys_v2.sql")];
 
 const TENANT: TenantId = TenantId::DIRECTORY;
 
@@ -24,7 +24,13 @@ const LIVE: SubjectId = SubjectId::from_bytes([2; 16]);
 const ERASED: SubjectId = SubjectId::from_bytes([3; 16]);
 
 fn tenant_key() -> TenantKey {
-    TenantKey { epoch: 1, wrapped: WrappedKey(vec![0xaa; 2]), index: WrappedKey(vec![0xbb; 2]) }
+    TenantKey {
+        epoch: 1,
+        begun_at: None,
+        wrapped: WrappedKey(vec![0xaa; 2]),
+        previous: None,
+        index: WrappedKey(vec![0xbb; 2]),
+    }
 }
 
 fn subject_key() -> SubjectKey {
@@ -45,6 +51,7 @@ async fn assert_whole(table: &PostgresKeyTable) {
     assert_eq!(table.tenant(TENANT).await.unwrap(), Some(tenant_key()));
     assert_eq!(table.subject(TENANT, LIVE).await.unwrap(), SubjectKeyState::Live(subject_key()));
     assert_eq!(table.subject(TENANT, ERASED).await.unwrap(), SubjectKeyState::Erased(erased_at()));
+    assert_eq!(table.of_epoch(TENANT, 1, 10).await.unwrap(), [(LIVE, subject_key())]);
 }
 
 async fn assert_refused(schema: &TempSchema, kind: VaultErrorKind, advice: &str) {

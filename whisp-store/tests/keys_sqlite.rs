@@ -9,7 +9,7 @@ use chrono::DateTime;
 use tempfile::TempDir;
 use whisp_core::error::ErrorChain;
 use whisp_core::id::{SubjectId, TenantId};
-use whisp_core::vault::{KeyTable, SubjectKey, SubjectKeyState, TenantKey, VaultErrorKind, WrappedKey};
+use whisp_core::vault::{KeyTable, Rewrap, SubjectKey, SubjectKeyState, TenantKey, VaultErrorKind, WrappedKey};
 use whisp_store::SqliteKeyTable;
 
 const TENANT: TenantId = TenantId::from_bytes([1; 16]);
@@ -34,6 +34,23 @@ fn wrapped(n: u64) -> WrappedKey {
         u8::try_from(word >> 56).unwrap()
     });
     WrappedKey(bytes.take(61).collect())
+}
+
+fn tenant_key() -> TenantKey {
+    TenantKey {
+        epoch: 1,
+        begun_at: None,
+        wrapped: WrappedKey(vec![0xaa; 2]),
+        previous: None,
+        index: WrappedKey(vec![0xbb; 2]),
+    }
+}
+
+/// Opens a table in which the tenant has a key.
+async fn open(path: &Path) -> SqliteKeyTable {
+    let table = SqliteKeyTable::open(path).unwrap();
+    table.put_tenant(TENANT, tenant_key()).await.unwrap();
+    table
 }
 
 fn key(n: u64) -> SubjectKey {
@@ -67,7 +84,7 @@ async fn nothing_of_an_erased_key_is_left_in_any_file_while_the_others_stay() {
     const PEOPLE: u64 = 900;
     let erased = |n: &u64| n.is_multiple_of(3);
     let (folder, path) = folder();
-    let table = SqliteKeyTable::open(&path).unwrap();
+    let table = open(&path).await;
     // Writes and erasures take turns, so that pages split while there are erased rows in them.
     for chunk in 0..PEOPLE / 100 {
         let people = chunk * 100..(chunk + 1) * 100;
@@ -93,7 +110,7 @@ async fn nothing_of_an_erased_key_is_left_in_any_file_while_the_others_stay() {
 #[tokio::test]
 async fn one_erasure_among_few_leaves_nothing_either() {
     let (folder, path) = folder();
-    let table = SqliteKeyTable::open(&path).unwrap();
+    let table = open(&path).await;
     table.put_subjects(TENANT, vec![(subject(1), key(1)), (subject(2), key(2))]).await.unwrap();
     assert_eq!(found(&raw(folder.path()), 1..3), [1, 2]);
     table.erase(TENANT, subject(1), DateTime::UNIX_EPOCH).await.unwrap();
@@ -103,7 +120,7 @@ async fn one_erasure_among_few_leaves_nothing_either() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn writers_and_erasures_on_many_threads_end_in_one_state() {
     let (_folder, path) = folder();
-    let table = Arc::new(SqliteKeyTable::open(&path).unwrap());
+    let table = Arc::new(open(&path).await);
     let tasks: Vec<_> = (0..200_u64)
         .map(|n| {
             let table = Arc::clone(&table);
@@ -129,7 +146,7 @@ async fn writers_and_erasures_on_many_threads_end_in_one_state() {
 #[tokio::test]
 async fn a_dropped_call_is_done_or_not_done_and_harms_nothing() {
     let (_folder, path) = folder();
-    let table = SqliteKeyTable::open(&path).unwrap();
+    let table = open(&path).await;
     {
         let mut put = std::pin::pin!(table.put_subjects(TENANT, vec![(subject(1), key(1))]));
         let polled = std::future::poll_fn(|context| std::task::Poll::Ready(put.as_mut().poll(context))).await;
@@ -180,34 +197,83 @@ fn a_newer_file_is_refused_and_not_changed() {
     let (_folder, path) = folder();
     drop(SqliteKeyTable::open(&path).unwrap());
     let db = rusqlite::Connection::open(&path).unwrap();
-    db.execute_batch("PRAGMA user_version = 2").unwrap();
+    db.execute_batch("PRAGMA user_version = 3").unwrap();
     db.close().unwrap();
     expect_refused(&path, VaultErrorKind::Newer);
 }
 
+/// Each makes a file of a schema version, with one of everything. None is ever changed: a new schema version gets a script of
+/// its own, and the others must go on opening.
+const SCRIPTS: [&str; 2] = [include_str!("golden/keys_v1.sql"), include_str!("golden/keys_v2.sql")];
+
 #[tokio::test]
-async fn a_file_of_schema_version_1_opens_with_everything_in_it_and_is_written_the_same_today() {
-    const SCRIPT: &str = include_str!("golden/keys_v1.sql");
+async fn a_file_of_each_schema_version_opens_with_everything_in_it_and_is_written_the_same_today() {
     let id = |byte| SubjectId::from_bytes([byte; 16]);
     let at = DateTime::from_timestamp_micros(1_795_338_000_000_000).unwrap();
-    let tenant_key = TenantKey { epoch: 1, wrapped: WrappedKey(vec![0xaa; 2]), index: WrappedKey(vec![0xbb; 2]) };
     let live = SubjectKey { version: 1, epoch: 1, wrapped: WrappedKey(vec![0xcc; 2]) };
-    let (_old, old) = folder();
-    rusqlite::Connection::open(&old).unwrap().execute_batch(SCRIPT).unwrap();
-    restrict(&old);
-    let table = SqliteKeyTable::open(&old).unwrap();
-    assert_eq!(table.tenant(TENANT).await.unwrap(), Some(tenant_key.clone()));
-    assert_eq!(table.subject(TENANT, id(2)).await.unwrap(), SubjectKeyState::Live(live.clone()));
-    assert_eq!(table.subject(TENANT, id(3)).await.unwrap(), SubjectKeyState::Erased(at));
-    drop(table);
-
     let (_new, new) = folder();
-    let table = SqliteKeyTable::open(&new).unwrap();
-    table.put_tenant(TENANT, tenant_key).await.unwrap();
-    table.put_subjects(TENANT, vec![(id(2), live.clone()), (id(3), live)]).await.unwrap();
+    let table = open(&new).await;
+    table.put_subjects(TENANT, vec![(id(2), live.clone()), (id(3), live.clone())]).await.unwrap();
     table.erase(TENANT, id(3), at).await.unwrap();
     drop(table);
-    assert_eq!(dump(&new), dump(&old));
+    for script in SCRIPTS {
+        let (_old, old) = folder();
+        rusqlite::Connection::open(&old).unwrap().execute_batch(script).unwrap();
+        restrict(&old);
+        let table = SqliteKeyTable::open(&old).unwrap();
+        assert_eq!(table.tenant(TENANT).await.unwrap(), Some(tenant_key()));
+        assert_eq!(table.subject(TENANT, id(2)).await.unwrap(), SubjectKeyState::Live(live.clone()));
+        assert_eq!(table.subject(TENANT, id(3)).await.unwrap(), SubjectKeyState::Erased(at));
+        assert_eq!(table.of_epoch(TENANT, 1, 10).await.unwrap(), [(id(2), live.clone())]);
+        drop(table);
+        assert_eq!(dump(&new), dump(&old));
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_a_key_is_left_where_it_was_before_an_upgrade() {
+    let (folder, path) = folder();
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute_batch(SCRIPTS[0]).unwrap();
+    for n in 0..500 {
+        let sql = "INSERT INTO subject_key (tenant, subject, version, epoch, wrapped) VALUES (?1, ?2, 1, 1, ?3)";
+        db.execute(sql, (TENANT.into_bytes(), subject(n).into_bytes(), wrapped(n).0)).unwrap();
+    }
+    drop(db);
+    restrict(&path);
+    let table = SqliteKeyTable::open(&path).unwrap();
+    for n in 0..500 {
+        table.erase(TENANT, subject(n), DateTime::UNIX_EPOCH).await.unwrap();
+    }
+    assert_eq!(found(&raw(folder.path()), 0..500), [0; 0]);
+}
+
+/// Also where epochs of other lengths, as numbers, take turns.
+#[tokio::test]
+async fn nothing_of_a_key_is_left_after_it_was_wrapped_anew() {
+    const PEOPLE: u64 = 300;
+    let (folder, path) = folder();
+    let table = open(&path).await;
+    let mut there = table.tenant(TENANT).await.unwrap().unwrap();
+    let mut keys: Vec<_> = (0..PEOPLE).map(|n| (subject(n), key(n))).collect();
+    table.put_subjects(TENANT, keys.clone()).await.unwrap();
+    for (round, epoch) in [2, 127, 128, 32_768].into_iter().enumerate() {
+        let to = TenantKey { epoch, ..there.clone() };
+        there = table.swap_tenant(TENANT, &there, to).await.unwrap().unwrap();
+        let first = (round as u64 + 1) * PEOPLE;
+        let anew: Vec<_> = (first..)
+            .zip(&keys)
+            .map(|(n, (subject, from))| {
+                let to = SubjectKey { version: 1, epoch, wrapped: wrapped(n) };
+                Rewrap { subject: *subject, from: from.clone(), to }
+            })
+            .collect();
+        keys = anew.iter().map(|key| (key.subject, key.to.clone())).collect();
+        assert_eq!(table.rewrap(TENANT, anew).await.unwrap(), 300);
+        let left = raw(folder.path());
+        assert_eq!(found(&left, 0..first), [0; 0], "epoch {epoch}");
+        assert_eq!(found(&left, first..first + PEOPLE).len(), 300, "the scan finds what is there");
+    }
 }
 
 /// The header, the schema and every row, as text.
@@ -216,8 +282,8 @@ fn dump(path: &Path) -> Vec<String> {
     let queries = [
         "SELECT application_id || ' ' || user_version FROM pragma_application_id, pragma_user_version",
         "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name",
-        "SELECT concat_ws(' ', hex(tenant), epoch, hex(wrapped), hex(index_key)) FROM tenant_key",
-        "SELECT concat_ws(' ', id, hex(tenant), hex(subject), version, epoch, hex(wrapped)) FROM subject_key",
+        "SELECT concat_ws(' ', hex(tenant), epoch, begun_at, hex(wrapped), hex(index_key), hex(previous)) FROM tenant_key",
+        "SELECT concat_ws(' ', id, hex(tenant), hex(subject), version, hex(epoch), hex(wrapped)) FROM subject_key",
         "SELECT concat_ws(' ', hex(tenant), hex(subject), at) FROM erasure",
     ];
     let rows = |query| -> Vec<String> {

@@ -13,8 +13,8 @@ use whisp_core::id::{RecordId, SubjectId, TenantId};
 use whisp_core::privacy::{DataCategory, Grant, Purpose};
 use whisp_core::store::{Kind, Sealed};
 use whisp_core::vault::{
-    IndexField, KeyContext, KeyProvider, KeyTable, SealContext, SecretKey, SubjectKey, SubjectKeyState, TenantKey,
-    Vault, VaultError, VaultErrorKind, WrappedKey,
+    Destroyed, Destruction, IndexField, KeyContext, KeyProvider, KeyTable, Rewrap, SealContext, SecretKey, SubjectKey,
+    SubjectKeyState, TenantKey, Vault, VaultError, VaultErrorKind, WrappedKey,
 };
 use whisp_store::{EnvelopeVault, LocalKeyProvider, MemoryKeyTable, SqliteKeyTable};
 use zeroize::Zeroizing;
@@ -96,6 +96,14 @@ impl KeyProvider for Transparent {
         self.unwraps.fetch_add(1, Ordering::Relaxed);
         Ok(SecretKey::new(Zeroizing::new(wrapped.0.as_slice().try_into().unwrap())))
     }
+
+    async fn destroy(&self, _context: &KeyContext) -> Result<Destroyed, VaultError> {
+        Ok(Destroyed::Unverifiable)
+    }
+
+    fn destruction(&self) -> Destruction {
+        Destruction::Unverifiable
+    }
 }
 
 #[tokio::test]
@@ -163,6 +171,28 @@ impl KeyTable for Counting {
     ) -> Result<Vec<SubjectKeyState>, VaultError> {
         self.subject_calls.fetch_add(1, Ordering::Relaxed);
         self.inner.put_subjects(tenant, keys).await
+    }
+
+    async fn swap_tenant(
+        &self,
+        tenant: TenantId,
+        from: &TenantKey,
+        to: TenantKey,
+    ) -> Result<Option<TenantKey>, VaultError> {
+        self.inner.swap_tenant(tenant, from, to).await
+    }
+
+    async fn of_epoch(
+        &self,
+        tenant: TenantId,
+        epoch: u32,
+        limit: usize,
+    ) -> Result<Vec<(SubjectId, SubjectKey)>, VaultError> {
+        self.inner.of_epoch(tenant, epoch, limit).await
+    }
+
+    async fn rewrap(&self, tenant: TenantId, keys: Vec<Rewrap>) -> Result<usize, VaultError> {
+        self.inner.rewrap(tenant, keys).await
     }
 
     async fn erase(

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 
+use crate::assistant::epoch::EPOCH_LENGTH;
 use crate::detect::script_language;
 use crate::privacy::{Law, ProfileId, Register};
 
@@ -31,6 +32,9 @@ pub struct Config {
     /// With what the names of the audit logs begin; the tenant's id follows. A name of the host's own, as a URL without
     /// `https://`, keeps them apart from everybody else's. It stays for ever: a log under another name is another log.
     pub audit_origin: String,
+    /// How long an epoch of a tenant's key lasts: then every key is wrapped anew, and the old one destroyed. The shorter, the
+    /// sooner an erasure is final for copies of the key table too.
+    pub epoch: TimeDelta,
     /// How long things are kept.
     pub retention: Retention,
     /// What data is used for, about whom, on what ground. What is not in it is denied.
@@ -46,7 +50,7 @@ pub struct Config {
 
 impl Default for Config {
     /// A quiet time of 3 seconds (at most 15), 30 seconds to think, inquiries idle after 24 hours and open again within
-    /// 24 hours, files of up to 100 MiB, every law that is built in.
+    /// 24 hours, files of up to 100 MiB, epochs of 7 days, every law that is built in.
     fn default() -> Self {
         let law = Law::built_in();
         Self {
@@ -60,6 +64,7 @@ impl Default for Config {
             settle_after: TimeDelta::minutes(5),
             media_bytes_max: 100 * 1024 * 1024,
             audit_origin: "whisp/audit".to_owned(),
+            epoch: EPOCH_LENGTH,
             retention: Retention::default(),
             register: Register::standard(),
             profiles: law.profiles().iter().map(|profile| profile.id.clone()).collect(),

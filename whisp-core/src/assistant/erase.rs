@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::assistant::{Assistant, AssistantError, EventProof, Inclusion, Inner, WithheldRecords};
+use crate::assistant::{Assistant, AssistantError, ErasureHorizon, EventProof, Inclusion, Inner, WithheldRecords};
 use crate::audit::{AuditAction, TreeHash};
 use crate::entity::{AuditDraft, By, from_clear, position, to_clear};
 use crate::id::{ContactId, RecordId, RequestId, SubjectId, TenantId};
@@ -29,6 +29,10 @@ pub struct ErasureReceipt {
     pub id: RecordId,
     /// When the key was destroyed: from then on nothing sealed under it can be read, not even out of a copy of the data.
     pub key_destroyed_at: Option<DateTime<Utc>>,
+    /// Until when a copy of the *key table* from before can bring it back, as it was known then. `None` if there was no key,
+    /// and in receipts of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub horizon: Option<ErasureHorizon>,
     /// How many records of each kind were deleted.
     pub deleted: Vec<(String, u64)>,
     /// When the last record was deleted.
@@ -41,19 +45,22 @@ pub struct ErasureReceipt {
     /// The event of it in the audit log. Receipts of earlier versions have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit: Option<RecordId>,
+    /// The same as it is known now, since when too, once it is so: [`Assistant::receipt`] adds it, to every receipt of a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub horizon_now: Option<ErasureHorizon>,
     /// The proof that it was logged: [`Assistant::receipt`] adds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<EventProof>,
 }
 
 impl ErasureReceipt {
-    /// Returns what the event in the audit log says of this receipt as its `detail`: the SHA-256 of its JSON, without the
-    /// proof. So a receipt that was changed is told from the one that was logged.
+    /// Returns what the event in the audit log says of this receipt as its `detail`: the SHA-256 of its JSON, without what
+    /// is added later: the proof, and the horizon as it is known now. So a receipt that was changed is told from the one that was logged.
     ///
     /// # Errors
     /// [`StoreErrorKind::Invalid`](crate::store::StoreErrorKind::Invalid) if it can't be written as JSON.
     pub fn commitment(&self) -> Result<TreeHash, StoreError> {
-        let said = to_clear(&Self { proof: None, ..self.clone() })?;
+        let said = to_clear(&Self { horizon_now: None, proof: None, ..self.clone() })?;
         Ok(TreeHash::of(&[said.0.as_bytes()]))
     }
 }
@@ -91,8 +98,9 @@ impl Assistant {
         self.inner.go_on_erasing(tenant, contact.0).await
     }
 
-    /// Returns the receipt of an erasure, with the proof that it was logged where there is one: once the event is in the log,
-    /// and where the assistant has a signer. Give it to the person: it can be checked without us.
+    /// Returns the receipt of an erasure, with its horizon as it is now, and with the proof that it was logged where there is
+    /// one: once the event is in the log, and where the assistant has a signer. Give it to the person: it can be checked
+    /// without us.
     ///
     /// # Errors
     /// [`AssistantError::NotFound`]; as [`Audit::prove`](crate::assistant::Audit::prove).
@@ -102,6 +110,9 @@ impl Assistant {
     pub async fn receipt(&self, tenant: TenantId, id: RecordId) -> Result<ErasureReceipt, AssistantError> {
         let record = self.inner.entities.record(tenant, Kind::RECEIPT, id).await?;
         let mut receipt: ErasureReceipt = from_clear(&record.ok_or(AssistantError::NotFound("receipt"))?)?;
+        if let Some(at) = receipt.key_destroyed_at {
+            receipt.horizon_now = Some(self.inner.horizon_of(tenant, at).await?);
+        }
         if let Some(event) = receipt.audit.filter(|_| self.inner.signer.is_some())
             && let Inclusion::Logged(proof) = self.audit(tenant).prove(event).await?
         {
@@ -241,17 +252,22 @@ impl Inner {
             let found = store.of_subject(&query).await?.records;
             if found.is_empty() {
                 let event = self.record_id();
+                let horizon = match key_destroyed_at {
+                    Some(at) => Some(self.horizon_of(tenant, at).await?),
+                    None => None,
+                };
                 let told = ErasureReceipt {
                     id: state.receipt,
                     key_destroyed_at,
+                    horizon,
                     deleted: state.deleted.into_iter().collect(),
                     completed_at: self.clock.now(),
                     withheld: state.withheld.unwrap_or_default(),
                     remaining: vec![
                         "the messages in the person's and the business's own inbox on the platform".to_owned(),
-                        "the key table's own backups, until they are older than its retention".to_owned(),
                     ],
                     audit: Some(event),
+                    horizon_now: None,
                     proof: None,
                 };
                 let draft = AuditDraft::new(AuditAction::ErasureDone, By::Host, subject)

@@ -13,6 +13,7 @@ mod clock_watch;
 mod config;
 mod deliver;
 mod desk;
+mod epoch;
 mod erase;
 mod error;
 mod export;
@@ -59,6 +60,9 @@ pub use builder::{AssistantBuilder, BuildError};
 pub(crate) use clock_watch::ClockClear;
 pub use config::{Config, LocalText, Retention, Texts};
 pub use desk::{Desk, InboxPage};
+#[cfg(test)]
+pub(crate) use epoch::EpochClear;
+pub use epoch::{ErasureHorizon, Unbounded};
 #[cfg(test)]
 pub(crate) use erase::ErasureClear;
 pub use erase::ErasureReceipt;

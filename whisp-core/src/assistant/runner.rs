@@ -76,7 +76,7 @@ impl Runner {
     }
 
     /// Hands every error to the host's log, as a line with its causes; it holds nothing personal. What failed is tried
-    /// again or is in the dead letters.
+    /// again or is in the dead letters. At its start it says if [erasures have no horizon](Assistant::erasure_horizon).
     #[must_use]
     pub fn on_error(mut self, log: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.on_error = Arc::new(log);
@@ -95,6 +95,9 @@ impl Runner {
     }
 
     async fn run(self, stopped: watch::Receiver<bool>) -> Result<(), AssistantError> {
+        if let Err(unbounded) = self.assistant.erasure_horizon() {
+            (self.on_error)(&unbounded.to_string());
+        }
         tokio::join!(self.work(stopped.clone()), self.fetch(stopped));
         self.assistant.release().await
     }

@@ -28,7 +28,11 @@ pub struct SweepReport {
     pub orphans: usize,
     /// Events put into the audit logs.
     pub logged: usize,
-    /// Whether more is past its time than the budget allowed for.
+    /// Tenants whose key has turned, the directory among them.
+    pub turned: usize,
+    /// People's keys that were wrapped anew for that.
+    pub rewrapped: usize,
+    /// Whether more is past its time, or due, than the budget allowed for.
     pub more: bool,
     /// Requests about data whose deadline has come closer since the last sweep: half of the time is over, 80 % of it, all
     /// of it. Each is told once.
@@ -36,17 +40,19 @@ pub struct SweepReport {
 }
 
 impl Assistant {
-    /// Ends erasures that were cut short; watches over [requests](crate::assistant::Requests) and their deadlines; deletes what is past its time, at most `limit` records, each file before its
-    /// record; looks for files that a crash left without one, some at each call; and puts the events that wait into the
-    /// [audit logs](crate::audit), which it anchors where there are a signer and a sink.
+    /// Ends erasures that were cut short; watches over [requests](crate::assistant::Requests) and their deadlines; deletes
+    /// what is past its time, at most `limit` records, each file before its record; looks for files that a crash left without
+    /// one, some at each call; puts the events that wait into the [audit logs](crate::audit), which it anchors where there are
+    /// a signer and a sink; and turns the epochs of keys that are older than
+    /// [`Config::epoch`](crate::assistant::Config::epoch), a part at each call.
     ///
     /// Where the clock is a week ahead of the last sweep, or behind it, nothing is deleted by age until somebody has looked
     /// and called [`trust_clock`](Self::trust_clock). Nothing is read past its time all the same.
     ///
     /// # Errors
     /// [`AssistantError::Clock`] if the clock can't be believed; by the stores, the signer and the sink. What was done stays
-    /// done; the next sweep goes on. Trouble with an audit log keeps nothing from being deleted; trouble with the requests of
-    /// a tenant keeps its own data.
+    /// done; the next sweep goes on. Trouble with an audit log or with keys keeps nothing from being deleted; trouble with
+    /// the requests of a tenant keeps its own data.
     ///
     /// # Cancellation
     /// As an error.
@@ -88,6 +94,11 @@ impl Assistant {
                     // Whose data must stay is not known, so all of it does.
                     Err(error) => trouble = trouble.or(Some(error)),
                 }
+                if doubt.is_none()
+                    && let Err(error) = inner.turn_epoch(tenant, at, &mut report).await
+                {
+                    trouble.get_or_insert(error);
+                }
             }
             match tenants.next {
                 Some(next) => query.after = Some(next),
@@ -96,6 +107,9 @@ impl Assistant {
         }
         if doubt.is_none() {
             inner.purge(TenantId::DIRECTORY, at, limit, &BTreeSet::new(), &mut report).await?;
+            if let Err(error) = inner.turn_epoch(TenantId::DIRECTORY, at, &mut report).await {
+                trouble.get_or_insert(error);
+            }
             report.orphans = inner.collect().await?;
         }
         match doubt.or(trouble) {

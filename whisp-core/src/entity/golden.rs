@@ -13,7 +13,7 @@ use super::plain::StatementClear;
 use super::raw::{RawClear, SuggestionClear};
 use super::request::RequestClear;
 use super::{Former, Holder, LetterClear, LogHead, RouteTarget, leaf_of};
-use crate::assistant::{ClockClear, ErasureClear, ErasureReceipt};
+use crate::assistant::{ClockClear, EpochClear, ErasureClear, ErasureReceipt};
 use crate::audit::{AuditAction, AuditDetail, AuditEvent, SaltedDetail};
 use crate::channel::OutboundBody;
 use crate::id::RecordId;
@@ -164,6 +164,18 @@ fn the_receipt_of_an_erasure_is_kept_like_this() {
         r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":null,"deleted":[],"completed_at":"2026-11-22T09:00:00Z","remaining":[]}"#,
         r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":null,"deleted":[],"completed_at":"2026-11-22T09:00:00Z","remaining":[],"audit":"00000000-0000-0000-0000-000000000002"}"#,
         r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":null,"deleted":[],"completed_at":"2026-11-22T09:00:00Z","withheld":[{"what":"message_content","reason":"legal_claims","records":2}],"remaining":[]}"#,
+        r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":"2026-11-22T09:00:00Z","horizon":{"until":"2026-11-30T09:00:00Z"},"deleted":[],"completed_at":"2026-11-22T09:00:00Z","remaining":[],"audit":"00000000-0000-0000-0000-000000000002"}"#,
+        r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":"2026-11-22T09:00:00Z","horizon":{"unbounded":"key_provider"},"deleted":[],"completed_at":"2026-11-22T09:00:00Z","remaining":[],"horizon_now":{"since":"2026-11-29T09:00:00Z"}}"#,
+        r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":"2026-11-22T09:00:00Z","horizon":{"unbounded":"earlier_epoch"},"deleted":[],"completed_at":"2026-11-22T09:00:00Z","remaining":[],"horizon_now":{"unbounded":"overdue"}}"#,
+    ]);
+}
+
+#[test]
+fn an_epoch_is_kept_like_this() {
+    is_kept::<EpochClear>(&[
+        r#"{"epoch":2,"begun_at":"2026-11-22T09:00:00Z","ended_at":"2026-11-22T09:01:00Z","before":{"how":"now"}}"#,
+        r#"{"epoch":3,"begun_at":"2026-11-22T09:00:00Z","ended_at":"2026-11-22T09:01:00Z","before":{"how":"scheduled","at":"2026-12-22T09:01:00Z"}}"#,
+        r#"{"epoch":4,"begun_at":"2026-11-22T09:00:00Z","ended_at":"2026-11-22T09:01:00Z","before":{"how":"unverifiable"}}"#,
     ]);
 }
 

@@ -15,7 +15,7 @@ use whisp_core::model::{
 use whisp_core::privacy::{Grant, Purpose};
 use whisp_core::reply::{Decision, EngineId, MockReplyEngine, ReplyContext, ReplyEngine, ReplyRequest};
 use whisp_core::route::{MockRouter, Route, RouteRequest, Router};
-use whisp_core::vault::{KeyContext, KeyProvider, MockKeyProvider, SecretKey, WrappedKey};
+use whisp_core::vault::{Destroyed, KeyContext, KeyProvider, MockKeyProvider, SecretKey, WrappedKey};
 use whisp_core::webhook::{Delivery, MockWebhookDecoder, WebhookDecoder, WebhookRequest};
 
 const TENANT: TenantId = TenantId::from_bytes([1; 16]);
@@ -111,10 +111,12 @@ async fn a_mocked_key_service_wraps_and_unwraps_as_told() {
     let mut mock = MockKeyProvider::new();
     mock.expect_wrap().returning(|_, key| Ok(WrappedKey(key.expose().to_vec())));
     mock.expect_unwrap().returning(|_, _| Ok(SecretKey::new([7; 32].into())));
+    mock.expect_destroy().times(1).returning(|_| Ok(Destroyed::Now));
     let provider: Arc<dyn KeyProvider> = Arc::new(mock);
     let context = KeyContext { tenant: TENANT, epoch: 1 };
     let wrapped = provider.wrap(&context, &SecretKey::new([7; 32].into())).await.unwrap();
     assert_eq!(provider.unwrap(&context, &wrapped).await.unwrap().expose(), &[7; 32]);
+    assert_eq!(provider.destroy(&context).await.unwrap(), Destroyed::Now);
 }
 
 #[test]

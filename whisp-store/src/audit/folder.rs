@@ -4,16 +4,15 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
 
 use async_trait::async_trait;
-use tokio::sync::oneshot;
 use whisp_core::audit::{
     AnchorError, AnchorErrorKind, Checkpoint, CheckpointSink, NOTE_MAX, SignedNote, TreeHash, goes_on,
 };
 use whisp_core::error::Retry;
 
 use crate::keys::sync_folder;
+use crate::thread::on_a_thread;
 
 /// The longest name of a file, without its ending.
 const NAME_MAX: usize = 200;
@@ -93,14 +92,9 @@ impl FolderSink {
         operation: &'static str,
         work: impl FnOnce(&Self) -> Result<T, AnchorError> + Send + 'static,
     ) -> Result<T, AnchorError> {
-        let (done, result) = oneshot::channel();
         let sink = self.clone();
-        let started = thread::Builder::new().name("whisp-anchor".to_owned()).spawn(move || {
-            // Nobody waits any more: it is done all the same.
-            let _dropped = done.send(work(&sink));
-        });
-        started.map_err(|error| io_error(operation, &error))?;
-        result.await.map_err(|_| failed(operation, AnchorErrorKind::Unavailable))?
+        let done = on_a_thread("whisp-anchor", move || work(&sink)).await;
+        done.map_err(|error| io_error(operation, &error))?
     }
 }
 

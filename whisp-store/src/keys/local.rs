@@ -4,7 +4,9 @@ use std::fmt;
 use std::path::Path;
 
 use async_trait::async_trait;
-use whisp_core::vault::{KeyContext, KeyProvider, SecretKey, VaultError, VaultErrorKind, WrappedKey};
+use whisp_core::vault::{
+    Destroyed, Destruction, KeyContext, KeyProvider, SecretKey, VaultError, VaultErrorKind, WrappedKey,
+};
 
 use super::key_file::{self, FileKey, ID_LEN, KeyUse};
 use super::{Canonical, Wrapper, failed};
@@ -13,6 +15,9 @@ use super::{Canonical, Wrapper, failed};
 ///
 /// Whoever has this file and the key table can read everything: keep it where backups of the data do not reach, and
 /// keep one copy of it in a safe place, because without it nothing can be read any more.
+///
+/// By itself it destroys nothing: it opens what it wrapped in every epoch, and so a copy of the key table from before an
+/// erasure brings the erased back, whenever. Put a [`CellKeyProvider`](crate::CellKeyProvider) around it.
 ///
 /// # Examples
 /// ```
@@ -105,6 +110,15 @@ impl KeyProvider for LocalKeyProvider {
                 .with_advice("another key file wrapped it: use the key file that belongs to this key table")
         })?;
         self.wrapper.unwrap(&self.place(context), wrapped)
+    }
+
+    /// The root key opens every epoch that it ever wrapped.
+    async fn destroy(&self, _context: &KeyContext) -> Result<Destroyed, VaultError> {
+        Ok(Destroyed::Unverifiable)
+    }
+
+    fn destruction(&self) -> Destruction {
+        Destruction::Unverifiable
     }
 }
 

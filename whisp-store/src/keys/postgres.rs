@@ -14,8 +14,11 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 use whisp_core::id::{SubjectId, TenantId};
 use whisp_core::store::StoreErrorKind;
-use whisp_core::vault::{KeyTable, SubjectKey, SubjectKeyState, TenantKey, VaultError, VaultErrorKind, WrappedKey};
+use whisp_core::vault::{
+    KeyTable, Rewrap, SubjectKey, SubjectKeyState, TenantKey, VaultError, VaultErrorKind, WrappedKey,
+};
 
+use super::turned;
 use crate::postgres::{Address, Failure, Schema, get};
 
 /// How many connections it opens at most: keys are read seldom and kept in memory.
@@ -27,13 +30,13 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A [`KeyTable`] in a PostgreSQL database, for the processes that share a `PostgresStore`.
 ///
 /// Give it a database of its own, or at least a schema that the backups of the data leave out: a backup that holds both
-/// brings the erased back.
+/// brings the erased back, until the tenant's epoch has turned ([`keys`](crate::keys)).
 ///
 /// # What an erasure leaves
 /// PostgreSQL does not overwrite in place. A wrapped key that was erased stays in the table's file until the server has
 /// vacuumed the page and used its space again, in the write-ahead log until that is recycled, and in standbys and
-/// archives of the log as long as those are kept. It is of use only together with the tenant's key, which is wrapped by
-/// the key provider. Where that is not enough, keep the keys in a `SqliteKeyTable`, or in a key service of your own.
+/// archives of the log as long as those are kept. It is of use only together with the tenant's key of that epoch, which is
+/// gone when the epoch has turned, as surely as the key provider destroys.
 ///
 /// # Examples
 /// ```no_run
@@ -108,14 +111,52 @@ impl PostgresKeyTable {
         Ok(transaction.query(&statement, params).await?)
     }
 
-    async fn read_tenant(&self, transaction: &Transaction<'_>, tenant: TenantId) -> Result<Option<TenantKey>, Failure> {
-        let sql = "SELECT epoch, wrapped, index_key FROM {schema}.tenant_key WHERE tenant = $1";
-        let rows = self.query(transaction, sql, &[&tenant.as_uuid()]).await?;
+    async fn read_tenant(
+        &self,
+        transaction: &Transaction<'_>,
+        tenant: TenantId,
+        lock: &str,
+    ) -> Result<Option<TenantKey>, Failure> {
+        let sql = format!(
+            "SELECT epoch, begun_at, wrapped, index_key, previous FROM {{schema}}.tenant_key WHERE tenant = $1 {lock}"
+        );
+        let rows = self.query(transaction, &sql, &[&tenant.as_uuid()]).await?;
         let key = |row| {
-            let (wrapped, index) = (WrappedKey(get(row, 1)?), WrappedKey(get(row, 2)?));
-            Ok(TenantKey { epoch: number(get(row, 0)?)?, wrapped, index })
+            Ok(TenantKey {
+                epoch: number(get(row, 0)?)?,
+                begun_at: get::<Option<i64>>(row, 1)?.and_then(DateTime::from_timestamp_micros),
+                wrapped: WrappedKey(get(row, 2)?),
+                index: WrappedKey(get(row, 3)?),
+                previous: get::<Option<_>>(row, 4)?.map(WrappedKey),
+            })
         };
         rows.first().map(key).transpose()
+    }
+
+    async fn write_tenant(
+        &self,
+        transaction: &Transaction<'_>,
+        tenant: TenantId,
+        key: &TenantKey,
+        sql: &str,
+    ) -> Result<(), Failure> {
+        let (begun_at, previous) =
+            (key.begun_at.map(|at| at.timestamp_micros()), key.previous.as_ref().map(|key| &*key.0));
+        let params: [&(dyn ToSql + Sync); 6] =
+            [&tenant.as_uuid(), &i64::from(key.epoch), &begun_at, &key.wrapped.0, &key.index.0, &previous];
+        self.query(transaction, sql, &params).await?;
+        Ok(())
+    }
+
+    /// Whether keys are of the epoch that the tenant's key has, and will have until the end of the transaction.
+    async fn are_current(
+        &self,
+        transaction: &Transaction<'_>,
+        tenant: TenantId,
+        mut keys: impl Iterator<Item = &SubjectKey>,
+    ) -> Result<bool, Failure> {
+        let epoch = self.read_tenant(transaction, tenant, "FOR SHARE").await?.map(|key| key.epoch);
+        Ok(keys.all(|key| Some(key.epoch) == epoch))
     }
 
     /// Reads what is known of subjects, in any order; `lock` keeps it as it is until the end of the transaction.
@@ -153,20 +194,39 @@ fn number(stored: i64) -> Result<u32, Failure> {
 #[async_trait]
 impl KeyTable for PostgresKeyTable {
     async fn tenant(&self, tenant: TenantId) -> Result<Option<TenantKey>, VaultError> {
-        self.run("read a tenant's key", tenant, async |transaction| self.read_tenant(transaction, tenant).await).await
+        self.run("read a tenant's key", tenant, async |transaction| self.read_tenant(transaction, tenant, "").await)
+            .await
     }
 
     async fn put_tenant(&self, tenant: TenantId, key: TenantKey) -> Result<TenantKey, VaultError> {
         let put = async |transaction: &Transaction<'_>| {
-            let sql = "INSERT INTO {schema}.tenant_key (tenant, epoch, wrapped, index_key) VALUES ($1, $2, $3, $4) \
-                       ON CONFLICT DO NOTHING";
-            let params: [&(dyn ToSql + Sync); 4] =
-                [&tenant.as_uuid(), &i64::from(key.epoch), &key.wrapped.0, &key.index.0];
-            self.query(transaction, sql, &params).await?;
+            let sql = "INSERT INTO {schema}.tenant_key (tenant, epoch, begun_at, wrapped, index_key, previous) \
+                       VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+            self.write_tenant(transaction, tenant, &key, sql).await?;
             // There is one now.
-            self.read_tenant(transaction, tenant).await?.ok_or_else(Failure::corrupt)
+            self.read_tenant(transaction, tenant, "").await?.ok_or_else(Failure::corrupt)
         };
         self.run("write a tenant's key", tenant, put).await
+    }
+
+    async fn swap_tenant(
+        &self,
+        tenant: TenantId,
+        from: &TenantKey,
+        to: TenantKey,
+    ) -> Result<Option<TenantKey>, VaultError> {
+        let swap = async |transaction: &Transaction<'_>| {
+            // Waits for those who write keys of the epoch that ends: see `are_current`.
+            let there = self.read_tenant(transaction, tenant, "FOR UPDATE").await?;
+            if there.as_ref() != Some(from) {
+                return Ok(there);
+            }
+            let sql = "UPDATE {schema}.tenant_key \
+                       SET epoch = $2, begun_at = $3, wrapped = $4, index_key = $5, previous = $6 WHERE tenant = $1";
+            self.write_tenant(transaction, tenant, &to, sql).await?;
+            self.read_tenant(transaction, tenant, "").await
+        };
+        self.run("turn a tenant's key", tenant, swap).await
     }
 
     async fn subject(&self, tenant: TenantId, subject: SubjectId) -> Result<SubjectKeyState, VaultError> {
@@ -182,7 +242,11 @@ impl KeyTable for PostgresKeyTable {
         tenant: TenantId,
         keys: Vec<(SubjectId, SubjectKey)>,
     ) -> Result<Vec<SubjectKeyState>, VaultError> {
+        const OPERATION: &str = "write subjects' keys";
         let put = async |transaction: &Transaction<'_>| {
+            if !self.are_current(transaction, tenant, keys.iter().map(|(_, key)| key)).await? {
+                return Ok(None);
+            }
             // In one order everywhere, so that two writers of the same never wait for each other in a circle; of two
             // keys for one subject the first counts.
             let mut first: BTreeMap<Uuid, &SubjectKey> = BTreeMap::new();
@@ -199,9 +263,54 @@ impl KeyTable for PostgresKeyTable {
             self.query(transaction, sql, &[&tenant.as_uuid(), &subjects, &versions, &epochs, &wrapped]).await?;
             let states = self.read_subjects(transaction, tenant, &subjects, "").await?;
             let there = keys.iter().map(|(subject, _)| states.get(&subject.as_uuid()).cloned());
-            there.map(|state| state.ok_or_else(Failure::corrupt)).collect()
+            there.map(|state| state.ok_or_else(Failure::corrupt)).collect::<Result<_, _>>().map(Some)
         };
-        self.run("write subjects' keys", tenant, put).await
+        self.run(OPERATION, tenant, put).await?.ok_or_else(|| turned(OPERATION))
+    }
+
+    async fn of_epoch(
+        &self,
+        tenant: TenantId,
+        epoch: u32,
+        limit: usize,
+    ) -> Result<Vec<(SubjectId, SubjectKey)>, VaultError> {
+        let read = async |transaction: &Transaction<'_>| {
+            let sql = "SELECT subject, version, wrapped FROM {schema}.subject_key \
+                       WHERE tenant = $1 AND epoch = $2 AND erased_at IS NULL LIMIT $3";
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let rows = self.query(transaction, sql, &[&tenant.as_uuid(), &i64::from(epoch), &limit]).await?;
+            let key = |row| {
+                let key = SubjectKey { version: number(get(row, 1)?)?, epoch, wrapped: WrappedKey(get(row, 2)?) };
+                Ok((SubjectId::from_uuid(get(row, 0)?), key))
+            };
+            rows.iter().map(key).collect()
+        };
+        self.run("read an epoch's keys", tenant, read).await
+    }
+
+    async fn rewrap(&self, tenant: TenantId, keys: Vec<Rewrap>) -> Result<usize, VaultError> {
+        const OPERATION: &str = "wrap subjects' keys anew";
+        let rewrap = async |transaction: &Transaction<'_>| {
+            if !self.are_current(transaction, tenant, keys.iter().map(|key| &key.to)).await? {
+                return Ok(None);
+            }
+            // Held in one order everywhere, as in `put_subjects`.
+            let wanted: BTreeMap<Uuid, &Rewrap> = keys.iter().map(|key| (key.subject.as_uuid(), key)).collect();
+            let subjects: Vec<Uuid> = wanted.keys().copied().collect();
+            let there = self.read_subjects(transaction, tenant, &subjects, "FOR UPDATE").await?;
+            let is_there = |(subject, key): &(&Uuid, &&Rewrap)| matches!(there.get(subject), Some(SubjectKeyState::Live(there)) if *there == key.from);
+            let changed: Vec<(&Uuid, &&Rewrap)> = wanted.iter().filter(is_there).collect();
+            let subjects: Vec<Uuid> = changed.iter().map(|(subject, _)| **subject).collect();
+            let versions: Vec<i64> = changed.iter().map(|(_, key)| i64::from(key.to.version)).collect();
+            let epochs: Vec<i64> = changed.iter().map(|(_, key)| i64::from(key.to.epoch)).collect();
+            let wrapped: Vec<&[u8]> = changed.iter().map(|(_, key)| &*key.to.wrapped.0).collect();
+            let sql = "UPDATE {schema}.subject_key AS s SET version = u.version, epoch = u.epoch, wrapped = u.wrapped \
+                       FROM unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::bytea[]) \
+                       AS u (subject, version, epoch, wrapped) WHERE s.tenant = $1 AND s.subject = u.subject";
+            self.query(transaction, sql, &[&tenant.as_uuid(), &subjects, &versions, &epochs, &wrapped]).await?;
+            Ok(Some(changed.len()))
+        };
+        self.run(OPERATION, tenant, rewrap).await?.ok_or_else(|| turned(OPERATION))
     }
 
     async fn erase(

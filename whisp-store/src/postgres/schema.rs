@@ -23,8 +23,10 @@ const STORE: Tables = Tables {
 };
 
 /// The tables of wrapped keys.
-const KEYS: Tables =
-    Tables { migrations: &[include_str!("migrations/keys_0001.sql")], names: &["tenant_key", "subject_key"] };
+const KEYS: Tables = Tables {
+    migrations: &[include_str!("migrations/keys_0001.sql"), include_str!("migrations/keys_0002.sql")],
+    names: &["tenant_key", "subject_key"],
+};
 
 /// Those that who looks for work reads for every tenant: ids and times, no content.
 const SCANNED: &[&str] = &["work", "lease"];

@@ -3,14 +3,19 @@
 //! [`EnvelopeVault`](crate::EnvelopeVault) runs it over every key table of this crate; run it over your own key
 //! service and key table, where it tests that they work together. Cases may be added in minor versions.
 
-#![expect(clippy::expect_used, clippy::missing_panics_doc, reason = "a case fails by a panic that says why")]
+#![expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    reason = "a case fails by a panic that says why"
+)]
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 use whisp_core::id::{RecordId, SubjectId, TenantId};
 use whisp_core::privacy::{Categories, DataCategory, Grant, Purpose};
 use whisp_core::store::{Kind, Sealed};
-use whisp_core::vault::{IndexField, KeyErasure, SealContext, Vault, VaultErrorKind};
+use whisp_core::vault::{EpochDue, IndexField, KeyErasure, SealContext, Turn, Vault, VaultErrorKind};
 
 use crate::keys::conformance::Open;
 
@@ -27,6 +32,8 @@ pub const CASES: &[(u32, &str)] = &[
     (5, "who_is_erased_before_the_first_key_gets_none"),
     (6, "an_index_is_a_function_of_tenant_field_and_value"),
     (7, "a_key_is_there_after_a_restart"),
+    (8, "everything_goes_on_while_an_epoch_turns"),
+    (9, "a_turn_is_told_until_it_is_ended"),
 ];
 
 /// Makes a test of each case. `test` is the attribute of an async test, `open` makes an
@@ -47,6 +54,8 @@ macro_rules! vault_conformance {
             who_is_erased_before_the_first_key_gets_none
             an_index_is_a_function_of_tenant_field_and_value
             a_key_is_there_after_a_restart
+            everything_goes_on_while_an_epoch_turns
+            a_turn_is_told_until_it_is_ended
         }
     };
 }
@@ -230,6 +239,80 @@ pub async fn a_key_is_there_after_a_restart(open: &dyn Open<dyn Vault>) {
     vault.seal(&here, PLAIN).await.expect("seals");
 }
 
+/// What was sealed before opens, who is new gets a key, what was indexed is found and who is erased stays so, in the middle
+/// of a turn and after it, with keys in memory and without (contract 8).
+pub async fn everything_goes_on_while_an_epoch_turns(open: &dyn Open<dyn Vault>) {
+    const PEOPLE: u8 = 6;
+    let vault = open.open().await;
+    let people: Vec<SubjectId> = (1..=PEOPLE).map(subject).collect();
+    vault.provision(tenant(1), &people).await.expect("provisions");
+    let mut sealed = Vec::new();
+    for n in 1..=PEOPLE {
+        sealed.push((context(1, n), vault.seal(&context(1, n), PLAIN).await.expect("seals")));
+    }
+    let index = vault.index(tenant(1), IndexField::Handle, b"x").await.expect("indexes");
+    assert_eq!(vault.turn(tenant(2), &due(), 9).await.expect("answers"), Turn::NotDue, "it has no key");
+    let Turn::UnderWay { rewrapped: 2 } = vault.turn(tenant(1), &due(), 2).await.expect("turns") else {
+        panic!("a bounded part")
+    };
+    // Told too early, it changes nothing.
+    vault.end_turn(tenant(1), 2).await.expect("answers");
+    vault.provision(tenant(1), &[subject(9)]).await.expect("provisions");
+    sealed.push((context(1, 9), vault.seal(&context(1, 9), PLAIN).await.expect("seals")));
+    let (gone, lost) = sealed.swap_remove(3);
+    vault.erase(gone.tenant, gone.subject, at(0)).await.expect("erases");
+    drop(vault);
+    for turned in [false, true] {
+        let vault = open.open().await;
+        if turned {
+            finish(&*vault).await;
+        }
+        for (context, sealed) in &sealed {
+            assert_eq!(vault.open(&grant(context), context, sealed).await.expect("opens").as_slice(), PLAIN);
+        }
+        expect_erased(&*vault, &gone, &lost).await;
+        assert_eq!(vault.index(tenant(1), IndexField::Handle, b"x").await.expect("indexes"), index);
+    }
+}
+
+/// What became of the key before is told again until it was noted; then the next turn is another one (contract 9).
+pub async fn a_turn_is_told_until_it_is_ended(open: &dyn Open<dyn Vault>) {
+    let vault = open.open().await;
+    vault.provision(tenant(1), &[subject(1)]).await.expect("provisions");
+    let told = async |vault: &dyn Vault| match vault.turn(tenant(1), &due(), 9).await.expect("turns") {
+        Turn::Destroyed { epoch, begun_at, .. } => (epoch, begun_at),
+        other => panic!("{other:?}"),
+    };
+    let first = told(&*vault).await;
+    assert_eq!(first, (2, at(0)));
+    assert_eq!(told(&*vault).await, first);
+    drop(vault);
+    let vault = open.open().await;
+    assert_eq!(told(&*vault).await, first, "also after a restart");
+    for epoch in [1, 3, 2, 2] {
+        vault.end_turn(tenant(1), epoch).await.expect("ends");
+    }
+    let not_due = EpochDue { begun_before: at(0), ..due() };
+    assert_eq!(vault.turn(tenant(1), &not_due, 9).await.expect("answers"), Turn::NotDue);
+    assert_eq!(told(&*vault).await.0, 3);
+}
+
+/// Any epoch is due.
+fn due() -> EpochDue {
+    EpochDue { now: at(0), begun_before: at(1) }
+}
+
+/// Ends the turn of the first tenant.
+async fn finish(vault: &dyn Vault) {
+    loop {
+        match vault.turn(tenant(1), &due(), 2).await.expect("turns") {
+            Turn::UnderWay { .. } => {}
+            Turn::Destroyed { epoch, .. } => return vault.end_turn(tenant(1), epoch).await.expect("ends"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 async fn expect_erased(vault: &dyn Vault, context: &SealContext, sealed: &Sealed) {
     let erased = VaultErrorKind::Erased;
     let seal = vault.seal(context, PLAIN).await;
@@ -275,6 +358,6 @@ mod tests {
     #[test]
     fn every_contract_has_a_case_and_every_case_is_listed() {
         assert_eq!(include_str!("conformance.rs").matches("\npub async fn ").count(), CASES.len());
-        assert!((1..=7).all(|number| CASES.iter().any(|(of, _)| *of == number)));
+        assert!((1..=9).all(|number| CASES.iter().any(|(of, _)| *of == number)));
     }
 }

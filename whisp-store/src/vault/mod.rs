@@ -6,22 +6,22 @@ pub mod conformance;
 mod salts;
 mod suite1;
 mod tenant;
+mod tenants;
+mod turn;
 #[cfg(test)]
 mod vectors;
 
 use std::fmt;
-use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use lru::LruCache;
 use whisp_core::id::{SubjectId, TenantId};
 use whisp_core::privacy::Grant;
 use whisp_core::store::Sealed;
 use whisp_core::vault::{
-    Digest, IndexField, KeyErasure, KeyProvider, KeyTable, SealContext, SubjectKeyState, Vault, VaultError,
-    VaultErrorKind,
+    Destruction, Digest, EpochDue, IndexField, KeyErasure, KeyProvider, KeyTable, SealContext, SubjectKeyState, Turn,
+    Vault, VaultError, VaultErrorKind,
 };
 use zeroize::Zeroizing;
 
@@ -30,13 +30,14 @@ use self::salts::Salts;
 use self::suite1::LiveKey;
 pub use self::suite1::OVERHEAD;
 use self::tenant::OpenTenant;
+use self::tenants::Tenants;
 use crate::keys::failed;
-
-/// Of how many tenants the keys are kept unwrapped: each costs one call of the key service when it comes back.
-const TENANTS_MAX: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
 
 /// How many subjects' keys are made and written at once.
 const PROVISION_MAX: usize = 1_000;
+
+/// How often a tenant's epoch may turn while one key is looked for or made, before that is given up.
+const TURNS_MAX: usize = 4;
 
 /// The [`Vault`] over any [`KeyProvider`] and [`KeyTable`].
 ///
@@ -48,6 +49,10 @@ const PROVISION_MAX: usize = 1_000;
 ///   key table: away from the data, since phone numbers are few enough to try them all, and not derived from the
 ///   tenant's key, so that each can turn without the other. Each field has a key of its own, derived from it.
 ///
+/// The tenant's key turns, epoch by epoch ([`turn`](Vault::turn)): every subject's key is wrapped under a new one, and the
+/// old one is destroyed. What was erased before is then lost to every copy of the key table too, as surely as the key
+/// provider destroys.
+///
 /// Keys that were used lately stay unwrapped in memory, bounded in number and for 5 seconds: what another process erases
 /// in a shared key table, this one notices then. What it seals meanwhile for the erased nobody can ever open.
 ///
@@ -58,13 +63,14 @@ const PROVISION_MAX: usize = 1_000;
 /// use whisp_core::privacy::DataCategory;
 /// use whisp_core::store::Kind;
 /// use whisp_core::vault::{SealContext, Vault};
-/// use whisp_store::{EnvelopeVault, LocalKeyProvider, MemoryKeyTable};
+/// use whisp_store::{CellKeyProvider, EnvelopeVault, FolderCells, LocalKeyProvider, MemoryKeyTable};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let folder = tempfile::tempdir()?;
-/// let provider = LocalKeyProvider::open_or_create(folder.path().join("whisp.key"))?;
-/// let vault = EnvelopeVault::open(Arc::new(provider), Arc::new(MemoryKeyTable::new())).await?;
+/// let root_key = Arc::new(LocalKeyProvider::open_or_create(folder.path().join("whisp.key"))?);
+/// let cells = Arc::new(FolderCells::open(folder.path().join("cells"))?);
+/// let vault = EnvelopeVault::open(Arc::new(CellKeyProvider::new(root_key, cells)), Arc::new(MemoryKeyTable::new())).await?;
 ///
 /// let (tenant, subject) = (TenantId::from_bytes([1; 16]), SubjectId::from_bytes([2; 16]));
 /// vault.provision(tenant, &[subject]).await?;
@@ -85,7 +91,7 @@ const PROVISION_MAX: usize = 1_000;
 pub struct EnvelopeVault {
     provider: Arc<dyn KeyProvider>,
     table: Arc<dyn KeyTable>,
-    tenants: Mutex<LruCache<TenantId, Arc<OpenTenant>>>,
+    tenants: Tenants,
     subjects: KeyCache,
     salts: Salts,
 }
@@ -95,7 +101,9 @@ impl EnvelopeVault {
     /// to the table is found out before anything is changed.
     ///
     /// # Errors
-    /// [`WrongKey`](VaultErrorKind::WrongKey) if provider and table do not belong together; else what either says.
+    /// [`WrongKey`](VaultErrorKind::WrongKey) if provider and table do not belong together,
+    /// [`Destroyed`](VaultErrorKind::Destroyed) if the table is a copy from before an epoch was destroyed, or what holds the
+    /// epochs is lost; else what either says.
     ///
     /// # Cancellation
     /// Dropping it leaves the directory's key made or not made; open again.
@@ -103,7 +111,7 @@ impl EnvelopeVault {
         let vault = Self {
             provider,
             table,
-            tenants: Mutex::new(LruCache::new(TENANTS_MAX)),
+            tenants: Tenants::new(),
             subjects: KeyCache::new(SUBJECTS_MAX, KEY_LIFE),
             salts: Salts::default(),
         };
@@ -113,13 +121,28 @@ impl EnvelopeVault {
 
     /// Returns the keys of a tenant, `None` if it has none.
     async fn tenant(&self, tenant: TenantId) -> Result<Option<Arc<OpenTenant>>, VaultError> {
-        if let Some(open) = self.tenants().get(&tenant) {
-            return Ok(Some(Arc::clone(open)));
+        if let Some(open) = self.tenants.get(tenant) {
+            return Ok(Some(open));
         }
-        let Some(key) = self.table.tenant(tenant).await? else { return Ok(None) };
-        let open = Arc::new(OpenTenant::open(tenant, &key, &*self.provider).await?);
-        self.tenants().put(tenant, Arc::clone(&open));
-        Ok(Some(open))
+        let Some(mut key) = self.table.tenant(tenant).await? else { return Ok(None) };
+        loop {
+            if let Some(open) = self.tenants.last(tenant).filter(|open| open.is(&key)) {
+                self.tenants.keep(tenant, &open);
+                return Ok(Some(open));
+            }
+            match OpenTenant::open(tenant, &key, &*self.provider).await {
+                Ok(open) => {
+                    let open = Arc::new(open);
+                    self.tenants.keep(tenant, &open);
+                    return Ok(Some(open));
+                }
+                // It may have turned since it was read.
+                Err(error) => match self.table.tenant(tenant).await? {
+                    Some(now) if now.epoch > key.epoch => key = now,
+                    _ => return Err(error),
+                },
+            }
+        }
     }
 
     /// Returns the keys of a tenant, which get made if it has none.
@@ -129,14 +152,8 @@ impl EnvelopeVault {
         }
         let made = OpenTenant::make(tenant, &*self.provider).await?;
         // Somebody else may have been faster: what is in the table now is the one.
-        let key = self.table.put_tenant(tenant, made).await?;
-        let open = Arc::new(OpenTenant::open(tenant, &key, &*self.provider).await?);
-        self.tenants().put(tenant, Arc::clone(&open));
-        Ok(open)
-    }
-
-    fn tenants(&self) -> MutexGuard<'_, LruCache<TenantId, Arc<OpenTenant>>> {
-        self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.put_tenant(tenant, made).await?;
+        self.tenant(tenant).await?.ok_or_else(|| failed("make a tenant's key", VaultErrorKind::WrongKey))
     }
 
     /// Returns the key of a subject.
@@ -145,24 +162,45 @@ impl EnvelopeVault {
         if let Some(key) = self.subjects.get(tenant, subject) {
             return Ok(key);
         }
-        let wrapped = match self.table.subject(tenant, subject).await? {
-            SubjectKeyState::Live(key) => key,
-            SubjectKeyState::Erased(_) => return Err(failed(operation, VaultErrorKind::Erased)),
-            SubjectKeyState::Absent => return Err(failed(operation, VaultErrorKind::UnknownSubject)),
-        };
-        let open = self.tenant(tenant).await?.ok_or_else(|| failed(operation, VaultErrorKind::WrongKey))?;
-        let key = Arc::new(open.open_subject(subject, &wrapped)?);
-        self.subjects.keep(tenant, subject, Arc::clone(&key));
-        Ok(key)
+        let mut trouble = failed(operation, VaultErrorKind::WrongKey)
+            .with_advice("the subject's key is of another epoch than its tenant's: the key table is damaged");
+        for _ in 0..TURNS_MAX {
+            let wrapped = match self.table.subject(tenant, subject).await? {
+                SubjectKeyState::Live(key) => key,
+                SubjectKeyState::Erased(_) => return Err(failed(operation, VaultErrorKind::Erased)),
+                SubjectKeyState::Absent => return Err(failed(operation, VaultErrorKind::UnknownSubject)),
+            };
+            let open = self.tenant(tenant).await?.ok_or_else(|| failed(operation, VaultErrorKind::WrongKey))?;
+            match open.open_subject(subject, &wrapped, &*self.provider).await {
+                Ok(Some(key)) => {
+                    let key = Arc::new(key);
+                    self.subjects.keep(tenant, subject, Arc::clone(&key));
+                    return Ok(key);
+                }
+                // The epoch has turned since one of the two was read: the next look finds both as they are.
+                Ok(None) => {}
+                Err(error) if error.kind() == VaultErrorKind::Destroyed => trouble = error,
+                Err(error) => return Err(error),
+            }
+            self.tenants.doubt(tenant);
+        }
+        Err(trouble)
     }
 
     /// Makes and writes the keys of some subjects; returns whether one of them was erased.
-    async fn provision_some(
-        &self,
-        open: &OpenTenant,
-        tenant: TenantId,
-        some: &[SubjectId],
-    ) -> Result<bool, VaultError> {
+    async fn provision_some(&self, tenant: TenantId, some: &[SubjectId]) -> Result<bool, VaultError> {
+        let mut turns = 0;
+        loop {
+            let open = self.tenant_or_new(tenant).await?;
+            match self.put_new(&open, tenant, some).await {
+                Err(error) if error.kind() == VaultErrorKind::Turned && turns < TURNS_MAX => turns += 1,
+                done => return done,
+            }
+            self.tenants.doubt(tenant);
+        }
+    }
+
+    async fn put_new(&self, open: &OpenTenant, tenant: TenantId, some: &[SubjectId]) -> Result<bool, VaultError> {
         let (mut wrapped, mut live) = (Vec::with_capacity(some.len()), Vec::with_capacity(some.len()));
         for &subject in some {
             let (key, ready) = open.new_subject(subject)?;
@@ -192,10 +230,9 @@ impl Vault for EnvelopeVault {
         if new.is_empty() {
             return Ok(());
         }
-        let open = self.tenant_or_new(tenant).await?;
         let mut erased = false;
         for some in new.chunks(PROVISION_MAX) {
-            erased |= self.provision_some(&open, tenant, some).await?;
+            erased |= self.provision_some(tenant, some).await?;
         }
         if erased { Err(failed("provision", VaultErrorKind::Erased)) } else { Ok(()) }
     }
@@ -232,6 +269,18 @@ impl Vault for EnvelopeVault {
             SubjectKeyState::Erased(since) => KeyErasure::Destroyed(since),
             SubjectKeyState::Live(_) => KeyErasure::Destroyed(at),
         })
+    }
+
+    async fn turn(&self, tenant: TenantId, due: &EpochDue, limit: usize) -> Result<Turn, VaultError> {
+        self.go_on_turning(tenant, due, limit).await
+    }
+
+    async fn end_turn(&self, tenant: TenantId, epoch: u32) -> Result<(), VaultError> {
+        self.finish_turn(tenant, epoch).await
+    }
+
+    fn destruction(&self) -> Destruction {
+        self.provider.destruction()
     }
 }
 

@@ -87,7 +87,9 @@ async fn the_frozen_keys_open_what_they_sealed_and_index_as_before() {
     let table = Arc::new(MemoryKeyTable::new());
     let tenant_key = TenantKey {
         epoch: chain.tenant_epoch,
+        begun_at: None,
         wrapped: WrappedKey(bytes(&chain.tenant_key)),
+        previous: None,
         index: WrappedKey(bytes(&chain.index_key)),
     };
     let subject_key = SubjectKey {

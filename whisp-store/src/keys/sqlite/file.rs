@@ -17,23 +17,43 @@ const OPERATION: &str = "open the key table";
 const APPLICATION_ID: i32 = 0x574b_4559;
 
 /// The version of the schema that this library writes, and the newest that it reads.
-const SCHEMA_VERSION: i32 = 1;
+const SCHEMA_VERSION: i32 = 2;
 
 /// `subject_key` is only appended to, and its rows keep their length, so that no copy of a wrapped key is left where a
-/// row was before. What is found by is in an index, which holds no key; who was erased is in a table of its own.
+/// row was before: an epoch is four bytes, big endian, because an `INTEGER` grows with its value. What is found by is in
+/// indexes, which hold no key; who was erased is in a table of its own, and has epoch 0. What `tenant_key` leaves behind is
+/// wrapped under a key that is destroyed.
 const SCHEMA: &str = "
     CREATE TABLE tenant_key (
-        tenant BLOB PRIMARY KEY, epoch INTEGER NOT NULL, wrapped BLOB NOT NULL, index_key BLOB NOT NULL
+        tenant BLOB PRIMARY KEY, epoch INTEGER NOT NULL, begun_at INTEGER,
+        wrapped BLOB NOT NULL, index_key BLOB NOT NULL, previous BLOB
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE subject_key (
         id INTEGER PRIMARY KEY, tenant BLOB NOT NULL, subject BLOB NOT NULL,
-        version INTEGER NOT NULL, epoch INTEGER NOT NULL, wrapped BLOB NOT NULL,
+        version INTEGER NOT NULL, epoch BLOB NOT NULL, wrapped BLOB NOT NULL,
         UNIQUE (tenant, subject)
     ) STRICT;
+    CREATE INDEX subject_epoch ON subject_key (tenant, epoch);
     CREATE TABLE erasure (
         tenant BLOB NOT NULL, subject BLOB NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (tenant, subject)
     ) STRICT, WITHOUT ROWID;
 ";
+
+/// What makes a file of version 1 one of version 2, around [`SCHEMA`]. Its epochs were numbers, and all of them 1.
+const FROM_1: (&str, &str) = (
+    "ALTER TABLE tenant_key RENAME TO old_tenant_key;
+     ALTER TABLE subject_key RENAME TO old_subject_key;
+     ALTER TABLE erasure RENAME TO old_erasure;",
+    "INSERT INTO tenant_key SELECT tenant, epoch, NULL, wrapped, index_key, NULL FROM old_tenant_key;
+     INSERT INTO erasure SELECT tenant, subject, at FROM old_erasure;
+     INSERT INTO subject_key SELECT id, tenant, subject, version,
+        CASE WHEN (tenant, subject) IN (SELECT tenant, subject FROM erasure)
+        THEN x'00000000' ELSE unhex(printf('%08x', epoch)) END,
+        wrapped FROM old_subject_key ORDER BY id;
+     DROP TABLE old_tenant_key;
+     DROP TABLE old_subject_key;
+     DROP TABLE old_erasure;",
+);
 
 /// The mode of a connection.
 /// - `locking_mode`: one process at a time.
@@ -79,7 +99,24 @@ pub(super) fn open(path: &Path) -> Result<Connection, VaultError> {
     db.execute_batch(MODE).map_err(sqlite_error)?;
     // Takes the lock, which this mode keeps.
     db.execute_batch("BEGIN EXCLUSIVE; COMMIT").map_err(sqlite_error)?;
+    upgrade(&db).map_err(sqlite_error)?;
     Ok(db)
+}
+
+/// Makes an older file one of this version, wholly or not at all. What it held of keys is zeroed where it lay.
+fn upgrade(db: &Connection) -> rusqlite::Result<()> {
+    if identity(db)?.1 == 1 {
+        let (before, after) = FROM_1;
+        let upgraded = db.execute_batch(&format!(
+            "BEGIN; {before} {SCHEMA} {after} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+        ));
+        if upgraded.is_err() {
+            // Closing the file would roll back as well; its error says less than the first.
+            drop(db.execute_batch("ROLLBACK"));
+        }
+        upgraded?;
+    }
+    Ok(())
 }
 
 /// Creates the file whole or not at all: it is written under another name beside its place, with the rights 0600, made

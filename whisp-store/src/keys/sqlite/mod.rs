@@ -9,9 +9,10 @@ use std::path::Path;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use whisp_core::id::{SubjectId, TenantId};
-use whisp_core::vault::{KeyTable, SubjectKey, SubjectKeyState, TenantKey, VaultError, VaultErrorKind};
+use whisp_core::vault::{KeyTable, Rewrap, SubjectKey, SubjectKeyState, TenantKey, VaultError, VaultErrorKind};
 
 use self::worker::Worker;
+use super::turned;
 
 /// A [`KeyTable`] in a SQLite file of its own, apart from the file with the data.
 ///
@@ -24,9 +25,9 @@ use self::worker::Worker;
 /// What a disk keeps below its file system, and what a backup took before, is out of its reach.
 ///
 /// That is why it has no method for backups, unlike [`SqliteStore`](crate::SqliteStore): a copy from before an erasure
-/// brings the erased person back, with every backup of the data. Losing the table loses all data, so do copy the file,
-/// while nothing has it open; keep the copies apart from those of the data, and none for longer than an erasure may take to
-/// be final.
+/// brings the erased person back, with every backup of the data, until the tenant's epoch has turned
+/// ([`keys`](crate::keys)). Losing the table loses all data, so do copy the file, while nothing has it open; keep the copies
+/// apart from those of the data, and none for longer than an epoch, after which they open nothing.
 ///
 /// # Examples
 /// ```
@@ -67,6 +68,16 @@ impl KeyTable for SqliteKeyTable {
         self.0.run("write a tenant's key", move |db| statements::put_tenant(db, tenant, &key)).await
     }
 
+    async fn swap_tenant(
+        &self,
+        tenant: TenantId,
+        from: &TenantKey,
+        to: TenantKey,
+    ) -> Result<Option<TenantKey>, VaultError> {
+        let from = from.clone();
+        self.0.run("turn a tenant's key", move |db| statements::swap_tenant(db, tenant, &from, &to)).await
+    }
+
     async fn subject(&self, tenant: TenantId, subject: SubjectId) -> Result<SubjectKeyState, VaultError> {
         self.0.run("read a subject's key", move |db| statements::subject(db, tenant, subject)).await
     }
@@ -76,11 +87,24 @@ impl KeyTable for SqliteKeyTable {
         tenant: TenantId,
         keys: Vec<(SubjectId, SubjectKey)>,
     ) -> Result<Vec<SubjectKeyState>, VaultError> {
-        self.0
-            .run("write subjects' keys", move |db| {
-                keys.into_iter().map(|(subject, key)| statements::put_subject(db, tenant, subject, &key)).collect()
-            })
-            .await
+        const OPERATION: &str = "write subjects' keys";
+        let states = self.0.run(OPERATION, move |db| statements::put_subjects(db, tenant, &keys)).await?;
+        states.ok_or_else(|| turned(OPERATION))
+    }
+
+    async fn of_epoch(
+        &self,
+        tenant: TenantId,
+        epoch: u32,
+        limit: usize,
+    ) -> Result<Vec<(SubjectId, SubjectKey)>, VaultError> {
+        self.0.run("read an epoch's keys", move |db| statements::of_epoch(db, tenant, epoch, limit)).await
+    }
+
+    async fn rewrap(&self, tenant: TenantId, keys: Vec<Rewrap>) -> Result<usize, VaultError> {
+        const OPERATION: &str = "wrap subjects' keys anew";
+        let replaced = self.0.run(OPERATION, move |db| statements::rewrap(db, tenant, &keys)).await?;
+        replaced.ok_or_else(|| turned(OPERATION))
     }
 
     async fn erase(

@@ -1,0 +1,62 @@
+//! How surely, and when, the keys of earlier epochs are gone.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+/// What became of a key that was to be destroyed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "how", content = "at")]
+#[non_exhaustive]
+pub enum Destroyed {
+    /// It is gone.
+    Now,
+    /// It is gone from this time on; until then whoever runs the key service can bring it back.
+    Scheduled(DateTime<Utc>),
+    /// It may be there still: nobody can tell.
+    Unverifiable,
+}
+
+/// How a key provider or cell destroys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Destruction {
+    /// At once.
+    AtOnce,
+    /// So long after it was asked to, at the latest.
+    Within(TimeDelta),
+    /// Nobody can tell.
+    Unverifiable,
+}
+
+/// When an epoch is to turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EpochDue {
+    /// Now: the next epoch begins at this time.
+    pub now: DateTime<Utc>,
+    /// An epoch that began before this time is due, and one of which it is not known when it began.
+    pub begun_before: DateTime<Utc>,
+}
+
+/// How far the turn of an epoch is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Turn {
+    /// It is not due, or the tenant has no key yet.
+    NotDue,
+    /// Some subjects' keys are of the epoch before: call again.
+    UnderWay {
+        /// How many keys this call wrapped anew.
+        rewrapped: usize,
+    },
+    /// All keys are of this epoch, and the one before is destroyed: note it, then [end the turn](super::Vault::end_turn).
+    Destroyed {
+        /// The epoch that began.
+        epoch: u32,
+        /// When.
+        begun_at: DateTime<Utc>,
+        /// What became of the one before.
+        before: Destroyed,
+        /// How many keys this call wrapped anew.
+        rewrapped: usize,
+    },
+}
