@@ -30,6 +30,7 @@
 //! | who handles it | [`detect`], [`route`] |
 //! | what to answer | [`reply`] |
 //! | whether that may be read or sent | [`privacy`] |
+//! | what of it a language model elsewhere is not shown | [`find`] |
 //! | it goes out | [`channel`], [`assistant`]: `deliver` |
 //! | its files are fetched and kept, sealed in chunks | [`media`], [`assistant`]: `fetch` |
 //! | who did what with it is logged, for whoever checks | [`audit`] |
@@ -55,6 +56,7 @@ pub mod clock;
 pub mod detect;
 mod entity;
 pub mod error;
+pub mod find;
 pub mod id;
 pub mod kpi;
 pub mod media;
