@@ -76,6 +76,8 @@ kinds! {
     /// In the directory: what came of a platform's word that somebody wants their data deleted (the id is the keyed index of
     /// the code that they were given).
     DELETION = "deletion": expires;
+    /// That data of a person went to somebody else, under the person. What they are is not in it.
+    DISCLOSURE = "disclosure": listed owned expires;
     /// An erasure under way, under its tenant. Its id is the person's, and it says nothing else about them.
     ERASURE = "erasure": listed;
     /// From a handle that a person gave up (the id is that of the alias) to the person, for what comes late.
