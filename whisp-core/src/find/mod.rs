@@ -1,15 +1,17 @@
 //! What in a text says who somebody is, or is nobody's business: numbers and addresses of people, special categories.
 //!
 //! No list of names and no model: digits with their check digits, shapes, and words. It knows the numbers of Kazakhstan and
-//! Russia, cards, IBANs, and E.164; it does not know names, postal addresses, and numbers written in words.
+//! Russia, cards, IBANs, and E.164; it does not know postal addresses, numbers written in words, and names that nobody told it.
 
 mod checks;
 mod digits;
+mod name;
 mod special;
 mod tokens;
 
 use std::ops::Range;
 
+pub use name::find_name;
 pub use special::{SpecialKind, special};
 
 /// What a piece of a text is.
@@ -24,6 +26,8 @@ pub enum FindingKind {
     Email,
     /// An account: an IBAN with the check digits of ISO 13616, and whatever has the shape of a Kazakh one.
     Iban,
+    /// The name of somebody whose name is known: [`find_name`] finds it, [`find`] does not.
+    Name,
     /// An individual or business identification number of Kazakhstan (IIN, BIN).
     NationalId,
     /// A number of 9 digits or more that is nothing else here: an account, an order, a number with a typing error.
@@ -45,6 +49,7 @@ impl FindingKind {
             Self::Document => "DOCUMENT",
             Self::Email => "EMAIL",
             Self::Iban => "IBAN",
+            Self::Name => "NAME",
             Self::NationalId => "ID",
             Self::Number => "NUMBER",
             Self::Phone => "PHONE",
@@ -54,11 +59,12 @@ impl FindingKind {
     }
 
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Card,
         Self::Document,
         Self::Email,
         Self::Iban,
+        Self::Name,
         Self::NationalId,
         Self::Number,
         Self::Phone,

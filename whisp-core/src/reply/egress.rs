@@ -71,7 +71,7 @@ impl ReplyRequest {
     ///
     /// An engine in this process is shown the request as it is. One whose data go to a processor is asked only if the
     /// register of processors has that for this purpose and these data. It is shown texts alone, without the contact's name,
-    /// in which whatever [`find`](crate::find::find) finds is replaced by marks such as `⟦PHONE_7KX2B⟧`; a text that tells of
+    /// in which that name and whatever [`find`](crate::find::find) finds are replaced by marks such as `⟦PHONE_7KX2B⟧`; a text that tells of
     /// special categories is left out. That the data leave is written down first. In what it proposes each mark becomes again
     /// what the contact wrote; a proposal with a mark that stands for nothing goes to a person.
     ///
@@ -88,7 +88,7 @@ impl ReplyRequest {
             |refusal| ReplyError::new("ask a processor", ReplyErrorKind::Egress, Retry::Never).with_source(refusal);
         let egress = self.egress.as_ref().ok_or_else(|| refuse(EgressRefusal::Unregistered))?;
         let processor = egress.check(&id, self).map_err(refuse)?;
-        let mut mask = Mask::new(self.conversation);
+        let mut mask = Mask::new(self.conversation, self.contact_name.clone());
         let turns = mask.turns(self.turns()?, egress.special);
         let bytes = turns.iter().filter_map(|turn| turn.content.readable()).map(str::len).sum::<usize>();
         let disclosure = Disclosure {

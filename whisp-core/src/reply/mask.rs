@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use crate::find::{BETWEEN_MESSAGES, Finding, FindingKind, find, plain, special};
+use crate::find::{BETWEEN_MESSAGES, Finding, FindingKind, find, find_name, plain, special};
 use crate::id::ConversationId;
 use crate::reply::egress::readable_alone;
 use crate::reply::{Decision, Proposal, Turn};
@@ -21,13 +21,15 @@ const LENGTH: usize = 5;
 #[derive(Debug)]
 pub(super) struct Mask {
     conversation: ConversationId,
+    /// The name in the contact's profile.
+    name: Option<Sensitive>,
     /// What the contact or the business wrote, by the name of its mark.
     values: BTreeMap<String, Sensitive>,
 }
 
 impl Mask {
-    pub(super) const fn new(conversation: ConversationId) -> Self {
-        Self { conversation, values: BTreeMap::new() }
+    pub(super) const fn new(conversation: ConversationId, name: Option<Sensitive>) -> Self {
+        Self { conversation, name, values: BTreeMap::new() }
     }
 
     /// Returns the turns with texts alone, and in them marks; what tells of special categories is left out unless it may be
@@ -64,7 +66,15 @@ impl Mask {
                 whole.push(BETWEEN_MESSAGES);
             }
         }
-        let findings = find(&whole);
+        let mut findings = find(&whole);
+        if let Some(name) = &self.name {
+            let apart = |name: &Finding| {
+                !findings.iter().any(|found| found.range.start < name.range.end && name.range.start < found.range.end)
+            };
+            let names: Vec<Finding> = find_name(&whole, name.expose()).into_iter().filter(apart).collect();
+            findings.extend(names);
+            findings.sort_by_key(|finding| finding.range.start);
+        }
         for (number, place) in places.iter().enumerate() {
             let start = starts.get(number).copied().unwrap_or_default();
             let end = starts.get(number + 1).copied().unwrap_or(whole.len());

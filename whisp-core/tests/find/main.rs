@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use whisp_core::find::{FindingKind, find};
+use whisp_core::find::find;
 
 /// A message without its marks, and what is where in it.
 fn unmarked(line: &str) -> (String, Vec<(String, Range<usize>)>) {
@@ -75,5 +75,4 @@ fn what_says_who_somebody_is_is_found_and_little_else() {
     }
     println!("all: F2 {:.3} {all:?}", all.f2());
     assert!(all.other_kind * 20 <= all.right, "nearly all of them are called what they are");
-    assert_eq!(FindingKind::ALL.len(), 9);
 }

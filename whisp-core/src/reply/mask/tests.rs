@@ -6,7 +6,7 @@ use crate::model::Content;
 use crate::reply::Ground;
 
 fn mask() -> Mask {
-    Mask::new(ConversationId::from_bytes([1; 16]))
+    Mask::new(ConversationId::from_bytes([1; 16]), None)
 }
 
 fn turn(from_contact: bool, text: &str) -> Turn {
@@ -63,7 +63,7 @@ fn what_is_only_like_a_mark_is_never_one_and_goes_nowhere() {
             assert!(bare.is_none_or(|text| !text.contains("7012345678")), "{changed}");
         }
     }
-    let other = Mask::new(ConversationId::from_bytes([2; 16])).restore(Decision::Reply(Proposal::new(&mark)));
+    let other = Mask::new(ConversationId::from_bytes([2; 16]), None).restore(Decision::Reply(Proposal::new(&mark)));
     assert_eq!(other, None, "a mark of one conversation says nothing in another");
     let choice = Choice { id: "1".into(), title: "One".into(), description: Some("⟦PHONE_BBBBB⟧".into()) };
     let ask = Decision::Ask { text: "Which?".into(), choices: vec![choice], ground: Ground::default() };
@@ -103,4 +103,14 @@ fn texts_of_special_categories_and_what_is_no_text_are_left_out() {
     assert_eq!(texts(&masked), ["(none)", "(none)", "Есть десерт без сахара?"]);
     let shown = mask().turns(&turns, true);
     assert_eq!(texts(&shown)[0], "У меня диабет");
+}
+
+#[test]
+fn the_contacts_own_name_is_masked_where_it_is_written_and_comes_back_as_it_was() {
+    let mut mask = Mask::new(ConversationId::from_bytes([1; 16]), Some("Марина 🌸".into()));
+    let masked = mask.turns(&[turn(true, "Это Марина, marina@example.kz"), turn(false, "Записали, Марина")], false);
+    let all = texts(&masked).join("|");
+    assert!(!all.contains("Марина") && !all.contains("marina") && all.contains("⟦EMAIL_"), "{all}");
+    let told = said(mask.restore(Decision::Reply(Proposal::new(texts(&masked)[1])))).unwrap();
+    assert_eq!(told, "Записали, Марина");
 }
