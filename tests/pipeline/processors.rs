@@ -365,4 +365,8 @@ async fn a_message_that_tells_of_health_is_answered_by_a_person_unless_the_busin
     world.settle().await;
     assert_eq!(handled_because(&world).await, None);
     assert!(world.channel.texts().last().unwrap().ends_with("Чай."));
+    world.assistant.sweep(100).await.unwrap();
+    let (events, _) = world.assistant.audit(world.tenant).events(None, 1_000).await.unwrap();
+    let set = events.iter().filter(|entry| entry.event.action == AuditAction::SensitiveSet);
+    assert_eq!(set.count(), 1, "that the business has it for its trade is logged");
 }

@@ -216,11 +216,14 @@ impl LaneRun<'_> {
             Err(error) => return Err(error),
         };
         let special = self.may_show_special().await?;
-        if !special && request.open_turns()?.iter().filter_map(|turn| turn.content.readable()).any(tells_of_special) {
-            return self.hand_off_aloud(HandOffReason::Sensitive, None, sample, inquiry).await;
-        }
         let request = request.through(self.egress(special));
-        let decision = request.ask(&**engine).await;
+        let decision = match request.open_turns() {
+            Ok(open) if !special && open.iter().any(tells_of_special) => {
+                return self.hand_off_aloud(HandOffReason::Sensitive, None, sample, inquiry).await;
+            }
+            Ok(_) => request.ask(&**engine).await,
+            Err(denied) => Err(denied),
+        };
         let engine = engine.id().clone();
         self.now = self.inner.clock.now();
         if let Some((processor, refusal)) = request.refused() {
@@ -530,8 +533,8 @@ fn disclose(bodies: &mut Vec<OutboundBody>, disclosure: &str, parts: impl Fn(&st
     bodies.insert(0, OutboundBody::text(disclosure));
 }
 
-fn tells_of_special(text: &str) -> bool {
-    special(text).is_some()
+fn tells_of_special(turn: &Turn) -> bool {
+    turn.content.readable().and_then(special).is_some()
 }
 
 const fn wants_answer(kind: ContentKind) -> bool {

@@ -70,8 +70,8 @@ impl ReplyRequest {
     /// Asks an engine: whoever asks another engine does it by this, and not by [`ReplyEngine::reply`].
     ///
     /// An engine in this process is shown the request as it is. One whose data go to a processor is asked only if the
-    /// register of processors has that for this purpose and these data. It is shown texts alone, without the contact's name,
-    /// in which that name and whatever [`find`](crate::find::find) finds are replaced by marks such as `⟦PHONE_7KX2B⟧`; a text that tells of
+    /// register of processors has that for this purpose and these data. It is shown texts alone, in which the contact's name
+    /// and whatever [`find`](crate::find::find) finds are replaced by marks such as `⟦PHONE_7KX2B⟧`; a text that tells of
     /// special categories is left out. That the data leave is written down first. In what it proposes each mark becomes again
     /// what the contact wrote; a proposal with a mark that stands for nothing goes to a person.
     ///

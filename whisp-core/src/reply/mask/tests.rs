@@ -2,7 +2,7 @@ use chrono::DateTime;
 
 use super::*;
 use crate::channel::Choice;
-use crate::model::Content;
+use crate::model::{Content, Location};
 use crate::reply::Ground;
 
 fn mask() -> Mask {
@@ -94,9 +94,10 @@ fn a_number_that_comes_in_pieces_is_masked_in_each_of_them() {
 
 #[test]
 fn texts_of_special_categories_and_what_is_no_text_are_left_out() {
+    let place = Location { latitude: 43.25.into(), longitude: 76.95.into(), name: Some("Home".into()), address: None };
     let turns = [
         turn(true, "У меня диабет"),
-        Turn { content: Content::Welcome, ..turn(true, "") },
+        Turn { content: Content::Location(place), ..turn(true, "") },
         turn(true, "Есть десерт без сахара?"),
     ];
     let masked = mask().turns(&turns, false);
