@@ -261,8 +261,8 @@ async fn i34_what_left_has_a_record_wherever_the_step_is_dropped() {
 }
 
 #[tokio::test]
-async fn i34_without_a_record_nothing_leaves() {
-    // Somebody erases the contact while the engine before is thinking: the record can't be written any more.
+async fn i34_about_somebody_who_was_erased_meanwhile_nothing_leaves_and_nothing_is_written() {
+    // The contact is erased while the engine before is thinking.
     let elsewhere = Elsewhere::new(|_| Ok("From afar.".into()));
     let slot: Arc<Mutex<Option<(Assistant, whisp::id::TenantId, ContactId)>>> = Arc::default();
     let eraser = Eraser(EngineId::new("eraser"), Arc::clone(&slot));
