@@ -14,6 +14,7 @@ use whisp::ai::conformance::{self, Subject};
 use whisp::clock::Clock;
 use whisp::error::Retry;
 use whisp::model::HandOffReason;
+use whisp::privacy::ProcessorId;
 use whisp::reply::{Decision, EngineId, Ground, Proposal, ReplyEngine, ReplyError, ReplyErrorKind, ReplyRequest};
 use whisp::testing::{ManualClock, ask};
 
@@ -36,6 +37,11 @@ struct OrderStatus {
 impl ReplyEngine for OrderStatus {
     fn id(&self) -> &EngineId {
         &self.id
+    }
+
+    fn processor(&self) -> Option<ProcessorId> {
+        // The table is in this process. One that asks a shop system elsewhere names it here, and `Config::processors` has it.
+        None
     }
 
     async fn reply(&self, request: &ReplyRequest) -> Result<Decision, ReplyError> {

@@ -107,7 +107,8 @@ async fn run(args: &Args) -> Result<(), BoxError> {
     let hidden = std::io::stdout().is_terminal();
     let progress = if hidden { ProgressBar::hidden() } else { ProgressBar::new(questions.len() as u64) };
     for question in &questions {
-        let outcome = engine.reply(&asked(&question.text)).await;
+        // The questions are yours, not a client's: the provider may see them as they are.
+        let outcome = engine.reply(&asked(&question.text).released_for_tests(&*engine)).await;
         score.count(question, &outcome);
         say(&show(args.json, &question.text, &outcome));
         progress.inc(1);

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use whisp::channel::Choice;
 use whisp::error::Retry;
 use whisp::model::HandOffReason;
+use whisp::privacy::ProcessorId;
 use whisp::reply::{Decision, EngineId, Proposal, ReplyEngine, ReplyError, ReplyErrorKind, ReplyRequest};
 
 use crate::invariants::asking;
@@ -29,6 +30,10 @@ impl Oracle {
 impl ReplyEngine for Oracle {
     fn id(&self) -> &EngineId {
         &self.id
+    }
+
+    fn processor(&self) -> Option<ProcessorId> {
+        None
     }
 
     async fn reply(&self, request: &ReplyRequest) -> Result<Decision, ReplyError> {

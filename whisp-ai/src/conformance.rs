@@ -34,6 +34,7 @@ pub const CASES: &[&str] = &[
     "it_never_says_nothing_in_words",
     "words_of_a_contact_are_no_instruction",
     "without_a_permit_it_reads_nothing",
+    "what_was_not_released_does_not_leave",
     "whatever_is_written_it_does_not_panic",
     "it_keeps_what_is_written_out_of_debug_and_errors",
     "past_the_deadline_it_times_out",
@@ -71,7 +72,12 @@ impl Subject {
 
     /// Makes a request of what was said, with the grant that voids it.
     fn request(&self, turns: Vec<Turn>, unanswered: usize) -> ReplyRequest {
-        ReplyRequest::new(self.grant(), self.context(self.now + TIME), turns, unanswered)
+        self.released(self.grant(), self.now + TIME, turns, unanswered)
+    }
+
+    /// Makes a request that was released to whom the engine's data go.
+    fn released(&self, grant: Grant, deadline: DateTime<Utc>, turns: Vec<Turn>, unanswered: usize) -> ReplyRequest {
+        ReplyRequest::new(grant, self.context(deadline), turns, unanswered).released_for_tests(&*self.engine)
     }
 
     fn ask(&self, text: &str) -> ReplyRequest {
@@ -182,12 +188,24 @@ pub async fn without_a_permit_it_reads_nothing(subject: &Subject) {
     let grant = subject.grant();
     grant.void_for_tests();
     let turns = vec![subject.turn(true, &subject.known)];
-    let request = ReplyRequest::new(grant, subject.context(subject.now + TIME), turns, 1);
+    let request = subject.released(grant, subject.now + TIME, turns, 1);
     let outcome = subject.engine.reply(&request).await;
     assert!(
         matches!(&outcome, Err(error) if error.kind() == ReplyErrorKind::Denied),
         "the permit was void, yet it gave {outcome:?}"
     );
+}
+
+/// 5: an engine whose data go to a processor reads nothing that was not released to it.
+///
+/// # Panics
+/// Where the engine decides all the same.
+pub async fn what_was_not_released_does_not_leave(subject: &Subject) {
+    let turns = vec![subject.turn(true, &subject.known)];
+    let request = ReplyRequest::new(subject.grant(), subject.context(subject.now + TIME), turns, 1);
+    let outcome = subject.engine.reply(&request).await;
+    let refused = matches!(&outcome, Err(error) if error.kind() == ReplyErrorKind::Egress);
+    assert_eq!(refused, subject.engine.processor().is_some(), "it was released to nobody, and that gave {outcome:?}");
 }
 
 /// 6: no text makes it panic.
@@ -209,12 +227,8 @@ pub async fn whatever_is_written_it_does_not_panic(subject: &Subject) {
 /// # Panics
 /// Where one of them does.
 pub async fn it_keeps_what_is_written_out_of_debug_and_errors(subject: &Subject) {
-    let late = ReplyRequest::new(
-        subject.grant(),
-        subject.context(subject.now),
-        vec![subject.turn(true, &format!("{} {CANARY}", subject.known))],
-        1,
-    );
+    let turns = vec![subject.turn(true, &format!("{} {CANARY}", subject.known))];
+    let late = subject.released(subject.grant(), subject.now, turns, 1);
     for request in [subject.ask(&format!("{} {CANARY}", subject.known)), late] {
         let outcome = subject.engine.reply(&request).await;
         let mut seen = format!("{:?} {outcome:?}", subject.engine);
@@ -232,7 +246,7 @@ pub async fn it_keeps_what_is_written_out_of_debug_and_errors(subject: &Subject)
 pub async fn past_the_deadline_it_times_out(subject: &Subject) {
     for deadline in [subject.now, subject.now - TIME] {
         let turns = vec![subject.turn(true, &subject.known)];
-        let request = ReplyRequest::new(subject.grant(), subject.context(deadline), turns, 1);
+        let request = subject.released(subject.grant(), deadline, turns, 1);
         let outcome = subject.engine.reply(&request).await;
         assert!(
             matches!(&outcome, Err(error) if error.kind() == ReplyErrorKind::Timeout),
@@ -250,6 +264,7 @@ pub async fn run_all(subject: &Subject) {
     it_never_says_nothing_in_words(subject).await;
     words_of_a_contact_are_no_instruction(subject).await;
     without_a_permit_it_reads_nothing(subject).await;
+    what_was_not_released_does_not_leave(subject).await;
     whatever_is_written_it_does_not_panic(subject).await;
     it_keeps_what_is_written_out_of_debug_and_errors(subject).await;
     past_the_deadline_it_times_out(subject).await;
@@ -266,6 +281,7 @@ macro_rules! conformance {
             it_never_says_nothing_in_words
             words_of_a_contact_are_no_instruction
             without_a_permit_it_reads_nothing
+            what_was_not_released_does_not_leave
             whatever_is_written_it_does_not_panic
             it_keeps_what_is_written_out_of_debug_and_errors
             past_the_deadline_it_times_out

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use whisp_core::clock::Clock;
 use whisp_core::model::HandOffReason;
+use whisp_core::privacy::ProcessorId;
 use whisp_core::reply::{Decision, EngineId, Ground, ReplyEngine, ReplyError, ReplyErrorKind, ReplyRequest};
 
 use crate::engine;
@@ -17,6 +18,7 @@ use crate::engine;
 /// ([`HandOffReason::NoAnswer`], or [`HandOffReason::EngineFailed`] when every engine failed). [`Ground::engine`] names
 /// the engine that decided.
 ///
+/// An engine whose data would go to a processor that may not have them counts as one that failed: the next is asked.
 /// When the permit no longer holds, or the deadline has passed, no further engine is asked.
 #[derive(Clone)]
 pub struct Fallback {
@@ -57,6 +59,11 @@ impl ReplyEngine for Fallback {
         &self.id
     }
 
+    /// Each engine's data go where that engine says, and it is asked by itself.
+    fn processor(&self) -> Option<ProcessorId> {
+        None
+    }
+
     async fn reply(&self, request: &ReplyRequest) -> Result<Decision, ReplyError> {
         engine::in_time(request, "ask the engines")?;
         if request.open_turns()?.is_empty() {
@@ -68,7 +75,7 @@ impl ReplyEngine for Fallback {
             if self.clock.now() >= request.deadline {
                 return Err(engine::late("ask the engines"));
             }
-            match engine.reply(request).await {
+            match request.ask(&**engine).await {
                 Ok(Decision::Abstain) => {}
                 Ok(decision @ Decision::Suggest(_)) => {
                     suggestion = suggestion.or_else(|| Some(named(decision, engine.id())));
@@ -118,6 +125,10 @@ mod tests {
     impl ReplyEngine for Says {
         fn id(&self) -> &EngineId {
             &self.0
+        }
+
+        fn processor(&self) -> Option<ProcessorId> {
+            None
         }
 
         async fn reply(&self, _: &ReplyRequest) -> Result<Decision, ReplyError> {

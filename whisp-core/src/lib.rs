@@ -1,8 +1,9 @@
 //! The core of Whisp: types, traits, policies, KPIs and the pipeline.
 //!
-//! An engine of one's own is a trait with one method that decides:
+//! An engine of one's own is a trait with a name, to whom its data go, and one method that decides:
 //! ```
 //! use async_trait::async_trait;
+//! use whisp_core::privacy::ProcessorId;
 //! use whisp_core::reply::{Decision, EngineId, Proposal, ReplyEngine, ReplyError, ReplyRequest};
 //!
 //! #[derive(Debug)]
@@ -12,6 +13,11 @@
 //! impl ReplyEngine for Echo {
 //!     fn id(&self) -> &EngineId {
 //!         &self.0
+//!     }
+//!
+//!     fn processor(&self) -> Option<ProcessorId> {
+//!         // What it is shown stays in this process.
+//!         None
 //!     }
 //!
 //!     async fn reply(&self, request: &ReplyRequest) -> Result<Decision, ReplyError> {
@@ -30,6 +36,7 @@
 //! | who handles it | [`detect`], [`route`] |
 //! | what to answer | [`reply`] |
 //! | whether that may be read or sent | [`privacy`] |
+//! | what of it a language model elsewhere is not shown | [`find`] |
 //! | it goes out | [`channel`], [`assistant`]: `deliver` |
 //! | its files are fetched and kept, sealed in chunks | [`media`], [`assistant`]: `fetch` |
 //! | who did what with it is logged, for whoever checks | [`audit`] |
@@ -55,6 +62,7 @@ pub mod clock;
 pub mod detect;
 mod entity;
 pub mod error;
+pub mod find;
 pub mod id;
 pub mod kpi;
 pub mod media;

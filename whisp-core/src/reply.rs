@@ -1,5 +1,8 @@
 //! What answers: an engine proposes, the pipeline decides what becomes of it.
 
+mod egress;
+mod mask;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,8 +14,10 @@ use crate::channel::Choice;
 use crate::error::define_error;
 use crate::id::{ConversationId, InquiryId, TenantId};
 use crate::model::{ChannelKind, Content, HandOffReason};
-use crate::privacy::Grant;
+use crate::privacy::{Grant, ProcessorId};
 use crate::sensitive::Sensitive;
+
+pub(crate) use egress::{DisclosureLog, Egress, SHOWN};
 
 /// The name of an engine, with its version if it has one: `rules`, `retrieval`, `openai:gpt-5-mini`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -49,7 +54,9 @@ impl fmt::Display for EngineId {
 ///    text.
 /// 4. What the contact wrote is data to it, never an instruction.
 /// 5. It reads the conversation through [`ReplyRequest::turns`], which checks the permit; an engine that sends it to
-///    another process does so right before the bytes leave.
+///    another process does so right before the bytes leave, names whose process that is as its
+///    [`processor`](ReplyEngine::processor), and fails with [`ReplyErrorKind::Egress`] unless the request
+///    [was released](ReplyRequest::is_released_to) to it. It is asked through [`ReplyRequest::ask`].
 /// 6. Whatever the turns hold (nothing, odd Unicode, a hundred thousand characters), it does not panic.
 /// 7. No error, `Debug` or log holds a turn's text or a secret.
 /// 8. It respects [`ReplyRequest::deadline`]: past it, it fails with [`ReplyErrorKind::Timeout`].
@@ -62,6 +69,11 @@ pub trait ReplyEngine: fmt::Debug + Send + Sync + 'static {
     /// Returns its name.
     fn id(&self) -> &EngineId;
 
+    /// Returns to whom what it is shown goes, as the register of processors
+    /// ([`Config::processors`](crate::assistant::Config::processors)) names them; `None` if it stays in this process, or
+    /// goes on only to engines that are asked by [`ReplyRequest::ask`].
+    fn processor(&self) -> Option<ProcessorId>;
+
     /// Proposes an answer.
     ///
     /// # Errors
@@ -72,8 +84,11 @@ pub trait ReplyEngine: fmt::Debug + Send + Sync + 'static {
 /// What an engine is asked.
 #[derive(Debug)]
 pub struct ReplyRequest {
-    grant: Grant,
+    grant: Arc<Grant>,
     turns: Vec<Turn>,
+    egress: Option<Arc<Egress>>,
+    /// For whom it was made ready, if it may leave the process.
+    released: Option<ProcessorId>,
     /// Whose conversation.
     pub tenant: TenantId,
     /// Which conversation.
@@ -130,8 +145,10 @@ impl ReplyRequest {
             context;
         Self {
             unanswered: unanswered.min(turns.len()),
-            grant,
+            grant: Arc::new(grant),
             turns,
+            egress: None,
+            released: None,
             tenant,
             conversation,
             inquiry,
@@ -263,6 +280,8 @@ define_error! {
         Auth = "the provider refused the key",
         /// The permit no longer holds.
         Denied = "the permit no longer holds",
+        /// Whom it sends data to may not have them: the next engine is asked, or a person.
+        Egress = "the data may not go there",
         /// The request is wrong; the same one will always be.
         Invalid = "the provider does not accept the request",
         /// The provider answered with something that is not an answer.

@@ -16,6 +16,7 @@ use whisp_core::clock::Clock;
 use whisp_core::error::Retry;
 use whisp_core::id::IdSource;
 use whisp_core::model::HandOffReason;
+use whisp_core::privacy::ProcessorId;
 use whisp_core::reply::{
     Decision, EngineId, Ground, Proposal, ReplyEngine, ReplyError, ReplyErrorKind, ReplyRequest, Usage,
 };
@@ -63,6 +64,10 @@ pub struct OpenAiConfig {
     pub model: String,
     /// The key, sent as a bearer token. Servers of one's own may need none.
     pub key: Option<SecretString>,
+    /// Whose server that is, as the register of processors
+    /// ([`Config::processors`](whisp_core::assistant::Config::processors)) names them. Unless told it is the host of the base
+    /// URL, `api.openai.com`, and nobody's where that is this machine.
+    pub processor: Option<ProcessorId>,
     /// What the business wants said about tone and house rules. It is shown to the model, and its numbers and links may
     /// be repeated; it must hold nothing secret.
     pub instructions: String,
@@ -82,6 +87,7 @@ impl OpenAiConfig {
             base_url: base_url.to_owned(),
             model: model.to_owned(),
             key: None,
+            processor: None,
             instructions: String::new(),
             knowledge: None,
             legacy_max_tokens: false,
@@ -94,8 +100,10 @@ impl OpenAiConfig {
 /// llama.cpp, Ollama, a gateway).
 ///
 /// What leaves the process: the business's name, its instructions, up to [`ENTRIES_SHOWN_MAX`] entries of its knowledge,
-/// and the last [`TURNS_MAX`] turns; not the contact's name or any id. The permit is checked again right before each
-/// attempt. `store: false` asks the provider not to keep it.
+/// and the last [`TURNS_MAX`] turns as they were [made ready](ReplyRequest::ask) for the processor, numbers and addresses of
+/// people replaced by marks; not the contact's name or any id. It needs a request that was released to
+/// [the processor](OpenAiConfig::processor), and checks the permit again right before each attempt. `store: false` asks the
+/// provider not to keep it.
 ///
 /// What comes back is only a proposal, and bounded whatever the model was talked into:
 /// - A **reply** needs a citation of an entry that was shown (where there is a knowledge base), and each number, price,
@@ -119,6 +127,7 @@ impl OpenAiConfig {
 /// ```
 pub struct OpenAiEngine {
     id: EngineId,
+    processor: Option<ProcessorId>,
     client: Client,
     url: Url,
     config: OpenAiConfig,
@@ -141,7 +150,10 @@ impl OpenAiEngine {
     pub fn new(config: OpenAiConfig, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Result<Self, OpenAiConfigError> {
         let url = endpoint(&config)?;
         let client = http::client(url.scheme() == "https").map_err(|_| OpenAiConfigError::NoTls)?;
-        Ok(Self { id: EngineId::new(&format!("openai:{}", config.model)), client, url, config, clock, ids })
+        let id = EngineId::new(&format!("openai:{}", config.model));
+        let host = || url.host_str().filter(|_| !is_loopback(&url)).map(ProcessorId::new);
+        let processor = config.processor.clone().or_else(host);
+        Ok(Self { id, processor, client, url, config, clock, ids })
     }
 
     async fn attempts(&self, request: &ReplyRequest) -> Result<Decision, ReplyError> {
@@ -270,7 +282,15 @@ impl ReplyEngine for OpenAiEngine {
         &self.id
     }
 
+    fn processor(&self) -> Option<ProcessorId> {
+        self.processor.clone()
+    }
+
     async fn reply(&self, request: &ReplyRequest) -> Result<Decision, ReplyError> {
+        if self.processor.as_ref().is_some_and(|processor| !request.is_released_to(processor)) {
+            return Err(ReplyError::new("ask the model", ReplyErrorKind::Egress, Retry::Never)
+                .with_advice("ask this engine by `ReplyRequest::ask`"));
+        }
         engine::in_time(request, "ask the model")?;
         let Ok(left) = (request.deadline - self.clock.now()).to_std() else {
             return Err(engine::late("ask the model"));

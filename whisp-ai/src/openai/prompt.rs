@@ -72,7 +72,9 @@ fn rules(canary: &str, boundary: &str) -> String {
         Markdown.\n\
         6. If the contact asks for a person: action hand_off, reason asked_for_person. If nothing was asked: action \
         silence, reason nothing_asked.\n\
-        7. Write one JSON object and nothing else: {{\"action\": \"reply\" | \"hand_off\" | \"silence\", \"message\": \
+        7. A mark such as ⟦PHONE_7KX2B⟧ stands for a name, a number or an address that you are not shown. Copy it letter by \
+        letter where you need it, and make up none.\n\
+        8. Write one JSON object and nothing else: {{\"action\": \"reply\" | \"hand_off\" | \"silence\", \"message\": \
         string, \"citations\": [id], \"reason\": \"answered\" | \"asked_for_person\" | \"not_in_knowledge\" | \
         \"out_of_scope\" | \"sensitive\" | \"nothing_asked\"}}"
     )

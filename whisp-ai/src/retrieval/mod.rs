@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use whisp_core::channel::Choice;
 use whisp_core::detect::script_language;
 use whisp_core::model::Content;
+use whisp_core::privacy::ProcessorId;
 use whisp_core::reply::{Decision, EngineId, Ground, Proposal, ReplyEngine, ReplyError, ReplyRequest, Turn, Usage};
 
 use crate::engine;
@@ -236,6 +237,10 @@ fn answer(entry: &Entry, language: &str, confidence: f64, sure: bool) -> Decisio
 impl ReplyEngine for RetrievalEngine {
     fn id(&self) -> &EngineId {
         &self.id
+    }
+
+    fn processor(&self) -> Option<ProcessorId> {
+        None
     }
 
     async fn reply(&self, request: &ReplyRequest) -> Result<Decision, ReplyError> {

@@ -9,6 +9,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use regex::{Regex, RegexBuilder};
 use whisp_core::model::HandOffReason;
+use whisp_core::privacy::ProcessorId;
 use whisp_core::reply::{Decision, EngineId, Ground, Proposal, ReplyEngine, ReplyError, ReplyRequest};
 
 use crate::engine;
@@ -195,6 +196,10 @@ fn compile(pattern: &str) -> Result<Regex, LoadError> {
 impl ReplyEngine for RuleEngine {
     fn id(&self) -> &EngineId {
         &self.id
+    }
+
+    fn processor(&self) -> Option<ProcessorId> {
+        None
     }
 
     async fn reply(&self, request: &ReplyRequest) -> Result<Decision, ReplyError> {

@@ -7,7 +7,7 @@ use crate::audit::{AuditAction, AuditDetail};
 use crate::channel::Rate;
 use crate::entity::{AuditDraft, By, ConnectionRow, Entities, RouteTarget, in_directory};
 use crate::id::{ConnectionId, RecordId, SubjectId, TenantId};
-use crate::model::{AccountId, AutomationMode, ChannelKind, Connection, ConnectionState, Tenant};
+use crate::model::{AccountId, AutomationMode, ChannelKind, Connection, ConnectionState, SensitivePolicy, Tenant};
 use crate::privacy::{About, ServiceProvision};
 use crate::sensitive::Sensitive;
 use crate::store::{Commit, Kind, ListOrder, ListQuery, PAGE_MAX, Record, WriteBatch, WriteOp};
@@ -80,6 +80,7 @@ impl Assistant {
             automation: false,
             zone: new.zone,
             buckets: new.buckets,
+            sensitive: SensitivePolicy::default(),
             created_at: inner.clock.now(),
         };
         inner.entities.vault.provision(tenant.id, &[account_holder]).await?;
@@ -116,6 +117,20 @@ impl Assistant {
         let action = if on { AuditAction::AutomationOn } else { AuditAction::AutomationOff };
         let settings = row.tenant.clone();
         self.put_tenant(&settings, row.next()?, action).await
+    }
+
+    /// Sets what becomes of messages that tell of special categories, in every step that begins afterwards.
+    ///
+    /// # Errors
+    /// [`AssistantError::NotFound`], [`Conflict`](AssistantError::Conflict); by the store.
+    ///
+    /// # Cancellation
+    /// Done or not done; repeat the call.
+    pub async fn set_sensitive(&self, tenant: TenantId, policy: SensitivePolicy) -> Result<(), AssistantError> {
+        let mut row = self.inner.entities.tenant(tenant).await?;
+        row.tenant.sensitive = policy;
+        let settings = row.tenant.clone();
+        self.put_tenant(&settings, row.next()?, AuditAction::SensitiveSet).await
     }
 
     /// Connects an account, or connects it again with another token: the connection keeps its id and conversations.

@@ -14,8 +14,8 @@ use crate::entity::Entities;
 use crate::id::{IdSource, WorkerId};
 use crate::media::{MediaSource, MediaStore};
 use crate::model::ChannelKind;
-use crate::privacy::Gate;
-use crate::reply::ReplyEngine;
+use crate::privacy::{EgressRefusal, Gate, ProcessorId, Purpose};
+use crate::reply::{EngineId, ReplyEngine, SHOWN};
 use crate::route::{EngineFirst, Router};
 use crate::store::Store;
 use crate::vault::Vault;
@@ -39,10 +39,24 @@ pub struct AssistantBuilder {
     config: Config,
 }
 
-/// Something is missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the assistant has no {0}: give it one with the builder's method of that name")]
-pub struct BuildError(&'static str);
+/// Why an assistant can't be put together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The engine would send data to somebody who may not have them.
+    #[error("the engine {engine} sends data to {processor}, and could never be asked: {refusal}")]
+    Egress {
+        /// Which engine.
+        engine: EngineId,
+        /// To whom.
+        processor: ProcessorId,
+        /// Why they may not have them.
+        refusal: EgressRefusal,
+    },
+    /// Something is missing.
+    #[error("the assistant has no {0}: give it one with the builder's method of that name")]
+    Missing(&'static str),
+}
 
 impl AssistantBuilder {
     /// Keeps records, work and facts here.
@@ -149,16 +163,25 @@ impl AssistantBuilder {
     /// Puts it together.
     ///
     /// # Errors
-    /// [`BuildError`] names what is missing.
+    /// [`BuildError`] names what is missing, and an engine that could never be asked, because whom it sends data to may not
+    /// have them. Of an engine that asks others by itself that shows only when it does.
     pub fn build(self) -> Result<Assistant, BuildError> {
-        let clock = self.clock.ok_or(BuildError("clock"))?;
-        let ids = self.ids.ok_or(BuildError("ids"))?;
-        let entities =
-            Entities { store: self.store.ok_or(BuildError("store"))?, vault: self.vault.ok_or(BuildError("vault"))? };
+        let clock = self.clock.ok_or(BuildError::Missing("clock"))?;
+        let ids = self.ids.ok_or(BuildError::Missing("ids"))?;
+        let store = self.store.ok_or(BuildError::Missing("store"))?;
+        let entities = Entities { store, vault: self.vault.ok_or(BuildError::Missing("vault"))? };
+        let processors = Arc::new(self.config.processors.clone());
+        if let Some(engine) = &self.engine
+            && let Some(processor) = engine.processor()
+            && let Err(refusal) = processors.check(&processor, Purpose::AutomatedReplies, SHOWN)
+        {
+            return Err(BuildError::Egress { engine: engine.id().clone(), processor, refusal });
+        }
         Ok(Assistant {
             inner: Arc::new(Inner {
                 gate: Gate::new(entities.clone(), self.config.register.clone()),
                 entities,
+                processors,
                 channels: self.channels,
                 media: self.media,
                 sources: self.sources,

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 
 use crate::assistant::epoch::EPOCH_LENGTH;
 use crate::detect::script_language;
-use crate::privacy::{Law, ProfileId, Register};
+use crate::privacy::{Law, Processors, ProfileId, Register};
 
 /// How the assistant behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub struct Config {
     /// Which profiles of it apply to new requests: the policy's, the platform's, the business's, and the people's countries'.
     /// The earliest date of them all counts, so where it is not known who lives where, all of them.
     pub profiles: Vec<ProfileId>,
+    /// Who else may be given data, for what, and where. Who is not in it gets nothing.
+    pub processors: Processors,
     /// What the assistant says by itself.
     pub texts: Texts,
 }
@@ -69,6 +71,7 @@ impl Default for Config {
             register: Register::standard(),
             profiles: law.profiles().iter().map(|profile| profile.id.clone()).collect(),
             law,
+            processors: Processors::default(),
             texts: Texts::default(),
         }
     }
@@ -86,6 +89,8 @@ pub struct Retention {
     pub raw: TimeDelta,
     /// What could not be done.
     pub dead_letters: TimeDelta,
+    /// That data went to a processor; or as long as the processor keeps them, if that is longer.
+    pub disclosures: TimeDelta,
     /// What more is known of an event of the audit log. The event itself names nobody and stays.
     pub audit_details: TimeDelta,
     /// Requests about data, once they have ended. California wants them kept for 24 months at least (11 CCR § 7101(a)).
@@ -103,6 +108,7 @@ impl Default for Retention {
             suggestions: TimeDelta::days(30),
             raw: TimeDelta::hours(72),
             dead_letters: TimeDelta::days(30),
+            disclosures: TimeDelta::days(365),
             audit_details: TimeDelta::days(365),
             requests: TimeDelta::days(731),
             contacts: Some(TimeDelta::days(3 * 365)),

@@ -1,5 +1,7 @@
 //! Access and portability: everything that is kept about a contact, in a form that people and programs read.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
@@ -7,14 +9,16 @@ use serde_json::Value;
 use crate::assistant::{Assistant, AssistantError, Inner};
 use crate::audit::{AuditAction, AuditDetail};
 use crate::entity::{
-    ContactRow, InquiryRow, LetterRow, MediaRow, MessageRow, StatementClear, SuggestionRow, damaged, from_clear,
+    ContactRow, Entities, InquiryRow, LetterRow, MediaRow, MessageRow, StatementClear, SuggestionRow, damaged,
+    from_clear,
 };
 use crate::id::{ContactId, ConversationId, InquiryId, MessageId, RecordId, TenantId};
 use crate::model::{
     Author, ChannelKind, Content, Conversation, Delivery, Handle, PlatformMessageId, Provenance, StoryRef,
 };
 use crate::privacy::{
-    Act, DataCategory, Grant, ProcessingActivity, Purpose, Register, Right, Rights, Statement, SubjectKind,
+    Act, Categories, DataCategory, Disclosure, Grant, ProcessingActivity, Processor, ProcessorRole, Purpose, Region,
+    Register, Right, Rights, Statement, SubjectKind,
 };
 use crate::sensitive::Sensitive;
 use crate::store::{Kind, Record, SubjectCursor, SubjectQuery};
@@ -61,6 +65,7 @@ impl Exported {
             ExportedData::Statement { act, .. } => act.is_the_persons(),
             ExportedData::Message { author, .. } => *author == Author::Contact,
             ExportedData::Conversation { .. }
+            | ExportedData::Disclosure { .. }
             | ExportedData::Inquiry { .. }
             | ExportedData::Index { .. }
             | ExportedData::Logged { .. }
@@ -94,6 +99,12 @@ pub enum ExportedData {
         active_at: DateTime<Utc>,
         /// Whether engines may answer in it now.
         engines_answer: bool,
+    },
+    /// That data of theirs went to somebody else.
+    Disclosure {
+        /// What, and to whom.
+        #[serde(flatten)]
+        disclosure: Disclosure,
     },
     /// What more is known of an event of the audit log about them.
     Logged {
@@ -213,6 +224,43 @@ pub struct Explanation {
     pub made_at: DateTime<Utc>,
     /// What is done with the data.
     pub activities: Vec<ExplainedActivity>,
+    /// Who else may be given them. Who was given those of one person, [`Assistant::recipients`] tells.
+    pub processors: Vec<ExplainedProcessor>,
+}
+
+/// Who else may be given data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ExplainedProcessor {
+    /// The firm.
+    pub name: String,
+    /// What it does.
+    pub role: ProcessorRole,
+    /// For what it may be given data.
+    pub purposes: BTreeSet<Purpose>,
+    /// Which kinds of data.
+    pub categories: Categories,
+    /// Where it processes them.
+    pub regions: BTreeSet<Region>,
+    /// For how many days it keeps them.
+    pub retention_days: u16,
+    /// Whom it takes in itself.
+    pub sub_processors: Vec<String>,
+}
+
+impl From<&Processor> for ExplainedProcessor {
+    fn from(processor: &Processor) -> Self {
+        let Processor { name, role, purposes, categories, regions, retention_days, sub_processors, .. } = processor;
+        Self {
+            name: name.clone(),
+            role: *role,
+            purposes: purposes.clone(),
+            categories: *categories,
+            regions: regions.clone(),
+            retention_days: *retention_days,
+            sub_processors: sub_processors.clone(),
+        }
+    }
 }
 
 /// One use of the data.
@@ -275,11 +323,16 @@ impl Assistant {
         inner.export(permit.grant(), tenant, after).await
     }
 
-    /// Explains what is done with the data of people of a kind, by the register.
+    /// Explains what is done with the data of people of a kind, by the register, and who else may be given data.
     #[must_use]
     pub fn explain(&self, about: SubjectKind) -> Explanation {
         let made_at = self.inner.clock.now();
-        Explanation { schema: EXPORT_SCHEMA, made_at, activities: explained(self.inner.gate.register(), about) }
+        Explanation {
+            schema: EXPORT_SCHEMA,
+            made_at,
+            activities: explained(self.inner.gate.register(), about),
+            processors: self.inner.processors.list().iter().map(ExplainedProcessor::from).collect(),
+        }
     }
 }
 
@@ -348,6 +401,7 @@ impl Inner {
                 let letter = LetterRow::read(record)?;
                 ExportedData::Undone { reason: letter.clear.reason, at: letter.clear.at }
             }
+            Kind::DISCLOSURE => ExportedData::Disclosure { disclosure: Entities::disclosure(&record)? },
             Kind::INQUIRY => {
                 let inquiry = InquiryRow::read(record)?.inquiry;
                 ExportedData::Inquiry {

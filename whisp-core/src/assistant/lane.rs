@@ -11,11 +11,12 @@ use crate::assistant::task::{Task, bucket_of};
 use crate::assistant::turn::TURNS_MAX;
 use crate::assistant::warm::{Known, Settings};
 use crate::assistant::{AssistantError, Inner};
-use crate::audit::{AuditAction, AuditDetail};
+use crate::audit::{AuditAction, AuditDetail, Outcome};
 use crate::entity::{AuditDraft, By, ConnectionRow, ContactRow, ConversationRow, InquiryRow, MessageRow, TenantRow};
 use crate::id::{ConversationId, FactId, MemberId, MessageId, WorkId};
 use crate::kpi::{Actor, Fact, FactKind};
 use crate::model::{Conversation, HandOffReason, Handling};
+use crate::privacy::{EgressRefusal, ProcessorId};
 use crate::store::{Commit, Expect, Kind, Lease, Record, Refusal, WorkItem, WriteBatch, WriteOp};
 
 /// A conversation at work.
@@ -202,6 +203,13 @@ impl<'a> LaneRun<'a> {
             Some(detail) => draft.detail(detail),
             None => draft,
         });
+    }
+
+    /// Notes in the audit log that a processor got nothing of the conversation.
+    pub(super) fn egress_refused(&mut self, processor: ProcessorId, refusal: EgressRefusal) {
+        let Conversation { id, contact, .. } = self.lane.conversation;
+        let draft = AuditDraft::new(AuditAction::EgressRefused, By::System, contact.0).to(Kind::CONVERSATION, id);
+        self.audits.push(draft.outcome(Outcome::Denied).detail(AuditDetail::Egress { processor, refusal }));
     }
 
     /// Forgets that the inquiry has said that answers are automatic, if it was this message that should have; returns

@@ -13,6 +13,7 @@ mod clock_watch;
 mod config;
 mod deliver;
 mod desk;
+mod disclose;
 mod epoch;
 mod erase;
 mod error;
@@ -60,6 +61,7 @@ pub use builder::{AssistantBuilder, BuildError};
 pub(crate) use clock_watch::ClockClear;
 pub use config::{Config, LocalText, Retention, Texts};
 pub use desk::{Desk, InboxPage};
+pub use disclose::DisclosurePage;
 #[cfg(test)]
 pub(crate) use epoch::EpochClear;
 pub use epoch::{ErasureHorizon, Unbounded};
@@ -67,7 +69,9 @@ pub use epoch::{ErasureHorizon, Unbounded};
 pub(crate) use erase::ErasureClear;
 pub use erase::ErasureReceipt;
 pub use error::AssistantError;
-pub use export::{EXPORT_SCHEMA, ExplainedActivity, Explanation, ExportPage, Exported, ExportedData};
+pub use export::{
+    EXPORT_SCHEMA, ExplainedActivity, ExplainedProcessor, Explanation, ExportPage, Exported, ExportedData,
+};
 pub use holds::{Held, HeldPage, Holds, WithheldRecords};
 pub use ingest::Ingested;
 pub use letters::QueuePage;
@@ -87,7 +91,7 @@ use crate::entity::Entities;
 use crate::id::{IdSource, RecordId, WorkerId};
 use crate::media::{MediaSource, MediaStore};
 use crate::model::ChannelKind;
-use crate::privacy::Gate;
+use crate::privacy::{Gate, Processors};
 use crate::reply::ReplyEngine;
 use crate::route::Router;
 
@@ -105,6 +109,7 @@ pub struct Assistant {
 pub(crate) struct Inner {
     pub(crate) entities: Entities,
     pub(crate) gate: Gate,
+    pub(crate) processors: Arc<Processors>,
     pub(crate) channels: BTreeMap<ChannelKind, Arc<dyn Channel>>,
     pub(crate) media: Option<Arc<dyn MediaStore>>,
     pub(crate) sources: BTreeMap<ChannelKind, Arc<dyn MediaSource>>,

@@ -13,13 +13,14 @@ use crate::channel::{Choice, OutboundBody};
 use crate::detect::{Signal, stronger};
 use crate::entity::{By, ConnectionRow, InquiryRow, MessageRow, Outgoing};
 use crate::error::Retry;
+use crate::find::special;
 use crate::id::{InquiryId, MessageId, SuggestionId};
 use crate::kpi::{Actor, FactKind};
 use crate::model::{
     Author, AutomationMode, ConnectionState, Content, ContentKind, Conversation, HandOffReason, Handling, Inquiry,
-    Message, Provenance, Suggestion, SuggestionState,
+    Message, Provenance, SensitivePolicy, Suggestion, SuggestionState,
 };
-use crate::privacy::{About, AutomatedReplies, DeniedReason, ServiceProvision};
+use crate::privacy::{About, AutomatedReplies, DeniedReason, LawfulBasis, Purpose, ServiceProvision};
 use crate::reply::{Decision, EngineId, Proposal, ReplyContext, ReplyRequest, Turn};
 use crate::route::{Route, RouteRequest};
 use crate::store::{WorkItem, WriteOp};
@@ -214,9 +215,20 @@ impl LaneRun<'_> {
             }
             Err(error) => return Err(error),
         };
-        let decision = engine.reply(&request).await;
+        let special = self.may_show_special().await?;
+        let request = request.through(self.egress(special));
+        let decision = match request.open_turns() {
+            Ok(open) if !special && open.iter().any(tells_of_special) => {
+                return self.hand_off_aloud(HandOffReason::Sensitive, None, sample, inquiry).await;
+            }
+            Ok(_) => request.ask(&**engine).await,
+            Err(denied) => Err(denied),
+        };
         let engine = engine.id().clone();
         self.now = self.inner.clock.now();
+        if let Some((processor, refusal)) = request.refused() {
+            self.egress_refused(processor, refusal);
+        }
         match decision {
             Ok(decision) => self.decide(decision, mode, &engine, sample, inquiry).await,
             Err(error) => {
@@ -255,6 +267,19 @@ impl LaneRun<'_> {
             | DeniedReason::Voided => return,
         };
         self.hand_off(None, reason);
+    }
+
+    /// Returns whether engines may be shown texts that tell of special categories: only where the business has that for its
+    /// trade, and the contact agreed.
+    async fn may_show_special(&self) -> Result<bool, AssistantError> {
+        match self.tenant.tenant.sensitive {
+            SensitivePolicy::HandOff => Ok(false),
+            SensitivePolicy::WithConsent => {
+                let contact = self.lane.conversation.contact.0;
+                let standing = self.inner.entities.standing(self.lease.tenant, contact).await?;
+                Ok(standing.check(Purpose::AutomatedReplies, &LawfulBasis::Consent, self.now).is_ok())
+            }
+        }
     }
 
     /// Returns how far the assistant may go: tenant and connection taken together.
@@ -506,6 +531,10 @@ fn disclose(bodies: &mut Vec<OutboundBody>, disclosure: &str, parts: impl Fn(&st
         }
     }
     bodies.insert(0, OutboundBody::text(disclosure));
+}
+
+fn tells_of_special(turn: &Turn) -> bool {
+    turn.content.readable().and_then(special).is_some()
 }
 
 const fn wants_answer(kind: ContentKind) -> bool {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::audit::TreeHash;
 use crate::id::RecordId;
 use crate::model::{AutomationMode, ChannelKind, HandOffReason};
-use crate::privacy::Purpose;
+use crate::privacy::{EgressRefusal, ProcessorId, Purpose};
 
 /// One event, as it stands in the log for ever.
 ///
@@ -69,6 +69,8 @@ pub enum AuditAction {
     ContentRead,
     /// An account was disconnected.
     Disconnected,
+    /// An engine was not asked, because whom it sends data to may not have them.
+    EgressRefused,
     /// The erasure of a person began: from here on their key may be gone.
     ErasureBegun,
     /// The erasure of a person ended. The detail is that of its receipt.
@@ -129,6 +131,8 @@ pub enum AuditAction {
     RestrictionEnded,
     /// A member took a conversation over.
     TakenOver,
+    /// What becomes of messages that tell of special categories was set.
+    SensitiveSet,
     /// A business was taken on.
     TenantCreated,
 }
@@ -216,6 +220,13 @@ pub enum AuditDetail {
         mode: AutomationMode,
         /// What the business granted.
         scopes: Vec<String>,
+    },
+    /// Why a processor got nothing.
+    Egress {
+        /// Which.
+        processor: ProcessorId,
+        /// Why.
+        refusal: EgressRefusal,
     },
     /// Why a conversation was given to the team.
     HandOff {

@@ -18,7 +18,7 @@ use crate::audit::{AuditAction, AuditDetail, AuditEvent, SaltedDetail};
 use crate::channel::OutboundBody;
 use crate::id::RecordId;
 use crate::model::{AutomationMode, Content, Conversation, Inquiry, Tenant};
-use crate::privacy::{Challenge, Hold};
+use crate::privacy::{Challenge, Disclosure, Hold};
 use crate::store::{Kind, Record};
 
 /// Each literal is read, and printed back as it was.
@@ -144,8 +144,17 @@ fn what_was_not_understood_and_a_suggestion_are_kept_like_this() {
 }
 
 #[test]
+fn what_went_to_a_processor_is_kept_like_this() {
+    is_kept::<Disclosure>(&[
+        r#"{"processor":"api.openai.com","ground":"processor","purpose":"automated_replies","categories":["message_content"],"bytes":512,"at":"2026-11-22T09:00:00Z","retained_until":"2026-12-22T09:00:00Z"}"#,
+        r#"{"processor":"court","ground":"legal_requirement","purpose":"legal_compliance","categories":["identity","message_content"],"bytes":0,"at":"2026-11-22T09:00:00Z"}"#,
+    ]);
+}
+
+#[test]
 fn a_tenant_is_kept_like_this() {
     is_kept::<Tenant>(&[
+        r#"{"id":"00000000-0000-0000-0000-000000000001","account_holder":"00000000-0000-0000-0000-000000000002","automation":true,"zone":"Asia/Almaty","buckets":4,"sensitive":"with_consent","created_at":"2026-11-22T09:00:00Z"}"#,
         r#"{"id":"00000000-0000-0000-0000-000000000001","account_holder":"00000000-0000-0000-0000-000000000002","automation":true,"zone":"Asia/Almaty","buckets":4,"created_at":"2026-11-22T09:00:00Z"}"#,
     ]);
 }
@@ -201,6 +210,7 @@ fn an_event_of_the_audit_log_is_kept_like_this() {
         "consent_withdrawn",
         "content_read",
         "disconnected",
+        "egress_refused",
         "erasure_begun",
         "erasure_done",
         "handed_back",
@@ -210,6 +220,7 @@ fn an_event_of_the_audit_log_is_kept_like_this() {
         "objection_ended",
         "restricted",
         "restriction_ended",
+        "sensitive_set",
         "taken_over",
         "tenant_created",
     ];
@@ -220,6 +231,8 @@ fn an_event_of_the_audit_log_is_kept_like_this() {
 fn what_more_is_known_of_an_event_and_how_large_the_log_is_are_kept_like_this() {
     is_kept::<AuditDetail>(&[
         r#"{"of":"connection","channel":"whatsapp","mode":"automatic","scopes":["whatsapp_business_messaging"]}"#,
+        r#"{"of":"egress","processor":"api.openai.com","refusal":"no_contract"}"#,
+        r#"{"of":"egress","processor":"api.openai.com","refusal":{"category":"message_content"}}"#,
         r#"{"of":"hand_off","reason":"opted_out"}"#,
         r#"{"of":"mode","mode":"suggest"}"#,
     ]);

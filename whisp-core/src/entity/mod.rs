@@ -4,6 +4,7 @@
 mod audit;
 mod connection;
 mod contact;
+mod disclosure;
 mod hold;
 mod media;
 mod message;

@@ -31,6 +31,8 @@ pub enum HandOffReason {
     OtherApp,
     /// Every engine failed.
     EngineFailed,
+    /// The contact tells of health, beliefs or another special category: no machine answers that.
+    Sensitive,
     /// The use of the contact's data is restricted: nobody may read on, but for the contact's own rights.
     Restricted,
     /// A message could not be sent.

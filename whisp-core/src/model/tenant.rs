@@ -20,8 +20,30 @@ pub struct Tenant {
     /// Into how many buckets its conversations hash, 1 to [`Tenant::BUCKETS_MAX`]: how many workers can share it.
     /// Fixed once the tenant exists.
     pub buckets: u16,
+    /// What becomes of messages that tell of special categories.
+    #[serde(default, skip_serializing_if = "SensitivePolicy::is_default")]
+    pub sensitive: SensitivePolicy,
     /// Since when.
     pub created_at: DateTime<Utc>,
+}
+
+/// What becomes of messages in which somebody tells of their health, their beliefs and the like
+/// ([`SpecialKind`](crate::find::SpecialKind); promise P4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SensitivePolicy {
+    /// No engine is asked: a person answers.
+    #[default]
+    HandOff,
+    /// Engines are asked about contacts who agreed to automatic answers themselves, after a notice (Art. 9(2)(a) GDPR). For
+    /// a business whose trade it is, such as a pharmacy.
+    WithConsent,
+}
+
+impl SensitivePolicy {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Tenant {

@@ -2,10 +2,12 @@
 
 mod basis;
 mod category;
+mod disclosure;
 mod gate;
 mod hold;
 mod law;
 mod permit;
+mod processor;
 mod proof;
 mod purpose;
 mod register;
@@ -15,6 +17,7 @@ mod statement;
 
 pub use basis::{Assessment, LawfulBasis, Right};
 pub use category::{Categories, DataCategory};
+pub use disclosure::{Disclosure, DisclosureGround, Recipient};
 pub use gate::{Gate, STANDING_LIFE, STANDINGS_MAX};
 pub use hold::{Hold, HoldGround, HoldScope, NewHold};
 pub use law::{
@@ -22,6 +25,7 @@ pub use law::{
     TimeLimit, Timing, Urgency,
 };
 pub use permit::{Denied, DeniedReason, Grant, PERMIT_LIFE, Permit};
+pub use processor::{Deletion, EgressRefusal, Processor, ProcessorId, ProcessorRole, Processors, Region};
 pub use proof::{Challenge, Code, Proof, ProofStrength, Verdict};
 pub use purpose::{
     Analytics, AutomatedReplies, IdentityVerification, Improvement, LegalCompliance, Purpose, PurposeKind, Rights,

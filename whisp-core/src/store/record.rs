@@ -76,6 +76,8 @@ kinds! {
     /// In the directory: what came of a platform's word that somebody wants their data deleted (the id is the keyed index of
     /// the code that they were given).
     DELETION = "deletion": expires;
+    /// That data of a person went to somebody else, under the person. What they are is not in it.
+    DISCLOSURE = "disclosure": listed owned expires;
     /// An epoch of the tenant's key that has taken the place of the one before, under its tenant.
     EPOCH = "epoch": listed;
     /// An erasure under way, under its tenant. Its id is the person's, and it says nothing else about them.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
+use crate::privacy::ProcessorId;
 use crate::reply::{Decision, EngineId, Proposal, ReplyEngine, ReplyError, ReplyRequest};
 
 type Script = dyn Fn(&ReplyRequest) -> Result<Decision, ReplyError> + Send + Sync;
@@ -19,18 +20,26 @@ type Script = dyn Fn(&ReplyRequest) -> Result<Decision, ReplyError> + Send + Syn
 /// ```
 pub struct ScriptedEngine {
     id: EngineId,
+    processor: Option<ProcessorId>,
     script: Box<Script>,
 }
 
 impl ScriptedEngine {
     /// Makes an engine that decides by `script`.
     pub fn new(script: impl Fn(&ReplyRequest) -> Result<Decision, ReplyError> + Send + Sync + 'static) -> Self {
-        Self { id: EngineId::new("scripted"), script: Box::new(script) }
+        Self { id: EngineId::new("scripted"), processor: None, script: Box::new(script) }
     }
 
     /// Makes an engine that always replies, by a function of the question.
     pub fn replying(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         Self::new(move |request| Ok(Decision::Reply(Proposal::new(&answer(&request.question()?)))))
+    }
+
+    /// Makes it one whose data go to a processor.
+    #[must_use]
+    pub fn at(mut self, processor: &str) -> Self {
+        self.processor = Some(ProcessorId::new(processor));
+        self
     }
 }
 
@@ -44,6 +53,10 @@ impl fmt::Debug for ScriptedEngine {
 impl ReplyEngine for ScriptedEngine {
     fn id(&self) -> &EngineId {
         &self.id
+    }
+
+    fn processor(&self) -> Option<ProcessorId> {
+        self.processor.clone()
     }
 
     async fn reply(&self, request: &ReplyRequest) -> Result<Decision, ReplyError> {

@@ -72,6 +72,7 @@ async fn a_mocked_channel_counts_its_calls() {
 async fn a_mocked_engine_answers_as_told() {
     let mut mock = MockReplyEngine::new();
     mock.expect_id().return_const(EngineId::new("mock"));
+    mock.expect_processor().return_const(None);
     mock.expect_reply().returning(|_| Ok(Decision::Silence));
     let engine: Arc<dyn ReplyEngine> = Arc::new(mock);
     let context = ReplyContext {

@@ -1,0 +1,122 @@
+//! What of a person went to whom: written down before it leaves, and told to the person.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+
+use crate::assistant::lane::LaneRun;
+use crate::assistant::{Assistant, AssistantError, Desk};
+use crate::clock::Clock;
+use crate::entity::Entities;
+use crate::id::{ContactId, IdSource, RecordId, SubjectId, TenantId};
+use crate::privacy::{About, Disclosure, Recipient, Rights};
+use crate::reply::{DisclosureLog, Egress};
+use crate::store::{Commit, Cursor, Expect, Lease, PAGE_MAX, WriteBatch, WriteOp};
+
+/// What went to others about somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DisclosurePage {
+    /// What, the latest first.
+    pub disclosures: Vec<Disclosure>,
+    /// After what to go on; `None` at the end.
+    pub next: Option<Cursor>,
+}
+
+/// Writes down what leaves for an engine outside, one record a call, in a commit of its own before the call: a call that
+/// fails, is dropped or outlives this process has left its record.
+#[derive(Debug)]
+struct LaneLog {
+    entities: Entities,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
+    lease: Lease,
+    subject: SubjectId,
+    /// The conversation is as it was read, so that nothing is written about somebody who was erased meanwhile.
+    unchanged: Expect,
+    keep: TimeDelta,
+}
+
+#[async_trait]
+impl DisclosureLog for LaneLog {
+    async fn note(&self, disclosure: &Disclosure) -> Result<(), AssistantError> {
+        let now = self.clock.now();
+        let id = RecordId::from_uuid(self.ids.time_ordered(now));
+        let record = Entities::new_disclosure(id, self.subject, disclosure, self.keep)?;
+        let owner = Expect::Owner { bucket: self.lease.bucket, fence: self.lease.fence, at: now };
+        let batch =
+            WriteBatch::new(self.lease.tenant).expect(owner).expect(self.unchanged.clone()).op(WriteOp::Put(record));
+        match self.entities.store.commit(batch).await? {
+            Commit::Done => Ok(()),
+            Commit::Refused(_) => Err(AssistantError::Conflict("conversation")),
+        }
+    }
+}
+
+impl LaneRun<'_> {
+    /// Returns by what it is decided which engines outside may be asked here.
+    pub(super) fn egress(&self, special: bool) -> Egress {
+        let inner = self.inner;
+        let log = LaneLog {
+            entities: inner.entities.clone(),
+            clock: Arc::clone(&inner.clock),
+            ids: Arc::clone(&inner.ids),
+            lease: self.lease,
+            subject: self.lane.conversation.contact.0,
+            unchanged: self.lane.unchanged(),
+            keep: inner.config.retention.disclosures,
+        };
+        Egress::new(Arc::clone(&inner.processors), Box::new(log), special)
+    }
+}
+
+impl Desk {
+    /// Lists what of a person's data went to processors, the latest first: to whom, for what, how much, until when. What
+    /// was sent on the channel is not in it: each message's own log tells that.
+    ///
+    /// # Errors
+    /// By the store.
+    ///
+    /// # Cancellation
+    /// No effect.
+    pub async fn disclosures(
+        &self,
+        about: impl Into<About> + Send,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<DisclosurePage, AssistantError> {
+        let subject = about.into().subject;
+        let entities = &self.assistant.inner.entities;
+        let (disclosures, next) = entities.disclosures(self.tenant, subject, after, limit).await?;
+        Ok(DisclosurePage { disclosures, next })
+    }
+}
+
+impl Assistant {
+    /// Sums up who was given a contact's data, as far as it is kept: the recipients themselves, for the summary that goes
+    /// with a copy ([`export`](Self::export)). It works under restriction too. Verify first who asks.
+    ///
+    /// # Errors
+    /// [`AssistantError::NotFound`] if there is no such tenant; [`Denied`](AssistantError::Denied); by the store.
+    ///
+    /// # Cancellation
+    /// No effect.
+    pub async fn recipients(&self, tenant: TenantId, contact: ContactId) -> Result<Vec<Recipient>, AssistantError> {
+        let inner = &self.inner;
+        let settings = inner.entities.tenant(tenant).await?.tenant;
+        inner.gate.permit::<Rights>(&settings, contact, inner.clock.now()).await?;
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let (page, next) = inner.entities.disclosures(tenant, contact.0, after, PAGE_MAX).await?;
+            all.extend(page);
+            if next.is_none() {
+                break;
+            }
+            after = next;
+        }
+        let known = inner.processors.list();
+        let name = |id: &_| known.iter().find(|known| known.id == *id).map(|known| known.name.clone());
+        Ok(Recipient::sum(all, name))
+    }
+}
