@@ -12,6 +12,11 @@
 //! cargo run --example privacy_desk -- --dir shop erase 0197 --dry-run      what would go
 //! cargo run --example privacy_desk -- --dir shop erase 0197
 //! cargo run --example privacy_desk -- --dir shop receipts                  what was erased
+//! cargo run --example privacy_desk -- --dir shop requests                  who waits for an answer, and until when
+//! cargo run --example privacy_desk -- --dir shop hold 0197 --authority 'court, 2-1/26' --review-by 2027-06-01
+//! cargo run --example privacy_desk -- --dir shop holds                     what must be kept, and who looks when
+//! cargo run --example privacy_desk -- --dir shop release 0197              and what no longer
+//! cargo run --example privacy_desk -- --dir shop retention                 what the next sweep would delete, and why
 //! cargo run --example privacy_desk -- --dir shop explain                   what is done with whose data, and why
 //! ```
 //! A person is named by the id that `people` prints, or by the beginning of it. Who asks must be verified first: this is
@@ -21,8 +26,9 @@
 //! `people` `{"person","name","channel","active_at"}`; `show` `{"person","restricted","objects_to","refused","minor"}` and one
 //! `{"said","at"}` for each entry of the log; `withdraw`, `give`, `object`, `restrict`, `lift` `{"said","at"}`; `export` the
 //! lines of the copy; `erase --dry-run` `{"kind","records"}`; `erase` and `receipts`
-//! `{"receipt","key_destroyed_at","horizon","deleted","completed_at","remaining"}`; `explain`
-//! `{"about","purpose","basis","categories","rights"}`.
+//! `{"receipt","key_destroyed_at","horizon","deleted","withheld","completed_at","remaining"}`; `requests`
+//! `{"request","person","kind","state","due"}`; `hold`, `holds`, `release` `{"hold","person","authority","review_by","released_at"}`;
+//! `retention` `{"past","silent","kept","more"}`; `explain` `{"about","purpose","basis","categories","rights"}`.
 //!
 //! The exit status is 0 if it was done, 1 if it could not be (it says why), 2 if the arguments are wrong.
 
@@ -34,13 +40,17 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use chrono::{NaiveDate, NaiveTime, Utc};
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
-use whisp::assistant::{Assistant, Desk, ErasureHorizon, ErasureReceipt};
+use whisp::assistant::{Assistant, Config, Desk, ErasureHorizon, ErasureReceipt};
 use whisp::error::ErrorChain;
 use whisp::id::{ContactId, TenantId};
 use whisp::model::Conversation;
-use whisp::privacy::{Act, Purpose, RestrictionGround, Statement, StatementEvent, SubjectKind};
+use whisp::privacy::{
+    Act, Categories, DataCategory, Hold, HoldGround, HoldScope, Law, LawfulBasis, NewHold, ProcessingActivity, Purpose,
+    RestrictionGround, Statement, StatementEvent, SubjectKind,
+};
 use whisp::stores::{CellKeyProvider, EnvelopeVault, FolderCells, LocalKeyProvider, SqliteKeyTable, SqliteStore};
 
 /// The tenant of the quickstart.
@@ -110,6 +120,24 @@ enum Task {
     },
     /// Lists the receipts of erasures.
     Receipts,
+    /// Lists the requests that wait for an answer, those that are due first first.
+    Requests,
+    /// Keeps what somebody wrote for a claim or a law, though they are erased.
+    Hold {
+        person: String,
+        /// Who asks for it, and under which number. No person's name.
+        #[arg(long)]
+        authority: String,
+        /// The day on which somebody looks whether it is still needed, within a year.
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        review_by: NaiveDate,
+    },
+    /// Lists the holds that hold.
+    Holds,
+    /// Ends a hold, by its id or the beginning of it.
+    Release { hold: String },
+    /// Says what the next sweep would delete.
+    Retention,
     /// Says what is done with whose data, on what ground.
     Explain,
 }
@@ -186,6 +214,37 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
                 print(receipt(&done), &|| told(&done))?;
             }
         }
+        Task::Requests => requests(options, &desk).await?,
+        Task::Hold { person, authority, review_by } => {
+            let new = NewHold {
+                scope: HoldScope::default(),
+                ground: HoldGround::LegalClaim,
+                authority: authority.clone(),
+                review_by: review_by.and_time(NaiveTime::MIN).and_utc(),
+            };
+            let hold = desk.holds().place(find(&desk, person).await?, new).await?;
+            print(hold_json(&hold), &|| hold_line(&hold))?;
+        }
+        Task::Holds => {
+            for hold in desk.holds().open(None, PAGE).await?.0 {
+                print(hold_json(&hold), &|| hold_line(&hold))?;
+            }
+        }
+        Task::Release { hold } => release(options, &desk, hold).await?,
+        Task::Retention => {
+            let plan = assistant.retention_plan(TENANT).await?;
+            let value = json!({"past": plan.past, "silent": plan.silent, "kept": plan.kept, "more": plan.more});
+            print(value, &|| {
+                let past =
+                    plan.past.iter().fold(String::new(), |all, (kind, records)| format!("{all}\n{records:>6} {kind}"));
+                format!(
+                    "past its time:{}\nsilent for too long: {} people\nkept, though old: of {} people",
+                    if past.is_empty() { " nothing" } else { &past },
+                    plan.silent.len(),
+                    plan.kept.len()
+                )
+            })?;
+        }
         Task::Explain => explain(options, &assistant)?,
     }
     Ok(())
@@ -210,7 +269,65 @@ async fn open(folder: &Path) -> Result<Assistant, Box<dyn Error>> {
     let provider = CellKeyProvider::new(root_key, Arc::new(FolderCells::open(folder.join("cells"))?));
     let vault = EnvelopeVault::open(Arc::new(provider), Arc::new(SqliteKeyTable::open(keys)?)).await?;
     let store = Arc::new(SqliteStore::open(database)?);
-    Ok(Assistant::builder().store(store).vault(Arc::new(vault)).system().build()?)
+    let mut config = Config::default();
+    // Without a ground nothing may be held. This one is for claims, whatever they are about.
+    config.register = config.register.with(ProcessingActivity::new(
+        Purpose::LegalCompliance,
+        SubjectKind::Contact,
+        LawfulBasis::LegalObligation { law: "GDPR, Art. 17(3)(e)".to_owned() },
+        Categories::of(&[DataCategory::Identity, DataCategory::Media, DataCategory::MessageContent]),
+    ))?;
+    Ok(Assistant::builder().store(store).vault(Arc::new(vault)).config(config).system().build()?)
+}
+
+async fn requests(options: &Options, desk: &Desk) -> Result<(), Box<dyn Error>> {
+    let law = Law::built_in();
+    for request in desk.requests().open(None, PAGE).await?.requests {
+        let due = request.due(&law, request.received_at())?.at;
+        let (id, person, kind, state) = (request.id(), request.subject(), request.kind(), request.state().as_str());
+        let value = json!({"request": id, "person": person, "kind": kind, "state": state, "due": due});
+        print(options, &value, &|| format!("{id}  {:<14} {state:<16} due {}", kind.as_str(), due.format("%F %T")))?;
+    }
+    Ok(())
+}
+
+/// Finds the hold whose id begins like this, and ends it.
+async fn release(options: &Options, desk: &Desk, hold: &str) -> Result<(), Box<dyn Error>> {
+    let (open, _) = desk.holds().open(None, PAGE).await?;
+    let mut found = open.into_iter().filter(|each| each.id.to_string().starts_with(hold));
+    let (Some(one), None) = (found.next(), found.next()) else {
+        return Err(format!("no hold, or more than one, begins with {hold}: `holds` lists them").into());
+    };
+    let erased = desk.holds().release(one.id).await?;
+    let now = Utc::now();
+    let mut value = hold_json(&one);
+    if let Some(value) = value.as_object_mut() {
+        value.insert("released_at".to_owned(), json!(now));
+    }
+    print(options, &value, &|| {
+        let then = erased.as_ref().map_or_else(String::new, |done| format!("\n{}", told(done)));
+        format!("released {}{then}", hold_line(&one))
+    })
+}
+
+fn hold_json(hold: &Hold) -> Value {
+    json!({
+        "hold": hold.id,
+        "person": hold.subject,
+        "authority": hold.authority,
+        "review_by": hold.review_by,
+        "released_at": hold.released_at,
+    })
+}
+
+fn hold_line(hold: &Hold) -> String {
+    format!(
+        "{}  person {}  {}, to be looked at by {}",
+        hold.id,
+        hold.subject,
+        hold.authority,
+        hold.review_by.format("%F")
+    )
 }
 
 async fn conversations(desk: &Desk) -> Result<Vec<Conversation>, Box<dyn Error>> {
@@ -336,6 +453,7 @@ fn receipt(done: &ErasureReceipt) -> Value {
         "key_destroyed_at": done.key_destroyed_at,
         "horizon": done.horizon,
         "deleted": done.deleted.iter().cloned().collect::<BTreeMap<_, _>>(),
+        "withheld": done.withheld,
         "completed_at": done.completed_at,
         "remaining": done.remaining,
     })
@@ -353,7 +471,13 @@ fn told(done: &ErasureReceipt) -> String {
         _ => String::new(),
     });
     let left = done.remaining.iter().fold(String::new(), |all, left| all + "\n  not in our hands: " + left);
-    format!("{}  {records} records gone, {key}, done {}{horizon}{left}", done.id, done.completed_at.format("%F %T"))
+    let kept: u64 = done.withheld.iter().map(|each| each.records).sum();
+    let kept = if kept == 0 { String::new() } else { format!("\n  {kept} records are kept under a hold") };
+    format!(
+        "{}  {records} records gone, {key}, done {}{horizon}{kept}{left}",
+        done.id,
+        done.completed_at.format("%F %T")
+    )
 }
 
 fn explain(options: &Options, assistant: &Assistant) -> Result<(), Box<dyn Error>> {

@@ -62,14 +62,33 @@ fn a_person_is_shown_heard_given_a_copy_and_erased() {
         lines(&kept, &["erase", person, "--dry-run"]).iter().map(|line| line["records"].as_u64().unwrap()).sum();
     assert_eq!(would, u64::try_from(copied.lines().count()).unwrap());
 
+    let year = chrono::Datelike::year(&chrono::Utc::now());
+    let review = chrono::NaiveDate::from_ymd_opt(year + 1, 1, 1).unwrap().to_string();
+    let hold = lines(&kept, &["hold", person, "--authority", "a court, 2-1/26", "--review-by", &review]).remove(0);
+    assert_eq!(fields(&hold), ["authority", "hold", "person", "released_at", "review_by"]);
+    assert_eq!(lines(&kept, &["holds"]), [hold.clone()]);
+    let plan = lines(&kept, &["retention"]).remove(0);
+    assert_eq!(fields(&plan), ["kept", "more", "past", "silent"]);
+    assert_eq!(plan["kept"], serde_json::json!([person]));
+    let waiting = lines(&kept, &["requests"]);
+    assert!(waiting.iter().all(|each| fields(each) == ["due", "kind", "person", "request", "state"]), "{waiting:?}");
+
     let receipts = lines(&kept, &["receipts"]).len();
     let receipt = lines(&kept, &["erase", person]).remove(0);
-    assert_eq!(fields(&receipt), ["completed_at", "deleted", "horizon", "key_destroyed_at", "receipt", "remaining"]);
+    assert_eq!(
+        fields(&receipt),
+        ["completed_at", "deleted", "horizon", "key_destroyed_at", "receipt", "remaining", "withheld"]
+    );
+    assert!(receipt["withheld"].as_array().is_some_and(|withheld| !withheld.is_empty()), "{receipt}");
     assert!(receipt["horizon"]["until"].is_string(), "{receipt}");
     let gone: u64 = receipt["deleted"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
     assert_eq!(gone, would, "{receipt}");
     let after = lines(&kept, &["receipts"]);
     assert_eq!((after.len(), &after[0]), (receipts + 1, &receipt));
+    let released = lines(&kept, &["release", hold["hold"].as_str().unwrap()]).remove(0);
+    assert!(released["released_at"].is_string(), "{released}");
+    assert!(lines(&kept, &["holds"]).is_empty());
+    assert_eq!(lines(&kept, &["receipts"]).len(), receipts + 2, "what was held is erased with a receipt of its own");
     let output = desk(&kept, &["show", person]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("`people` lists them"));

@@ -40,7 +40,7 @@ pub(crate) enum Mutation {
 pub(crate) const ALL: &[(Mutation, u64)] = &[
     (Mutation::ForgetsDuplicates, 10),
     (Mutation::IgnoresFence, 60),
-    (Mutation::TrustsMemory, 200),
+    (Mutation::TrustsMemory, 400),
     (Mutation::SendsAgain, 20),
     (Mutation::ForgetsConsent, 200),
     (Mutation::LosesBatches, 10),

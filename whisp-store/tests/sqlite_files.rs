@@ -96,7 +96,7 @@ fn a_second_store_on_the_same_file_is_locked_out_until_the_first_is_dropped() {
 #[tokio::test]
 async fn a_full_disk_is_told_and_loses_nothing() {
     let folder = folder();
-    let store = SqliteOptions::new().bytes_max(512 * 1_024).open(db(&folder)).expect("a new file opens");
+    let store = SqliteOptions::new().bytes_max(768 * 1_024).open(db(&folder)).expect("a new file opens");
     let mut written = 0;
     let error = loop {
         match store.commit(pair(written)).await {
@@ -105,7 +105,7 @@ async fn a_full_disk_is_told_and_loses_nothing() {
         }
     };
     assert_eq!((error.kind(), error.retry()), (StoreErrorKind::Full, Retry::After(None)));
-    assert!(written > 100, "{written} pairs fit into half a megabyte");
+    assert!(written > 100, "{written} pairs fit into three quarters of a megabyte");
     assert!(store.get(TENANT, Kind::MESSAGE, message(0).id).await.expect("it can be read").is_some());
     assert_eq!(store.commit(pair(written)).await.expect_err("it is still full").kind(), StoreErrorKind::Full);
     drop(store);

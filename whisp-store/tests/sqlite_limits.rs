@@ -127,7 +127,7 @@ fn large(number: u64) -> WriteBatch {
 #[cfg(target_os = "linux")]
 mod small_disk {
     use whisp_core::id::SubjectId;
-    use whisp_core::vault::{KeyTable, SubjectKey, SubjectKeyState, VaultErrorKind, WrappedKey};
+    use whisp_core::vault::{KeyTable, SubjectKey, SubjectKeyState, TenantKey, VaultErrorKind, WrappedKey};
     use whisp_store::SqliteKeyTable;
 
     use super::*;
@@ -289,6 +289,9 @@ mod small_disk {
         let key = SubjectKey { version: 1, epoch: 1, wrapped: WrappedKey(vec![0xcc; 60]) };
         let who = |number: u128| SubjectId::from_bytes(number.to_be_bytes());
         let table = SqliteKeyTable::open(path).expect("there is room");
+        let (wrapped, index) = (WrappedKey(vec![0xaa; 60]), WrappedKey(vec![0xbb; 60]));
+        let tenant = TenantKey { epoch: 1, wrapped, index, begun_at: None, previous: None };
+        table.put_tenant(TENANT, tenant).await.expect("there is room");
         let keys = (0..200).map(|number| (who(number), key.clone())).collect();
         table.put_subjects(TENANT, keys).await.expect("there is room");
         let ballast = Ballast::fill(path.parent().expect("a folder"));

@@ -71,7 +71,8 @@ async fn people(vault: &EnvelopeVault, count: u8) -> Vec<Sealed> {
 async fn turn(vault: &EnvelopeVault, tenant: TenantId, due: &EpochDue) -> Turn {
     loop {
         match vault.turn(tenant, due, 3).await.unwrap() {
-            Turn::UnderWay { rewrapped } => assert!((1..=3).contains(&rewrapped)),
+            // Fewer than were looked at where another process wraps the same ones.
+            Turn::UnderWay { rewrapped } => assert!(rewrapped <= 3, "{rewrapped}"),
             turn @ Turn::Destroyed { epoch, .. } => {
                 vault.end_turn(tenant, epoch).await.unwrap();
                 return turn;
