@@ -40,7 +40,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use chrono::{NaiveDate, NaiveTime, Utc};
+use chrono::{NaiveDate, NaiveTime};
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 use whisp::assistant::{Assistant, Config, Desk, ErasureHorizon, ErasureReceipt};
@@ -230,7 +230,7 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
                 print(hold_json(&hold), &|| hold_line(&hold))?;
             }
         }
-        Task::Release { hold } => release(options, &desk, hold).await?,
+        Task::Release { hold } => release(options, (&assistant, &desk), hold).await?,
         Task::Retention => {
             let plan = assistant.retention_plan(TENANT).await?;
             let value = json!({"past": plan.past, "silent": plan.silent, "kept": plan.kept, "more": plan.more});
@@ -292,17 +292,16 @@ async fn requests(options: &Options, desk: &Desk) -> Result<(), Box<dyn Error>> 
 }
 
 /// Finds the hold whose id begins like this, and ends it.
-async fn release(options: &Options, desk: &Desk, hold: &str) -> Result<(), Box<dyn Error>> {
+async fn release(options: &Options, (assistant, desk): (&Assistant, &Desk), hold: &str) -> Result<(), Box<dyn Error>> {
     let (open, _) = desk.holds().open(None, PAGE).await?;
     let mut found = open.into_iter().filter(|each| each.id.to_string().starts_with(hold));
     let (Some(one), None) = (found.next(), found.next()) else {
         return Err(format!("no hold, or more than one, begins with {hold}: `holds` lists them").into());
     };
     let erased = desk.holds().release(one.id).await?;
-    let now = Utc::now();
     let mut value = hold_json(&one);
     if let Some(value) = value.as_object_mut() {
-        value.insert("released_at".to_owned(), json!(now));
+        value.insert("released_at".to_owned(), json!(assistant.now()));
     }
     print(options, &value, &|| {
         let then = erased.as_ref().map_or_else(String::new, |done| format!("\n{}", told(done)));

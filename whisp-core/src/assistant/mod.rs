@@ -35,6 +35,7 @@ mod requests;
 mod retain;
 #[cfg(feature = "runtime")]
 mod runner;
+mod say;
 mod sent;
 mod share;
 mod slots;

@@ -9,21 +9,20 @@ use crate::assistant::AssistantError;
 use crate::assistant::lane::LaneRun;
 use crate::assistant::requests::CodeVerdict;
 use crate::assistant::task::Task;
-use crate::channel::{Choice, OutboundBody};
 use crate::detect::{Signal, stronger};
-use crate::entity::{By, ConnectionRow, InquiryRow, MessageRow, Outgoing};
+use crate::entity::{By, ConnectionRow, InquiryRow, MessageRow};
 use crate::error::Retry;
 use crate::find::special;
-use crate::id::{InquiryId, MessageId, SuggestionId};
+use crate::id::{InquiryId, MessageId};
 use crate::kpi::{Actor, FactKind};
 use crate::model::{
-    Author, AutomationMode, ConnectionState, Content, ContentKind, Conversation, HandOffReason, Handling, Inquiry,
-    Message, Provenance, SensitivePolicy, Suggestion, SuggestionState,
+    Author, AutomationMode, ConnectionState, Content, ContentKind, HandOffReason, Handling, Inquiry, Message,
+    Provenance, SensitivePolicy,
 };
 use crate::privacy::{About, AutomatedReplies, DeniedReason, LawfulBasis, Purpose, ServiceProvision};
 use crate::reply::{Decision, EngineId, Proposal, ReplyContext, ReplyRequest, Turn};
 use crate::route::{Route, RouteRequest};
-use crate::store::{WorkItem, WriteOp};
+use crate::store::WorkItem;
 
 /// How many of the last messages an engine sees at most: ten turns suffice (promise P25).
 pub(super) const TURNS_MAX: usize = 20;
@@ -37,9 +36,6 @@ const ENGINE_REST: TimeDelta = TimeDelta::seconds(5);
 /// How long it waits at most, whatever it says: what the contact writes meanwhile waits with it, so that nothing is
 /// answered out of order.
 pub(crate) const ENGINE_REST_MAX: TimeDelta = TimeDelta::seconds(60);
-
-/// Into how many messages a long answer is split at most; what does not fit goes to a member as a suggestion.
-const PARTS_MAX: usize = 4;
 
 /// A turn that was taken in, before anybody thinks about an answer.
 pub(crate) struct OpenTurn {
@@ -283,7 +279,7 @@ impl LaneRun<'_> {
     }
 
     /// Returns how far the assistant may go: tenant and connection taken together.
-    fn mode(&self, connection: &ConnectionRow) -> AutomationMode {
+    pub(super) fn mode(&self, connection: &ConnectionRow) -> AutomationMode {
         if !self.tenant.tenant.automation || connection.clear.state == ConnectionState::Disconnected {
             return AutomationMode::Off;
         }
@@ -394,143 +390,6 @@ impl LaneRun<'_> {
             Decision::Abstain | Decision::Silence => Ok(()),
         }
     }
-
-    /// Splits a text by the channel's limit; `None` if it makes too many messages.
-    fn parts(&self, text: &str) -> Option<Vec<OutboundBody>> {
-        let limit = self.inner.channels.get(&self.lane.conversation.channel).map(|channel| channel.capabilities().text);
-        let parts = limit.map_or_else(|| vec![text.to_owned()], |limit| limit.split(text));
-        (parts.len() <= PARTS_MAX && !parts.is_empty())
-            .then(|| parts.iter().map(|part| OutboundBody::text(part)).collect())
-    }
-
-    /// Asks with buttons where the channel has them and the titles fit, and with numbers where not.
-    fn question(&self, text: &str, choices: Vec<Choice>) -> OutboundBody {
-        let channel = self.inner.channels.get(&self.lane.conversation.channel);
-        let fit = channel.is_some_and(|channel| {
-            let can = channel.capabilities();
-            choices.len() <= can.buttons_max
-                && choices.iter().all(|choice| choice.title.expose().chars().count() <= can.button_title_max)
-        });
-        if !choices.is_empty() && fit {
-            return OutboundBody::Buttons { text: text.into(), buttons: choices };
-        }
-        let mut lines = text.to_owned();
-        for (number, choice) in choices.iter().enumerate() {
-            lines.push_str(&format!("\n{}. {}", number + 1, choice.title.expose()));
-        }
-        OutboundBody::text(&lines)
-    }
-
-    /// Puts an automatic answer into the outbox; the first one of an inquiry says that it is automatic.
-    async fn say(
-        &mut self,
-        mut bodies: Vec<OutboundBody>,
-        author: Author,
-        sample: &str,
-        inquiry: InquiryId,
-    ) -> Result<(), AssistantError> {
-        if self.lane.conversation.outbox.len() + bodies.len() >= Conversation::OUTBOX_MAX {
-            // Nothing goes out here for some reason: more would only pile up.
-            self.hand_off(None, HandOffReason::SendFailed);
-            return Ok(());
-        }
-        let undisclosed = self.inquiry.as_ref().is_some_and(|row| row.inquiry.disclosed_at.is_none());
-        if undisclosed && let Some(disclosure) = &self.inner.config.texts.disclosure {
-            disclose(&mut bodies, disclosure.like(sample), |text| self.parts(text));
-            let now = self.now;
-            if let Some(inquiry) = self.inquiry_mut() {
-                inquiry.disclosed_at = Some(now);
-            }
-        }
-        for body in bodies {
-            self.queue(body, author.clone(), Some(inquiry)).await?;
-        }
-        self.report.queued += 1;
-        Ok(())
-    }
-
-    /// Puts what somebody says into the outbox.
-    pub(crate) async fn queue(
-        &mut self,
-        body: OutboundBody,
-        author: Author,
-        inquiry: Option<InquiryId>,
-    ) -> Result<MessageId, AssistantError> {
-        self.put_out(Outgoing { inquiry, ..self.inner.outgoing(author, body) }).await
-    }
-
-    /// Puts one message into the outbox.
-    pub(super) async fn put_out(&mut self, out: Outgoing) -> Result<MessageId, AssistantError> {
-        let id = out.id;
-        let draft = out.draft(&self.lane.conversation, self.now, self.inner.config.retention.messages);
-        let record = self.inner.entities.new_message(self.lease.tenant, &draft).await?;
-        self.add(record)?;
-        let now = self.now;
-        let conversation = self.conversation_mut();
-        let idle = conversation.outbox.is_empty();
-        conversation.outbox.push(id);
-        if idle {
-            self.enqueue(&Task::send(&self.lane.conversation), now, 0)?;
-        }
-        Ok(id)
-    }
-
-    /// Proposes an answer to the members.
-    async fn suggest(&mut self, engine: EngineId, content: Content) -> Result<(), AssistantError> {
-        let suggestion = Suggestion {
-            id: SuggestionId::from_uuid(self.inner.ids.time_ordered(self.now)),
-            conversation: self.lane.conversation.id,
-            contact: self.lane.conversation.contact,
-            engine,
-            content,
-            at: self.now,
-            state: SuggestionState::Open,
-        };
-        let expires_at = self.now + self.inner.config.retention.suggestions;
-        let record = self.inner.entities.new_suggestion(self.lease.tenant, &suggestion, expires_at).await?;
-        self.ops.push(WriteOp::Put(record));
-        self.fact(FactKind::Suggested, Actor::Engine, self.now);
-        self.report.suggested += 1;
-        Ok(())
-    }
-
-    /// Gives the conversation to a person and tells the contact so, where automatic messages may be sent at all and no
-    /// person has it already.
-    async fn hand_off_aloud(
-        &mut self,
-        reason: HandOffReason,
-        notice: Option<&str>,
-        sample: &str,
-        inquiry: InquiryId,
-    ) -> Result<(), AssistantError> {
-        let engine_had_it = self.lane.conversation.engine_handles();
-        self.hand_off(None, reason);
-        if !engine_had_it || self.mode(&*self.connection().await?) != AutomationMode::Automatic {
-            return Ok(());
-        }
-        let own = self.inner.config.texts.hand_off.as_ref().map(|text| text.like(sample));
-        let Some(text) = notice.or(own) else { return Ok(()) };
-        let parts = self.parts(text).unwrap_or_default();
-        for part in parts {
-            self.queue(part, Author::System, Some(inquiry)).await?;
-        }
-        Ok(())
-    }
-}
-
-/// Puts the disclosure before the first text if both fit into one message, else into a message of its own.
-fn disclose(bodies: &mut Vec<OutboundBody>, disclosure: &str, parts: impl Fn(&str) -> Option<Vec<OutboundBody>>) {
-    if let Some(OutboundBody::Text { text }) = bodies.first() {
-        let both = format!("{disclosure}\n\n{}", text.expose());
-        if let Some(mut one) = parts(&both)
-            && one.len() == 1
-            && let (Some(slot), Some(joined)) = (bodies.first_mut(), one.pop())
-        {
-            *slot = joined;
-            return;
-        }
-    }
-    bodies.insert(0, OutboundBody::text(disclosure));
 }
 
 fn tells_of_special(turn: &Turn) -> bool {
