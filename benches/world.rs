@@ -19,7 +19,10 @@ use whisp::model::{
     AccountId, AutomationMode, ChannelKind, Connection, Content, Handle, HandleKind, PlatformMessageId, Provenance,
 };
 use whisp::store::Store;
-use whisp::stores::{EnvelopeVault, LocalKeyProvider, PostgresKeyTable, PostgresOptions, SqliteKeyTable, SqliteStore};
+use whisp::stores::{
+    CellKeyProvider, EnvelopeVault, LocalKeyProvider, MemoryCells, PostgresKeyTable, PostgresOptions, SqliteKeyTable,
+    SqliteStore,
+};
 use whisp::system::SystemClock;
 use whisp::testing::ScriptedEngine;
 use whisp::vault::KeyTable;
@@ -92,7 +95,8 @@ impl World {
     /// Takes one tenant on, whose people have all written once and got their answer.
     async fn over(store: Arc<dyn Store>, keys: Arc<dyn KeyTable>) -> Arc<Self> {
         let root = tempfile::tempdir().expect("a folder for the key");
-        let provider = LocalKeyProvider::create(root.path().join("root.key")).expect("a new key");
+        let root_key = LocalKeyProvider::create(root.path().join("root.key")).expect("a new key");
+        let provider = CellKeyProvider::new(Arc::new(root_key), Arc::new(MemoryCells::new()));
         let vault = EnvelopeVault::open(Arc::new(provider), keys).await.expect("a new vault");
         let store = Arc::new(Watched::new(store));
         let phones = Arc::new(Phones((0..PEOPLE).map(|_| Semaphore::new(1)).collect()));
