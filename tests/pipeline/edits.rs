@@ -289,3 +289,17 @@ async fn an_engine_is_not_shown_what_was_taken_back_this_moment() {
     world.step().await;
     assert_eq!(shown.lock().unwrap().last().unwrap(), &["Are you open?"]);
 }
+
+/// Found by the simulation, seed 1495: an edit was kept for three days only, and nobody worked for longer.
+#[tokio::test]
+async fn an_edit_waits_for_whoever_works_next_however_long_that_takes() {
+    let world = World::new().await;
+    world.says("m1", "one").await;
+    world.settle().await;
+    world.ingest(vec![edit(&world, "e1", "two", world.now())]).await;
+    world.later(5 * 24 * 3_600);
+    world.assistant.sweep(1_000).await.unwrap();
+    world.settle().await;
+    assert_eq!(texts(&world).await, [(Some("two".to_owned()), 1)]);
+    assert_eq!(world.assistant.sweep(1_000).await.unwrap().deleted, 0, "and nothing is left of it");
+}

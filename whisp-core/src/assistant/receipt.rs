@@ -54,7 +54,7 @@ impl LaneRun<'_> {
                 let news = News { step: *step, at: *at, failure: *failure };
                 let (rows, missing) = self.receipt_rows(targets, *up_to, *tag).await?;
                 if rows.is_empty() && up_to.is_none() {
-                    return self.park(task, item);
+                    return self.park(task, item).map(drop);
                 }
                 // Of several messages some may be known and others not yet.
                 if !missing.is_empty() && tag.is_none() {
@@ -77,7 +77,7 @@ impl LaneRun<'_> {
             Task::Unsend { target } => {
                 let rows = self.find(*target).await?;
                 if rows.is_empty() {
-                    return self.park(task, item);
+                    return self.park(task, item).map(drop);
                 }
                 for mut row in rows.into_iter().filter(|row| row.clear.kind != ContentKind::Unsent) {
                     self.inner.keep_before(self.lease.tenant, &row).await?;
@@ -278,13 +278,20 @@ impl LaneRun<'_> {
         item: &WorkItem,
     ) -> Result<(), AssistantError> {
         let rows = self.find(target).await?;
+        let tenant = self.lease.tenant;
+        let entities = &self.inner.entities;
         if rows.is_empty() {
-            return self.park(task, item);
+            if !self.park(task, item)?
+                && let Some(raw) = raw
+                && let Some(record) = entities.record(tenant, Kind::RAW, raw).await?
+            {
+                // Nobody will ask for it.
+                self.ops.push(WriteOp::Delete(Kind::RAW, raw, record.version));
+            }
+            return Ok(());
         }
         // Without the new content there is nothing to change; the platform only said that it did.
         let Some(raw) = raw else { return Ok(()) };
-        let tenant = self.lease.tenant;
-        let entities = &self.inner.entities;
         let record = entities.record(tenant, Kind::RAW, raw).await?.filter(|record| !record.is_past(self.now));
         let Some(record) = record else { return Ok(()) };
         let contact = self.lane.conversation.contact;
@@ -345,7 +352,8 @@ impl LaneRun<'_> {
     }
 
     /// The message that this is about is not here yet: look again, less and less often, until it can't come any more.
-    fn park(&mut self, task: &Task, item: &WorkItem) -> Result<(), AssistantError> {
+    /// Returns whether it is looked at again.
+    fn park(&mut self, task: &Task, item: &WorkItem) -> Result<bool, AssistantError> {
         let (park_for, doublings_max) = match task {
             Task::Unsend { .. } => (PARK_UNSEND_FOR, PARK_UNSEND_DOUBLINGS),
             _ => (PARK_FOR, PARK_DOUBLINGS),
@@ -354,9 +362,10 @@ impl LaneRun<'_> {
         let wait = PARK_FIRST * (1 << doublings);
         let waited = wait - PARK_FIRST + wait * i32::try_from(item.attempts - doublings).unwrap_or(i32::MAX);
         if waited >= park_for {
-            return Ok(());
+            return Ok(false);
         }
-        self.enqueue(task, self.now + wait, item.attempts + 1)
+        self.enqueue(task, self.now + wait, item.attempts + 1)?;
+        Ok(true)
     }
 }
 

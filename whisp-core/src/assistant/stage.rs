@@ -175,7 +175,11 @@ impl<'a> Stage<'a> {
                     return Ok(false);
                 };
                 let raw = match content {
-                    Some(content) => self.raw(account, Some(alias), "edit", content, item.at).await?,
+                    // It is what a message says, and waits as long as nobody works: days, where all workers are down.
+                    Some(content) => {
+                        let keep = self.inner.config.retention.messages;
+                        self.raw(account, Some(alias), "edit", content, (item.at, keep)).await?
+                    }
                     None => None,
                 };
                 if let Some(content) = content {
@@ -210,9 +214,13 @@ impl<'a> Stage<'a> {
             Event::Unknown { kind, contact, raw } => {
                 let alias = self.known(account, contact.as_ref(), self.told_at(item)).await?;
                 let topic = kind.as_deref().unwrap_or("unknown");
-                Ok(self.raw(account, alias, topic, raw, item.at).await?.is_some())
+                let keep = self.inner.config.retention.raw;
+                Ok(self.raw(account, alias, topic, raw, (item.at, keep)).await?.is_some())
             }
-            Event::Notice { topic, raw } => Ok(self.raw(account, None, topic, raw, item.at).await?.is_some()),
+            Event::Notice { topic, raw } => {
+                let keep = self.inner.config.retention.raw;
+                Ok(self.raw(account, None, topic, raw, (item.at, keep)).await?.is_some())
+            }
             // Comments, referrals without a message, groups, address books, progress: the host reads them in the
             // delivery; they are no part of a conversation and are not kept.
             _ => Ok(false),
@@ -420,14 +428,14 @@ impl<'a> Stage<'a> {
         Ok(true)
     }
 
-    /// Keeps something as it came, sealed, for a short time; `None` if it is larger than a record may be.
+    /// Keeps something as it came, sealed, for so long; `None` if it is larger than a record may be.
     async fn raw<T: serde::Serialize + Sync>(
         &mut self,
         account: &Account,
         alias: Option<Alias>,
         topic: &str,
         value: &T,
-        at: DateTime<Utc>,
+        (at, keep): (DateTime<Utc>, TimeDelta),
     ) -> Result<Option<RecordId>, AssistantError> {
         let id = self.inner.record_id();
         let draft = RawDraft {
@@ -436,7 +444,7 @@ impl<'a> Stage<'a> {
             topic,
             value,
             at,
-            expires_at: self.now + self.inner.config.retention.raw,
+            expires_at: self.now + keep,
         };
         let record = self.inner.entities.new_raw(self.staged.batch.tenant, &draft).await?;
         if too_large(&record) {
