@@ -60,7 +60,15 @@ impl EnvelopeVault {
                     Err(error) => return Err(error),
                 }
             }
-            rewrapped += self.table.rewrap(tenant, anew).await?;
+            match self.table.rewrap(tenant, anew).await {
+                Ok(done) => rewrapped += done,
+                // Others have ended this turn, and the next one has begun: what is left to do is theirs, or the next call's.
+                Err(error) if error.kind() == VaultErrorKind::Turned => {
+                    self.tenants.doubt(tenant);
+                    return Ok(Turn::UnderWay { rewrapped });
+                }
+                Err(error) => return Err(error),
+            }
         }
         // No key is of the epoch before, and none can be written under it any more.
         let destroyed = self.provider.destroy(&KeyContext { tenant, epoch: before }).await?;
