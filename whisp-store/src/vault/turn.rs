@@ -21,7 +21,28 @@ impl EnvelopeVault {
         due: &EpochDue,
         limit: usize,
     ) -> Result<Turn, VaultError> {
-        let Some(mut key) = self.table.tenant(tenant).await? else { return Ok(Turn::NotDue) };
+        let Some(key) = self.table.tenant(tenant).await? else { return Ok(Turn::NotDue) };
+        match self.turn_from(tenant, key.clone(), due, limit).await {
+            // Others have ended this turn meanwhile, or begun the next: what is left to do is theirs, or the next call's.
+            Err(error)
+                if matches!(error.kind(), VaultErrorKind::Destroyed | VaultErrorKind::Turned)
+                    && self.table.tenant(tenant).await?.is_some_and(|now| now.epoch > key.epoch) =>
+            {
+                self.tenants.forget(tenant);
+                Ok(Turn::UnderWay { rewrapped: 0 })
+            }
+            turned => turned,
+        }
+    }
+
+    /// Goes on from where the table said that the turn is.
+    async fn turn_from(
+        &self,
+        tenant: TenantId,
+        mut key: TenantKey,
+        due: &EpochDue,
+        limit: usize,
+    ) -> Result<Turn, VaultError> {
         if key.previous.is_none() {
             if key.begun_at.is_some_and(|at| at >= due.begun_before) {
                 return Ok(Turn::NotDue);
@@ -60,15 +81,7 @@ impl EnvelopeVault {
                     Err(error) => return Err(error),
                 }
             }
-            match self.table.rewrap(tenant, anew).await {
-                Ok(done) => rewrapped += done,
-                // Others have ended this turn, and the next one has begun: what is left to do is theirs, or the next call's.
-                Err(error) if error.kind() == VaultErrorKind::Turned => {
-                    self.tenants.doubt(tenant);
-                    return Ok(Turn::UnderWay { rewrapped });
-                }
-                Err(error) => return Err(error),
-            }
+            rewrapped += self.table.rewrap(tenant, anew).await?;
         }
         // No key is of the epoch before, and none can be written under it any more.
         let destroyed = self.provider.destroy(&KeyContext { tenant, epoch: before }).await?;
