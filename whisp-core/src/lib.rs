@@ -55,6 +55,9 @@
 //! | `test-util` | a clock that stands still, ids that count, scripted doubles, the suite for channels; not covered by semver |
 //! | `mock` | `mockall` mocks of the traits; not covered by semver |
 
+#[macro_use]
+mod names;
+
 pub mod assistant;
 pub mod audit;
 pub mod channel;

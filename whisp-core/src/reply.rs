@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 use crate::channel::Choice;
 use crate::error::define_error;
@@ -19,29 +18,9 @@ use crate::sensitive::Sensitive;
 
 pub(crate) use egress::{DisclosureLog, Egress, SHOWN};
 
-/// The name of an engine, with its version if it has one: `rules`, `retrieval`, `openai:gpt-5-mini`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct EngineId(Arc<str>);
-
-impl EngineId {
-    /// Names an engine.
-    #[must_use]
-    pub fn new(name: &str) -> Self {
-        Self(name.into())
-    }
-
-    /// Returns the name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for EngineId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+names! {
+    /// The name of an engine, with its version if it has one: `rules`, `retrieval`, `openai:gpt-5-mini`.
+    EngineId
 }
 
 /// Proposes what to answer.

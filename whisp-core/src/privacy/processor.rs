@@ -1,48 +1,16 @@
 //! The register of processors: who else sees data, for what, where, and by which contract. Who is not in it gets nothing.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::privacy::{Categories, DataCategory, Purpose};
 
-macro_rules! name {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(transparent)]
-        pub struct $name(Arc<str>);
-
-        impl $name {
-            /// Names one.
-            #[must_use]
-            pub fn new(name: &str) -> Self {
-                Self(name.into())
-            }
-
-            /// Returns the name.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-    };
-}
-name! {
+names! {
     /// The name of a processor in the register: for one that is reached over the network, the host of its address, such as
     /// `api.openai.com`.
-    ProcessorId
-}
-name! {
+    ProcessorId,
     /// Where data are processed: a country's two letters (ISO 3166-1, `KZ`), or a name that the host gives to several
     /// (`EU`). Compared as it stands.
     Region
