@@ -303,10 +303,7 @@ async fn release(options: &Options, (assistant, desk): (&Assistant, &Desk), hold
     if let Some(value) = value.as_object_mut() {
         value.insert("released_at".to_owned(), json!(assistant.now()));
     }
-    print(options, &value, &|| {
-        let then = erased.as_ref().map_or_else(String::new, |done| format!("\n{}", told(done)));
-        format!("released {}{then}", hold_line(&one))
-    })
+    print(options, &value, &|| format!("released {}\n{}", hold_line(&one), told(&erased)))
 }
 
 fn hold_json(hold: &Hold) -> Value {

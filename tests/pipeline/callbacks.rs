@@ -107,6 +107,11 @@ async fn a_wish_to_delete_is_a_request_that_is_proven_and_its_page_says_how_far_
     assert_eq!((requests[0].kind(), requests[0].state()), (RequestKind::Erasure, &RequestState::Verified));
     assert!(called.page(&code).await.contains("Request received"));
 
+    called.world.later(5);
+    let again = called.wants_deletion(OWNER).await;
+    assert_ne!(again, code, "another word has another code");
+    assert_eq!(called.requests().await.len(), 1, "and leads to the request that waits");
+
     let desk = called.world.assistant.desk(called.world.tenant).requests();
     let id = requests[0].id();
     assert!(matches!(desk.erase(id).await, Err(AssistantError::Invalid(_))), "it goes with the account");
@@ -114,6 +119,7 @@ async fn a_wish_to_delete_is_a_request_that_is_proven_and_its_page_says_how_far_
     desk.apply(id, RequestEvent::Refuse(RefusalReason::LegallyRequired)).await.unwrap();
     assert!(called.page(&code).await.contains("Request received"), "decided, and not told yet");
     desk.answer(id, 0).await.unwrap();
+    assert!(called.page(&again).await.contains("kept"));
     let page = called.page(&code).await;
     assert!(page.contains("kept") && !page.contains(OWNER), "{page}");
 }

@@ -12,6 +12,7 @@ use whisp::model::{
     PlatformMessageId, Provenance,
 };
 use whisp::reply::Decision;
+use whisp::store::{Kind, SubjectQuery};
 use whisp::testing::{ScriptedEngine, SeqIds};
 use whisp::webhook::{Event, Item};
 
@@ -211,7 +212,7 @@ async fn a_reply_that_is_taken_back_before_its_call_returns_stays_empty_and_bloc
     let member = whisp::id::MemberId(whisp::id::SubjectId::from_uuid(uuid::Uuid::from_u128(42)));
     let tag = {
         let reply = world.messages().await[1].id;
-        let record = world.store.get(world.tenant, whisp::store::Kind::MESSAGE, reply.into()).await.unwrap().unwrap();
+        let record = world.store.get(world.tenant, Kind::MESSAGE, reply.into()).await.unwrap().unwrap();
         serde_json::from_str::<serde_json::Value>(&record.clear.0).unwrap()["tag"].as_str().unwrap().to_owned()
     };
     let wamid = format!("wamid.{tag}");
@@ -302,4 +303,28 @@ async fn an_edit_waits_for_whoever_works_next_however_long_that_takes() {
     world.settle().await;
     assert_eq!(texts(&world).await, [(Some("two".to_owned()), 1)]);
     assert_eq!(world.assistant.sweep(1_000).await.unwrap().deleted, 0, "and nothing is left of it");
+}
+
+#[tokio::test]
+async fn of_an_edit_whose_message_never_comes_nothing_is_left() {
+    let world = World::new().await;
+    world.says("m1", "one").await;
+    world.settle().await;
+    let contact = world.assistant.desk(world.tenant).conversation(world.conversation().await).await.unwrap().contact;
+    let kept = async || {
+        let query = SubjectQuery { tenant: world.tenant, subject: contact.0, after: None, limit: 1_000 };
+        let records = world.store.of_subject(&query).await.unwrap().records;
+        records.iter().filter(|record| record.kind == Kind::RAW).count()
+    };
+    let target = PlatformMessageId::new("never");
+    let event = Event::Edited { contact: Some(self::contact()), target, content: Some(Content::text("two")) };
+    world.ingest(vec![world.event("e1", Provenance::Live, event)]).await;
+    world.settle().await;
+    assert_eq!(kept().await, 1, "its message may come late");
+    // It is looked for at longer and longer intervals.
+    for _ in 0..60 {
+        world.later(3_600);
+        world.settle().await;
+    }
+    assert_eq!(kept().await, 0);
 }

@@ -97,7 +97,7 @@ async fn i23_what_is_held_is_kept_for_the_claim_alone_and_goes_with_the_release(
     let desk = held.world.assistant.desk(held.world.tenant);
     assert!(desk.messages(held.conversation, None, 10).await.is_err());
 
-    let released = held.holds().release(hold.id).await.unwrap().unwrap();
+    let released = held.holds().release(hold.id).await.unwrap();
     assert!(released.key_destroyed_at.is_some() && released.withheld.is_empty());
     assert!(held.owned(hold.keeper).await.is_empty());
     assert!(matches!(held.holds().read(hold.id, None, 1).await, Err(AssistantError::NotFound(_))));
@@ -152,7 +152,7 @@ async fn the_answer_to_a_request_says_what_is_withheld_and_why() {
 }
 
 #[tokio::test]
-async fn i24_nothing_that_is_held_goes_for_its_age_and_nobody_reads_it_past_its_time() {
+async fn nothing_that_is_held_goes_for_its_age_and_nobody_reads_it_past_its_time() {
     let held = Held::new().await;
     let hold = held.holds().place(held.contact, held.on(HoldScope::default())).await.unwrap();
     held.world.clock.advance(TimeDelta::days(370));
@@ -195,7 +195,7 @@ async fn what_is_held_is_kept_as_it_was_before_it_is_edited_or_taken_back() {
     }
     held.world.assistant.erase(held.world.tenant, held.contact).await.unwrap();
     assert!(held.kept(&hold).await.iter().any(|value| value.contains("nothing of the kind")), "and as it was at last");
-    held.holds().release(hold.id).await.unwrap().unwrap();
+    held.holds().release(hold.id).await.unwrap();
     assert!(held.owned(hold.keeper).await.is_empty());
 }
 

@@ -17,6 +17,7 @@ use whisp::testing::ScriptedEngine;
 use whisp::webhook::{ContactRef, Event, MessageEvent};
 
 use crate::world::{World, parrot};
+use crate::yielding::Yielding;
 
 const MEMBER: MemberId = MemberId(SubjectId::from_bytes([9; 16]));
 
@@ -345,23 +346,86 @@ async fn what_is_taken_elsewhere_is_what_the_person_gave() {
 
 #[tokio::test]
 async fn an_erasure_that_a_crash_cut_short_is_noted_in_its_request_when_the_sweep_ends_it() {
-    let mut cut = 0;
-    for polls in 0..200 {
-        let asked = Asked::with("delete my data").await;
+    let (mut before, mut cut, mut ended) = (0, 0, 0);
+    for polls in 0..600 {
+        let store = Arc::new(Yielding(Arc::new(MemoryStore::new())));
+        let asked = Asked::over(World::over(store, parrot(), AutomationMode::Automatic).await, "delete my data").await;
         let request = asked.granted().await;
         let done = whisp::testing::cancel_after(polls, asked.requests().erase(request.id())).await;
         if matches!(asked.only().await.state(), RequestState::Approved) {
+            before += 1;
             continue;
         }
+        let is_cut = asked.only().await.steps_left().next().is_some();
+        cut += usize::from(is_cut);
         let other = asked.world.second(parrot());
-        other.sweep(1_000).await.unwrap();
-        let request = asked.only().await;
-        assert!(request.steps_left().next().is_none(), "{polls} polls");
+        assert_eq!(other.sweep(1_000).await.unwrap().erasures, usize::from(is_cut), "{polls} polls");
+        assert!(asked.only().await.steps_left().next().is_none(), "{polls} polls");
         asked.requests().answer(request.id(), 0).await.unwrap();
-        cut += 1;
+        assert_eq!(asked.world.assistant.receipts(asked.world.tenant).await.unwrap().len(), 1, "{polls} polls");
         if done.is_some() {
+            ended += 1;
             break;
         }
     }
-    assert!(cut >= 1, "{cut}");
+    assert!(before > 1 && cut > 5 && ended == 1, "{before} {cut} {ended}");
+}
+
+#[tokio::test]
+async fn one_erasure_fulfils_every_request_for_it() {
+    let store = Arc::new(Yielding(Arc::new(MemoryStore::new())));
+    let asked = Asked::over(World::over(store, parrot(), AutomationMode::Automatic).await, "delete my data").await;
+    let first = asked.granted().await;
+    let second = asked.requests().take_in(asked.contact, RequestKind::Erasure).await.unwrap();
+    let proof = Proof { strength: ProofStrength::Confirmed, at: asked.world.now() };
+    for event in [RequestEvent::Prove(proof), RequestEvent::Assess, RequestEvent::Approve] {
+        asked.requests().apply(second.id(), event).await.unwrap();
+    }
+    // The first is cut short once it has begun.
+    let mut polls = 0;
+    while !matches!(asked.requests().get(first.id()).await.unwrap().state(), RequestState::Executing { .. }) {
+        polls += 1;
+        assert!(whisp::testing::cancel_after(polls, asked.requests().erase(first.id())).await.is_none());
+    }
+    asked.requests().erase(second.id()).await.unwrap();
+    for id in [first.id(), second.id()] {
+        asked.requests().answer(id, 0).await.unwrap();
+    }
+    assert_eq!(asked.world.assistant.receipts(asked.world.tenant).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_code_goes_out_though_a_member_has_the_conversation() {
+    let asked = Asked::with("delete my data").await;
+    let desk = asked.world.assistant.desk(asked.world.tenant);
+    desk.send(asked.conversation, MEMBER, whisp::channel::OutboundBody::text("I will look at it")).await.unwrap();
+    asked.world.settle().await;
+    assert_eq!(asked.proven().await.state(), &RequestState::Verified);
+}
+
+#[tokio::test]
+async fn a_deadline_is_told_by_the_first_sweep_that_ends_well() {
+    let asked = Asked::with("delete my data").await;
+    let due = asked.only().await.due(&whisp::privacy::Law::built_in(), asked.world.now()).unwrap();
+    asked.world.assistant.sweep(1_000).await.unwrap();
+    asked.world.clock.set(due.reaches(Urgency::Overdue) + TimeDelta::days(30));
+    assert!(matches!(asked.world.assistant.sweep(1_000).await, Err(AssistantError::Clock { .. })), "nobody is told");
+    asked.world.assistant.trust_clock().await.unwrap();
+    let told = asked.world.assistant.sweep(1_000).await.unwrap().due;
+    assert_eq!(told.iter().map(|each| each.urgency).collect::<Vec<_>>(), [Urgency::Overdue]);
+}
+
+#[tokio::test]
+async fn a_runner_tells_its_host_of_a_deadline() {
+    let asked = Asked::with("delete my data").await;
+    let request = asked.only().await;
+    let due = request.due(&whisp::privacy::Law::built_in(), asked.world.now()).unwrap();
+    asked.world.clock.set(due.reaches(Urgency::Most));
+    asked.world.assistant.trust_clock().await.unwrap();
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let running = whisp::assistant::Runner::new(asked.world.assistant.clone())
+        .on_due(move |due| tell.send((due.request, due.urgency)).unwrap())
+        .start();
+    assert_eq!(told.recv().await, Some((request.id(), Urgency::Most)));
+    running.stop().await.unwrap();
 }

@@ -86,3 +86,14 @@ async fn nobody_goes_for_their_silence_while_their_data_must_stay() {
         }
     }
 }
+
+#[tokio::test]
+async fn who_has_just_written_is_not_silent_though_nobody_has_looked_yet() {
+    let (world, first, _) = two().await;
+    years_pass(&world).await;
+    world.says("m2", "Are you still there?").await;
+    assert!(world.assistant.retention_plan(world.tenant).await.unwrap().silent.is_empty());
+    assert_eq!(world.assistant.sweep(10_000).await.unwrap().silent, 0);
+    world.settle().await;
+    assert!(world.assistant.desk(world.tenant).contact(first).await.is_ok());
+}

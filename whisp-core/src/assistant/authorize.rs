@@ -130,18 +130,7 @@ impl Assistant {
         tenants.dedup();
         let mut requests = Vec::with_capacity(tenants.len());
         for tenant in tenants {
-            let holder = inner.entities.tenant(tenant).await?.tenant.account_holder;
-            let mut row = inner.new_request(holder, RequestKind::Erasure)?;
-            let mut batch = WriteBatch::new(tenant);
-            batch.ops = inner.staged(tenant, &mut row, AuditAction::RequestReceived, By::Subject).await?;
-            let proof = Proof { strength: ProofStrength::Confirmed, at: now };
-            row.clear.request = row.clear.request.apply(RequestEvent::Prove(proof), &inner.config.law, now)?;
-            batch.ops.extend(inner.staged(tenant, &mut row, AuditAction::RequestProven, By::Subject).await?);
-            // A crash after it makes another request of the word when it comes again: better twice than never.
-            match inner.entities.store.commit(batch).await? {
-                Commit::Done => requests.push((tenant, row.clear.request.id())),
-                Commit::Refused(_) => return Err(AssistantError::Conflict("request")),
-            }
+            requests.push((tenant, self.deletion_request(tenant).await?));
         }
         let mut record = Record::new(Kind::DELETION, id);
         record.expires_at = Some(now + inner.config.retention.requests);
@@ -170,13 +159,9 @@ impl Assistant {
             return Ok(None);
         }
         let DeletionClear { requests } = from_clear(&record)?;
-        let (mut all, mut done) = (requests.len(), 0);
+        let (all, mut done) = (requests.len(), 0);
         for (tenant, request) in requests {
-            // One that is kept no longer has ended.
-            let Some(row) = inner.entities.request(tenant, request).await? else {
-                all -= 1;
-                continue;
-            };
+            let Some(row) = inner.entities.request(tenant, request).await? else { return Ok(None) };
             match row.clear.request.state() {
                 RequestState::Answered { outcome } | RequestState::Closed { outcome } => match outcome {
                     RequestOutcome::Approved => done += 1,
@@ -190,6 +175,26 @@ impl Assistant {
         }
         let ended = all > 0 && done == all;
         Ok(Some(if ended { DeletionProgress::Done } else { DeletionProgress::Received }))
+    }
+
+    /// Returns the request of an account holder to be erased: the one that waits, or a new one, proven by the platform.
+    async fn deletion_request(&self, tenant: TenantId) -> Result<RequestId, AssistantError> {
+        let inner = &self.inner;
+        let holder = inner.entities.tenant(tenant).await?.tenant.account_holder;
+        if let Some(waits) = inner.waiting_request(tenant, holder, RequestKind::Erasure).await? {
+            return Ok(waits);
+        }
+        let now = inner.clock.now();
+        let mut row = inner.new_request(holder, RequestKind::Erasure)?;
+        let mut batch = WriteBatch::new(tenant);
+        batch.ops = inner.staged(tenant, &mut row, AuditAction::RequestReceived, By::Subject).await?;
+        let proof = Proof { strength: ProofStrength::Confirmed, at: now };
+        row.clear.request = row.clear.request.apply(RequestEvent::Prove(proof), &inner.config.law, now)?;
+        batch.ops.extend(inner.staged(tenant, &mut row, AuditAction::RequestProven, By::Subject).await?);
+        match inner.entities.store.commit(batch).await? {
+            Commit::Done => Ok(row.clear.request.id()),
+            Commit::Refused(_) => Err(AssistantError::Conflict("request")),
+        }
     }
 
     async fn disconnect_all_of(&self, word: &PlatformWord) -> Result<usize, AssistantError> {

@@ -93,11 +93,12 @@ pub struct Retention {
     pub disclosures: TimeDelta,
     /// What more is known of an event of the audit log. The event itself names nobody and stays.
     pub audit_details: TimeDelta,
-    /// Requests about data, once they have ended. California wants them kept for 24 months at least (11 CCR § 7101(a)).
+    /// Requests about data and what a platform told of them, and holds, once they have ended. California wants requests kept
+    /// for 24 months at least (11 CCR § 7101(a)).
     pub requests: TimeDelta,
     /// People with whom nobody has spoken, and all that is left of them: they are erased as if they had asked. `None` to keep
-    /// them as long as the business is served. France's CNIL takes three years from the last contact for what is usual (its
-    /// reference for the management of commercial activities, 2022, of prospects).
+    /// them as long as the business is served. Three years from the last contact is what France's CNIL recommends for clients
+    /// and prospects who are silent (its reference for the management of commercial activities).
     pub contacts: Option<TimeDelta>,
 }
 

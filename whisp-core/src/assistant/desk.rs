@@ -443,6 +443,11 @@ impl Desk {
         }
     }
 
+    /// Returns who sits at the desk, as far as it was said.
+    pub(super) fn whom(&self) -> By {
+        self.member.map_or(By::Host, |member| By::Member(Some(member)))
+    }
+
     /// Stages what a member does with a conversation for the audit log.
     async fn audited(
         &self,

@@ -73,9 +73,9 @@ pub(crate) struct ErasureClear {
     started_at: DateTime<Utc>,
     /// How many records of each kind are gone so far.
     deleted: BTreeMap<String, u64>,
-    /// The request of the person that it fulfils.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    request: Option<RequestId>,
+    /// The requests of the person that it fulfils.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    requests: Vec<RequestId>,
     /// What is under a hold, once that is kept apart; until then nothing may go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     withheld: Option<Vec<WithheldRecords>>,
@@ -84,6 +84,8 @@ pub(crate) struct ErasureClear {
 impl Assistant {
     /// Erases a contact: destroys the key, then deletes every file and every record that names the person. Facts, which name nobody,
     /// stay. A person who writes again is a new one, with nothing that leads back.
+    ///
+    /// What is under a [hold](crate::assistant::Holds) is kept apart before, and the receipt says so.
     ///
     /// It is written down first. What a crash or an error cuts short is gone on with by the next call, or by the next
     /// [`sweep`](Self::sweep).
@@ -167,11 +169,17 @@ impl Inner {
                 let receipt = self.record_id();
                 (
                     record,
-                    ErasureClear { receipt, started_at: now, deleted: BTreeMap::new(), request: None, withheld: None },
+                    ErasureClear {
+                        receipt,
+                        started_at: now,
+                        deleted: BTreeMap::new(),
+                        requests: Vec::new(),
+                        withheld: None,
+                    },
                 )
             }
         };
-        state.request = request.or(state.request);
+        state.requests.extend(request);
         batch.ops.extend(beside);
         record.clear = to_clear(&state)?;
         batch.ops.push(WriteOp::Put(record));
@@ -283,7 +291,7 @@ impl Inner {
                     record.version,
                 ));
                 end.ops.extend(self.audit_as(tenant, event, draft).await?);
-                if let Some(request) = state.request {
+                for request in state.requests {
                     end.ops.extend(self.erasure_ended(tenant, request, &told).await?);
                 }
                 if store.commit(end).await? == Commit::Done {

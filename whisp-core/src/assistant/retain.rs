@@ -5,15 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use crate::assistant::{Assistant, AssistantError, Inner, SweepReport};
-use crate::entity::{By, ConversationRow};
+use crate::entity::{By, ConversationRow, RequestRow};
 use crate::id::{ContactId, SubjectId, TenantId};
-use crate::store::{ExpiredQuery, Kind, ListOrder, ListQuery, PAGE_MAX, SubjectQuery};
+use crate::model::Conversation;
+use crate::privacy::SubjectRequest;
+use crate::store::{ExpiredQuery, Kind, ListOrder, ListQuery, PAGE_MAX};
 
 /// How many people one sweep erases of a tenant for their silence.
 const IDLE_MAX: usize = 20;
-
-/// How many of a person's records are looked at at once.
-const PAGE: usize = 200;
 
 /// What a sweep would delete of a tenant, and what it would keep.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +42,7 @@ impl Assistant {
     pub async fn retention_plan(&self, tenant: TenantId) -> Result<RetentionPlan, AssistantError> {
         let inner = &self.inner;
         let at = inner.clock.now();
-        let kept = inner.kept_people(tenant).await?;
+        let kept = inner.kept_people(tenant, &inner.waiting_requests(tenant).await?).await?;
         let without: Vec<SubjectId> = kept.iter().copied().collect();
         let query = ExpiredQuery { tenant, at, without: without.clone(), limit: PAGE_MAX };
         let expired = inner.entities.store.expired(&query).await?;
@@ -59,8 +58,14 @@ impl Assistant {
 
 impl Inner {
     /// Returns whose data must stay: who waits for a copy of it, or is under a hold.
-    pub(super) async fn kept_people(&self, tenant: TenantId) -> Result<BTreeSet<SubjectId>, AssistantError> {
-        let mut people = self.frozen_people(tenant).await?;
+    pub(super) async fn kept_people(
+        &self,
+        tenant: TenantId,
+        waiting: &[RequestRow],
+    ) -> Result<BTreeSet<SubjectId>, AssistantError> {
+        let waiting = waiting.iter().map(|row| &row.clear.request);
+        let mut people: BTreeSet<_> =
+            waiting.filter(|each| each.freezes_retention()).map(SubjectRequest::subject).collect();
         self.held_people(tenant, &mut people).await?;
         Ok(people)
     }
@@ -83,7 +88,8 @@ impl Inner {
         Ok(())
     }
 
-    /// Finds people with whom nobody has spoken for too long, those first with whom for the longest.
+    /// Finds people with whom nobody has spoken for too long, those first with whom for the longest. A person has one
+    /// conversation.
     async fn silent(
         &self,
         tenant: TenantId,
@@ -100,13 +106,16 @@ impl Inner {
             let query = ListQuery { tenant, kind, parent: tenant.into(), order, after, limit };
             let page = self.entities.store.list(&query).await?;
             for record in page.records {
-                let conversation = ConversationRow::read(record)?.conversation;
-                if conversation.active_at > since {
+                let Conversation { id, contact, active_at, .. } = ConversationRow::read(record)?.conversation;
+                if active_at > since {
                     return Ok(found);
                 }
-                let contact = conversation.contact;
-                let waits = kept.contains(&contact.0) || found.contains(&contact);
-                if !waits && found.len() < limit && !self.spoke(tenant, contact, since).await? {
+                if kept.contains(&contact.0) || found.len() == limit {
+                    continue;
+                }
+                // What was taken in and waits for its turn has not moved the conversation yet.
+                let (last, _) = self.entities.last_messages(tenant, id, None, 1).await?;
+                if last.iter().all(|message| message.clear.at <= since) {
                     found.push(contact);
                 }
             }
@@ -116,22 +125,5 @@ impl Inner {
             }
         }
         Ok(found)
-    }
-
-    /// Returns whether somebody spoke with a person since, in any of their conversations.
-    async fn spoke(&self, tenant: TenantId, contact: ContactId, since: DateTime<Utc>) -> Result<bool, AssistantError> {
-        let mut query = SubjectQuery { tenant, subject: contact.0, after: None, limit: PAGE };
-        loop {
-            let page = self.entities.store.of_subject(&query).await?;
-            for record in page.records {
-                if record.kind == Kind::CONVERSATION && ConversationRow::read(record)?.conversation.active_at > since {
-                    return Ok(true);
-                }
-            }
-            match page.next {
-                Some(next) => query.after = Some(next),
-                None => return Ok(false),
-            }
-        }
     }
 }

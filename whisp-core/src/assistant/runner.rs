@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::assistant::{Assistant, AssistantError, Budget, StepReport};
+use crate::assistant::{Assistant, AssistantError, Budget, DueRequest, StepReport};
 use crate::error::ErrorChain;
 
 /// How long the runner waits at most before it looks again: work that another process took in, leases that ended.
@@ -23,7 +23,7 @@ const TICK_MIN: Duration = Duration::from_millis(5);
 /// serves everybody else.
 const CALLS_MAX: usize = 4;
 
-/// How often it sweeps.
+/// How often it sweeps, from its start on: a process that is started anew all the time deletes what is over all the same.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// How many records one sweep deletes.
@@ -35,8 +35,8 @@ const FAILURE_REST: Duration = Duration::from_secs(1);
 /// How many conversations fetch files at a time, and how many in one round.
 const FETCH_BUDGET: Budget = Budget { lanes: 64, concurrency: 4 };
 
-/// Drives an assistant: steps and delivers as soon as there is something to do, fetches files beside that, sweeps every
-/// minute, and gives its leases back at the end. A call that takes long holds up no other: steps, deliveries and sweeps
+/// Drives an assistant: steps and delivers as soon as there is something to do, fetches files beside that, sweeps at its start
+/// and every minute, and gives its leases back at the end. A call that takes long holds up no other: steps, deliveries and sweeps
 /// run beside one another.
 ///
 /// # Examples
@@ -53,6 +53,7 @@ pub struct Runner {
     assistant: Assistant,
     budget: Budget,
     on_error: Arc<dyn Fn(&str) + Send + Sync>,
+    on_due: Arc<dyn Fn(&DueRequest) + Send + Sync>,
 }
 
 impl std::fmt::Debug for Runner {
@@ -62,10 +63,10 @@ impl std::fmt::Debug for Runner {
 }
 
 impl Runner {
-    /// Makes a runner. Errors go nowhere until [`on_error`](Self::on_error).
+    /// Makes a runner. Errors go nowhere until [`on_error`](Self::on_error), deadlines until [`on_due`](Self::on_due).
     #[must_use]
     pub fn new(assistant: Assistant) -> Self {
-        Self { assistant, budget: Budget::default(), on_error: Arc::new(|_| {}) }
+        Self { assistant, budget: Budget::default(), on_error: Arc::new(|_| {}), on_due: Arc::new(|_| {}) }
     }
 
     /// Does so much in one round.
@@ -80,6 +81,14 @@ impl Runner {
     #[must_use]
     pub fn on_error(mut self, log: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.on_error = Arc::new(log);
+        self
+    }
+
+    /// Tells the host each time that the deadline of a request about data has come closer, once:
+    /// [`SweepReport::due`](crate::assistant::SweepReport). Somebody has to answer it by then.
+    #[must_use]
+    pub fn on_due(mut self, tell: impl Fn(&DueRequest) + Send + Sync + 'static) -> Self {
+        self.on_due = Arc::new(tell);
         self
     }
 
@@ -172,7 +181,10 @@ impl Runner {
                 Work::Step => self.assistant.step(&self.budget).await,
                 Work::Deliver => self.assistant.deliver(&self.budget).await,
                 Work::Sweep => match self.assistant.sweep(SWEEP_MAX).await {
-                    Ok(_) => return (work, SWEEP_EVERY),
+                    Ok(report) => {
+                        report.due.iter().for_each(|due| (self.on_due)(due));
+                        return (work, SWEEP_EVERY);
+                    }
                     Err(error) => Err(error),
                 },
             };
@@ -224,8 +236,7 @@ struct Line {
 
 impl Line {
     fn new(work: Work) -> Self {
-        let wait = if work == Work::Sweep { SWEEP_EVERY } else { Duration::ZERO };
-        Self { work, running: 0, due: Instant::now() + wait, again: false }
+        Self { work, running: 0, due: Instant::now(), again: false }
     }
 
     const fn has_room(&self) -> bool {

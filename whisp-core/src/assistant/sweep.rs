@@ -34,8 +34,8 @@ pub struct SweepReport {
     pub rewrapped: usize,
     /// Whether more is past its time, or due, than the budget allowed for.
     pub more: bool,
-    /// Requests about data whose deadline has come closer since the last sweep: half of the time is over, 80 % of it, all
-    /// of it. Each is told once.
+    /// Requests about data whose deadline has come closer since it was told last: half of the time is over, 80 % of it, all
+    /// of it. Each is told once, by the first sweep that ends without an error.
     pub due: Vec<DueRequest>,
 }
 
@@ -59,7 +59,7 @@ impl Assistant {
     pub async fn sweep(&self, limit: usize) -> Result<SweepReport, AssistantError> {
         let inner = &self.inner;
         let at = inner.clock.now();
-        let (mut report, mut trouble) = (SweepReport::default(), None);
+        let (mut report, mut trouble, mut closer) = (SweepReport::default(), None, Vec::new());
         let doubt = match inner.watch_clock(at).await {
             Ok(()) => None,
             Err(doubt @ AssistantError::Clock { .. }) => Some(doubt),
@@ -82,15 +82,21 @@ impl Assistant {
                     Err(error) => trouble = trouble.or(Some(error)),
                 }
                 report.erasures += inner.resume_erasures(tenant).await?;
-                if let Err(error) = inner.watch_requests(tenant, &mut report.due).await {
-                    trouble = trouble.or(Some(error));
-                }
-                match inner.kept_people(tenant).await {
-                    Ok(kept) if doubt.is_none() => {
-                        inner.purge(tenant, at, limit, &kept, &mut report).await?;
-                        inner.erase_silent(tenant, at, &kept, &mut report).await?;
+                match inner.waiting_requests(tenant).await {
+                    Ok(waiting) => {
+                        let kept = inner.kept_people(tenant, &waiting).await?;
+                        // Before the codes that have run out are deleted.
+                        for row in waiting {
+                            match inner.watch(tenant, row).await {
+                                Ok(noted) => closer.extend(noted),
+                                Err(error) => trouble = trouble.or(Some(error)),
+                            }
+                        }
+                        if doubt.is_none() {
+                            inner.purge(tenant, at, limit, &kept, &mut report).await?;
+                            inner.erase_silent(tenant, at, &kept, &mut report).await?;
+                        }
                     }
-                    Ok(_) => {}
                     // Whose data must stay is not known, so all of it does.
                     Err(error) => trouble = trouble.or(Some(error)),
                 }
@@ -112,10 +118,22 @@ impl Assistant {
             }
             report.orphans = inner.collect().await?;
         }
-        match doubt.or(trouble) {
-            Some(trouble) => Err(trouble),
-            None => Ok(report),
+        if let Some(trouble) = doubt.or(trouble) {
+            return Err(trouble);
         }
+        // Last, because what is noted is told by this report and by no other.
+        for closer in closer {
+            match inner.note_closer(closer).await {
+                Ok(noted) => report.due.extend(noted),
+                Err(error) if report.due.is_empty() => return Err(error),
+                // What is noted must be told. The next sweep tells the rest, or what keeps it from that.
+                Err(_) => {
+                    report.more = true;
+                    break;
+                }
+            }
+        }
+        Ok(report)
     }
 }
 

@@ -165,7 +165,7 @@ fn the_receipt_of_an_erasure_is_kept_like_this() {
     is_kept::<ErasureClear>(&[
         r#"{"receipt":"00000000-0000-0000-0000-000000000001","started_at":"2026-11-22T09:00:00Z","deleted":{}}"#,
         r#"{"receipt":"00000000-0000-0000-0000-000000000001","started_at":"2026-11-22T09:00:00Z","deleted":{"contact":1,"message":500}}"#,
-        r#"{"receipt":"00000000-0000-0000-0000-000000000001","started_at":"2026-11-22T09:00:00Z","deleted":{},"request":"00000000-0000-0000-0000-000000000002"}"#,
+        r#"{"receipt":"00000000-0000-0000-0000-000000000001","started_at":"2026-11-22T09:00:00Z","deleted":{},"requests":["00000000-0000-0000-0000-000000000002"]}"#,
         r#"{"receipt":"00000000-0000-0000-0000-000000000001","started_at":"2026-11-22T09:00:00Z","deleted":{},"withheld":[{"what":"identity","reason":"legally_required","records":1}]}"#,
     ]);
     is_kept::<ErasureReceipt>(&[

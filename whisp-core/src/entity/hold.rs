@@ -91,13 +91,6 @@ impl Entities {
         self.store.find(&query).await?.into_iter().map(HoldRow::read).collect()
     }
 
-    /// Returns whether a hold has kept anything yet.
-    pub(crate) async fn has_held(&self, tenant: TenantId, hold: HoldId) -> Result<bool, StoreError> {
-        let (kind, parent, order) = (Kind::HELD, hold.into(), ListOrder::Ascending);
-        let query = ListQuery { tenant, kind, parent, order, after: None, limit: 1 };
-        Ok(!self.store.list(&query).await?.records.is_empty())
-    }
-
     /// Lists the holds of a tenant that hold, those first at which somebody has to look first.
     pub(crate) async fn open_holds(
         &self,

@@ -9,7 +9,7 @@ use crate::assistant::{AssistantError, Inner};
 use crate::entity::{HeldDraft, HoldRow, MediaRow, MessageRow, damaged, held_category};
 use crate::id::{ContactId, ConversationId, MediaId, MessageId, SubjectId, TenantId};
 use crate::model::MediaState;
-use crate::privacy::{DataCategory, Grant, LegalCompliance, RefusalReason};
+use crate::privacy::{DataCategory, Grant, Hold, LegalCompliance, RefusalReason};
 use crate::store::{Commit, Kind, Record, SubjectQuery, WriteBatch, WriteOp};
 
 /// How many of a person's records are looked at at once.
@@ -42,26 +42,21 @@ impl Inner {
         tenant: TenantId,
         subject: SubjectId,
     ) -> Result<Vec<WithheldRecords>, AssistantError> {
-        let mut holds = self.entities.holds_on(tenant, subject).await?;
-        holds.retain(|row| row.hold.is_open());
-        if holds.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut counts: BTreeMap<(DataCategory, RefusalReason), u64> = BTreeMap::new();
+        let holds = self.open_holds_on(tenant, subject).await?;
+        let mut withheld: BTreeMap<(DataCategory, RefusalReason), u64> = BTreeMap::new();
         let mut query = SubjectQuery { tenant, subject, after: None, limit: PAGE };
-        loop {
+        // Where there is no hold nothing is read.
+        while !holds.is_empty() {
             let page = self.entities.store.of_subject(&query).await?;
-            for record in &page.records {
-                for reason in self.withhold_record(tenant, &holds, record).await? {
-                    *counts.entry((held_category(record.kind.name()), reason)).or_default() += 1;
-                }
+            for (category, reason) in self.withhold_records(tenant, subject, &holds, &page.records).await? {
+                *withheld.entry((category, reason)).or_default() += 1;
             }
             match page.next {
                 Some(next) => query.after = Some(next),
                 None => break,
             }
         }
-        Ok(counts.into_iter().map(|((what, reason), records)| WithheldRecords { what, reason, records }).collect())
+        Ok(withheld.into_iter().map(|((what, reason), records)| WithheldRecords { what, reason, records }).collect())
     }
 
     /// Keeps a message and its files as they are, where a hold is on them, before somebody changes them.
@@ -71,44 +66,54 @@ impl Inner {
         message: &MessageRow,
     ) -> Result<(), AssistantError> {
         let Some(subject) = message.record.subjects.first() else { return Ok(()) };
-        let mut holds = self.entities.holds_on(tenant, *subject).await?;
-        holds.retain(|row| row.hold.is_open());
-        if holds.is_empty() {
-            return Ok(());
-        }
-        self.withhold_record(tenant, &holds, &message.record).await?;
-        for file in self.entities.media_of(tenant, message.id()).await? {
-            self.withhold_record(tenant, &holds, &file).await?;
+        let holds = self.open_holds_on(tenant, *subject).await?;
+        if !holds.is_empty() {
+            let mut records = self.entities.media_of(tenant, message.id()).await?;
+            records.push(message.record.clone());
+            self.withhold_records(tenant, *subject, &holds, &records).await?;
         }
         Ok(())
     }
 
-    /// Keeps a record for each of the holds that are on it; returns why.
-    async fn withhold_record(
+    async fn open_holds_on(&self, tenant: TenantId, subject: SubjectId) -> Result<Vec<HoldRow>, AssistantError> {
+        let mut holds = self.entities.holds_on(tenant, subject).await?;
+        holds.retain(|row| row.hold.is_open());
+        Ok(holds)
+    }
+
+    /// Keeps those of a person's records that holds are on, in one commit a hold; returns what each is, and why.
+    async fn withhold_records(
         &self,
         tenant: TenantId,
+        subject: SubjectId,
         holds: &[HoldRow],
-        record: &Record,
-    ) -> Result<Vec<RefusalReason>, AssistantError> {
-        let Some(place) = self.place_of(tenant, record).await? else { return Ok(Vec::new()) };
-        let Some(subject) = record.subjects.first() else { return Ok(Vec::new()) };
+        records: &[Record],
+    ) -> Result<Vec<(DataCategory, RefusalReason)>, AssistantError> {
         let settings = self.entities.tenant(tenant).await?.tenant;
-        let mut reasons = Vec::new();
+        let mut places = Vec::with_capacity(records.len());
+        for record in records {
+            places.extend(self.place_of(tenant, record).await?.map(|place| (record, place)));
+        }
+        let mut withheld = Vec::new();
         for row in holds {
             let hold = &row.hold;
-            if place.conversation.is_some_and(|here| !hold.scope.covers(here, place.at)) {
-                continue;
-            }
-            let now = self.clock.now();
-            let permit = self.gate.permit::<LegalCompliance>(&settings, ContactId(*subject), now).await?;
+            let permit = self.gate.permit::<LegalCompliance>(&settings, ContactId(subject), self.clock.now()).await?;
             // What has run out since the hold was placed is kept all the same.
             let permit = permit.reading_as_of(hold.placed_at);
-            if !record.is_past(permit.grant().reads_as_of()) {
-                self.keep_apart(permit.grant(), tenant, (row, record, &place)).await?;
-                reasons.push(hold.ground.reason());
+            // Whoever releases the hold meanwhile finds every copy that there is.
+            let mut batch = WriteBatch::new(tenant).expect(row.unchanged());
+            for (record, place) in &places {
+                let covered = place.conversation.is_none_or(|here| hold.scope.covers(here, place.at));
+                if covered && !record.is_past(permit.grant().reads_as_of()) {
+                    batch.ops.extend(self.copies(permit.grant(), tenant, (hold, record, place)).await?);
+                    withheld.push((held_category(record.kind.name()), hold.ground.reason()));
+                }
+            }
+            if !batch.ops.is_empty() && self.entities.store.commit(batch).await? != Commit::Done {
+                return Err(AssistantError::Conflict("hold"));
             }
         }
-        Ok(reasons)
+        Ok(withheld)
     }
 
     /// Returns where and when something was written that a hold may be on; `None` for what none is on.
@@ -132,17 +137,17 @@ impl Inner {
         })
     }
 
-    async fn keep_apart(
+    /// Stages the copies of a record, and of the file that it is of; nothing where they are there.
+    async fn copies(
         &self,
         grant: &Grant,
         tenant: TenantId,
-        (row, record, place): (&HoldRow, &Record, &Place),
-    ) -> Result<(), AssistantError> {
-        let hold = &row.hold;
+        (hold, record, place): (&Hold, &Record, &Place),
+    ) -> Result<Vec<WriteOp>, AssistantError> {
         let of = (record, place.revision);
         let id = self.entities.held_id(tenant, hold.id, of).await?;
         if self.entities.record(tenant, Kind::HELD, id).await?.is_some() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let exported = self.exported(grant, tenant, record.clone()).await?;
         let value = serde_json::to_string(&exported).map_err(|_| damaged())?;
@@ -155,15 +160,9 @@ impl Inner {
                 file = self.keep_file(grant, tenant, (row, hold, new)).await?;
             }
         }
-        let id = file.as_ref().map(|file| MediaId::from_uuid(file.id.as_uuid()));
-        let draft = HeldDraft { hold, of, category, at: place.at, value, file: id };
+        let copy = file.as_ref().map(|file| MediaId::from_uuid(file.id.as_uuid()));
+        let draft = HeldDraft { hold, of, category, at: place.at, value, file: copy };
         let held = self.entities.new_held(tenant, &draft).await?;
-        // Whoever releases the hold meanwhile finds every copy that there is.
-        let mut batch = WriteBatch::new(tenant).expect(row.unchanged()).op(WriteOp::Put(held));
-        batch.ops.extend(file.map(WriteOp::Put));
-        match self.entities.store.commit(batch).await? {
-            Commit::Done => Ok(()),
-            Commit::Refused(_) => Err(AssistantError::Conflict("hold")),
-        }
+        Ok([Some(held), file].into_iter().flatten().map(WriteOp::Put).collect())
     }
 }

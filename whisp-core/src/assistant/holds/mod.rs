@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::assistant::{AssistantError, Desk, ErasureReceipt, Inner};
 use crate::audit::AuditAction;
-use crate::entity::{AuditDraft, By, HoldRow};
+use crate::entity::{AuditDraft, HoldRow};
 use crate::id::{ContactId, HoldId, MediaId, RecordId, SubjectId, TenantId};
 use crate::privacy::{Hold, LegalCompliance, NewHold};
 use crate::sensitive::Sensitive;
@@ -132,8 +132,8 @@ impl Holds {
         Ok(row.hold)
     }
 
-    /// Ends a hold. What it has kept apart is erased now, and the receipt of that returned; where it has kept nothing apart,
-    /// what is past its time goes with the next sweep.
+    /// Ends a hold. What it has kept apart, if anything, is erased now with its key, and the receipt of that returned. What else
+    /// of the person is past its time goes with the next sweep.
     ///
     /// # Errors
     /// [`AssistantError::NotFound`] if there is no such hold that holds; [`Conflict`](AssistantError::Conflict); by the stores
@@ -141,20 +141,14 @@ impl Holds {
     ///
     /// # Cancellation
     /// As an error.
-    pub async fn release(&self, id: HoldId) -> Result<Option<ErasureReceipt>, AssistantError> {
+    pub async fn release(&self, id: HoldId) -> Result<ErasureReceipt, AssistantError> {
         let (inner, tenant) = (&self.desk.assistant.inner, self.desk.tenant);
         let mut row = self.row(id).await?;
         row.hold.released_at = Some(inner.clock.now());
         let keeper = row.hold.keeper;
         let ops = self.staged(&mut row, AuditAction::HoldReleased).await?;
-        if !inner.entities.has_held(tenant, id).await? {
-            let mut batch = WriteBatch::new(tenant);
-            batch.ops = ops;
-            self.desk.commit(batch).await?;
-            return Ok(None);
-        }
-        inner.begin_erasure(tenant, keeper, self.by(), (None, ops)).await?;
-        Ok(Some(inner.go_on_erasing(tenant, keeper).await?))
+        inner.begin_erasure(tenant, keeper, self.desk.whom(), (None, ops)).await?;
+        inner.go_on_erasing(tenant, keeper).await
     }
 
     /// Lists the holds that hold, those first at which somebody has to look first.
@@ -197,7 +191,7 @@ impl Holds {
         let hold = self.row(id).await?.hold;
         let settings = inner.entities.tenant(tenant).await?.tenant;
         let permit = inner.gate.permit::<LegalCompliance>(&settings, ContactId(hold.keeper), inner.clock.now()).await?;
-        let read = AuditDraft::new(AuditAction::ContentRead, self.by(), hold.subject).to(Kind::HOLD, id);
+        let read = AuditDraft::new(AuditAction::ContentRead, self.desk.whom(), hold.subject).to(Kind::HOLD, id);
         inner.audit_alone(tenant, read).await?;
         let (kind, order) = (Kind::HELD, ListOrder::Ascending);
         let query = ListQuery { tenant, kind, parent: id.into(), order, after, limit };
@@ -240,14 +234,10 @@ impl Holds {
         action: AuditAction,
     ) -> Result<Vec<crate::store::WriteOp>, AssistantError> {
         let (inner, tenant) = (&self.desk.assistant.inner, self.desk.tenant);
-        let event = AuditDraft::new(action, self.by(), row.hold.subject).to(Kind::HOLD, row.hold.id);
+        let event = AuditDraft::new(action, self.desk.whom(), row.hold.subject).to(Kind::HOLD, row.hold.id);
         let mut ops = vec![row.stage(tenant, inner.clock.now() + inner.config.retention.requests)?];
         ops.extend(inner.audit(tenant, event).await?);
         Ok(ops)
-    }
-
-    fn by(&self) -> By {
-        self.desk.member.map_or(By::Host, |member| By::Member(Some(member)))
     }
 }
 

@@ -41,8 +41,8 @@ impl Requests {
             (RequestKind::Erasure, _) => {
                 let begin = RequestEvent::Execute(vec![STEP.to_owned()]);
                 row.clear.request = request.apply(begin, &inner.config.law, inner.clock.now())?;
-                let ops = inner.staged(tenant, &mut row, AuditAction::RequestBegun, self.by()).await?;
-                inner.begin_erasure(tenant, subject, self.by(), (Some(id), ops)).await?;
+                let ops = inner.staged(tenant, &mut row, AuditAction::RequestBegun, self.desk.whom()).await?;
+                inner.begin_erasure(tenant, subject, self.desk.whom(), (Some(id), ops)).await?;
             }
             _ => return Err(AssistantError::Invalid("the person did not ask to be erased")),
         }

@@ -79,7 +79,7 @@ impl Requests {
         inner.entities.contact_row(tenant, contact).await?.ok_or(AssistantError::NotFound("contact"))?;
         let mut row = inner.new_request(contact.0, kind)?;
         let mut batch = WriteBatch::new(tenant);
-        batch.ops = inner.staged(tenant, &mut row, AuditAction::RequestReceived, self.by()).await?;
+        batch.ops = inner.staged(tenant, &mut row, AuditAction::RequestReceived, self.desk.whom()).await?;
         self.desk.commit(batch).await?;
         Ok(row.clear.request)
     }
@@ -170,13 +170,13 @@ impl Requests {
         let (law, now) = (&inner.config.law, inner.clock.now());
         self.change(id, AuditAction::RequestAnswered, |request| {
             let mut request = request.clone();
-            if matches!(request.state(), RequestState::Approved | RequestState::Partial { .. }) {
-                let erasure = request.kind() == RequestKind::Erasure;
-                let step = if erasure { erase::STEP } else { ANSWER_STEP };
-                request = request.apply(RequestEvent::Execute(vec![step.to_owned()]), law, now)?;
+            // An erasure is done by `erase`, and by nobody else.
+            let by_people = request.kind() != RequestKind::Erasure;
+            if by_people && matches!(request.state(), RequestState::Approved | RequestState::Partial { .. }) {
+                request = request.apply(RequestEvent::Execute(vec![ANSWER_STEP.to_owned()]), law, now)?;
             }
             let left: Vec<String> = request.steps_left().map(|step| step.name.clone()).collect();
-            for step in left.into_iter().filter(|step| step == ANSWER_STEP || step == copy::STEP) {
+            for step in left.into_iter().filter(|_| by_people) {
                 let outcome = StepOutcome::Done { records };
                 request = request.apply(RequestEvent::Report { step, outcome }, law, now)?;
             }
@@ -197,7 +197,7 @@ impl Requests {
             let mut row = self.row(id).await?;
             row.clear.request = change(&row.clear.request)?;
             let mut batch = WriteBatch::new(tenant);
-            batch.ops = inner.staged(tenant, &mut row, action, self.by()).await?;
+            batch.ops = inner.staged(tenant, &mut row, action, self.desk.whom()).await?;
             if inner.commit_beside(batch).await? {
                 return Ok(row.clear.request);
             }
@@ -209,10 +209,6 @@ impl Requests {
         let row = self.desk.assistant.inner.entities.request(self.desk.tenant, id).await?;
         row.ok_or(AssistantError::NotFound("request"))
     }
-
-    fn by(&self) -> By {
-        self.desk.member.map_or(By::Host, |member| By::Member(Some(member)))
-    }
 }
 
 impl Inner {
@@ -222,6 +218,18 @@ impl Inner {
         let id = RequestId::from_uuid(self.ids.time_ordered(now));
         let profiles = self.config.profiles.clone();
         Ok(RequestRow::new(SubjectRequest::new(id, (subject, kind), profiles, &self.config.law, now)?))
+    }
+
+    /// Returns the request of somebody that waits for an answer to the same.
+    pub(super) async fn waiting_request(
+        &self,
+        tenant: TenantId,
+        subject: SubjectId,
+        kind: RequestKind,
+    ) -> Result<Option<RequestId>, AssistantError> {
+        let known = self.entities.requests_of(tenant, subject).await?;
+        let waits = |request: &&SubjectRequest| request.kind() == kind && request.state().is_open();
+        Ok(known.iter().map(|row| &row.clear.request).find(waits).map(SubjectRequest::id))
     }
 
     /// Stages a request as it is now, and the event of what happened to it.

@@ -66,7 +66,7 @@ impl Requests {
             let before = inner.entities.challenge(tenant, id).await?;
             let mut challenge = ChallengeRow::new(Challenge::new(id, over, digest, now), subject, before);
             let mut batch = WriteBatch::new(tenant).op(challenge.stage()?);
-            batch.ops.extend(inner.staged(tenant, &mut row, AuditAction::RequestProofAsked, self.by()).await?);
+            batch.ops.extend(inner.staged(tenant, &mut row, AuditAction::RequestProofAsked, self.desk.whom()).await?);
             inner.put_out(tenant, &mut conversation, &out, &mut batch).await?;
             let until = &mut conversation.conversation.code_until;
             *until = (*until).max(Some(challenge.challenge.expires_at()));
@@ -114,9 +114,7 @@ impl Inner {
         contact: ContactId,
         kind: RequestKind,
     ) -> Result<Vec<WriteOp>, AssistantError> {
-        let known = self.entities.requests_of(tenant, contact.0).await?;
-        let waits = |request: &SubjectRequest| request.kind() == kind && request.state().is_open();
-        if known.iter().any(|row| waits(&row.clear.request)) {
+        if self.waiting_request(tenant, contact.0, kind).await?.is_some() {
             return Ok(Vec::new());
         }
         let mut row = self.new_request(contact.0, kind)?;

@@ -1,14 +1,12 @@
-//! Watches the requests that wait: whose time runs out, whose proof did not come, whose data must stay until then.
-
-use std::collections::BTreeSet;
+//! Watches the requests that wait: whose time runs out, whose proof did not come.
 
 use chrono::{DateTime, Utc};
 
 use crate::assistant::{AssistantError, Inner};
 use crate::audit::AuditAction;
 use crate::entity::{By, RequestRow};
-use crate::id::{RequestId, SubjectId, TenantId};
-use crate::privacy::{RequestEvent, RequestKind, RequestState, SubjectRequest, Urgency};
+use crate::id::{RequestId, TenantId};
+use crate::privacy::{RequestEvent, RequestKind, RequestState, Urgency};
 use crate::store::{PAGE_MAX, WriteBatch};
 
 /// A request whose time comes to its end.
@@ -27,45 +25,38 @@ pub struct DueRequest {
     pub urgency: Urgency,
 }
 
+/// A deadline that has come closer and of which nobody has been told.
+#[derive(Debug)]
+pub(in crate::assistant) struct Closer {
+    tenant: TenantId,
+    row: RequestRow,
+    due: DateTime<Utc>,
+    urgency: Urgency,
+}
+
 impl Inner {
-    /// Looks at every request of a tenant that waits for an answer: there are as many as people who wait. Notes each time
-    /// that a deadline has come closer, once, and ends proofs whose code has run out.
-    pub(in crate::assistant) async fn watch_requests(
+    /// Returns every request of a tenant that waits for an answer: there are as many as people who wait.
+    pub(in crate::assistant) async fn waiting_requests(
         &self,
         tenant: TenantId,
-        due: &mut Vec<DueRequest>,
-    ) -> Result<(), AssistantError> {
-        let mut after = None;
+    ) -> Result<Vec<RequestRow>, AssistantError> {
+        let (mut waiting, mut after) = (Vec::new(), None);
         loop {
             let (rows, next) = self.entities.open_requests(tenant, after, PAGE_MAX).await?;
-            for row in rows {
-                due.extend(self.watch(tenant, row).await?);
-            }
+            waiting.extend(rows);
             match next {
                 Some(next) => after = Some(next),
-                None => return Ok(()),
+                None => return Ok(waiting),
             }
         }
     }
 
-    /// Returns whose data must stay, because they wait for a copy of it.
-    pub(in crate::assistant) async fn frozen_people(
+    /// Ends the proof of a request whose code has run out; returns its deadline if it has come closer.
+    pub(in crate::assistant) async fn watch(
         &self,
         tenant: TenantId,
-    ) -> Result<BTreeSet<SubjectId>, AssistantError> {
-        let (mut frozen, mut after) = (BTreeSet::new(), None);
-        loop {
-            let (rows, next) = self.entities.open_requests(tenant, after, PAGE_MAX).await?;
-            let requests = rows.iter().map(|row| &row.clear.request);
-            frozen.extend(requests.filter(|each| each.freezes_retention()).map(SubjectRequest::subject));
-            match next {
-                Some(next) => after = Some(next),
-                None => return Ok(frozen),
-            }
-        }
-    }
-
-    async fn watch(&self, tenant: TenantId, mut row: RequestRow) -> Result<Option<DueRequest>, AssistantError> {
+        mut row: RequestRow,
+    ) -> Result<Option<Closer>, AssistantError> {
         let (law, now) = (&self.config.law, self.clock.now());
         if let RequestState::AwaitingProof { .. } = row.clear.request.state()
             && let Some(challenge) = self.entities.challenge(tenant, row.clear.request.id()).await?
@@ -81,19 +72,17 @@ impl Inner {
         }
         let deadline = row.clear.request.due(law, now)?;
         let urgency = deadline.urgency(now);
-        if urgency <= row.clear.noted {
-            return Ok(None);
-        }
+        let closer = urgency > row.clear.noted;
+        Ok(closer.then_some(Closer { tenant, row, due: deadline.at, urgency }))
+    }
+
+    /// Notes that a deadline has come closer, so that it is told once; `None` if the request was changed meanwhile.
+    pub(in crate::assistant) async fn note_closer(&self, closer: Closer) -> Result<Option<DueRequest>, AssistantError> {
+        let Closer { tenant, mut row, due, urgency } = closer;
         row.clear.noted = urgency;
         let mut batch = WriteBatch::new(tenant);
         batch.ops = self.staged(tenant, &mut row, AuditAction::RequestDue, By::System).await?;
-        let noted = DueRequest {
-            tenant,
-            request: row.clear.request.id(),
-            kind: row.clear.request.kind(),
-            due: deadline.at,
-            urgency,
-        };
-        Ok(self.commit_beside(batch).await?.then_some(noted))
+        let (request, kind) = (row.clear.request.id(), row.clear.request.kind());
+        Ok(self.commit_beside(batch).await?.then_some(DueRequest { tenant, request, kind, due, urgency }))
     }
 }
