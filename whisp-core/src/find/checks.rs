@@ -20,8 +20,10 @@ pub(super) fn luhn(digits: &[u8]) -> bool {
     sum.is_multiple_of(10) && digits.iter().any(|digit| *digit != 0)
 }
 
-/// Returns whether twelve digits are an IIN or a BIN: Rules of forming an identification number (Kazakhstan, Government
-/// resolution 853 of 22 August 2003; law 223-III of 12 January 2007). The last digit checks the first eleven, weighed 1 to
+/// Returns whether twelve digits are an IIN or a BIN as they were formed by the rules of Kazakhstan (Government resolution 406
+/// of 22 May 2007, under law 223 of 12 January 2007), with a date in front. Since resolution 853 of 26 August 2013 the digits
+/// of a person need not be their date of birth: a number without one is found as one of which it is not known what it is, and
+/// masked all the same. The last digit checks the first eleven, weighed 1 to
 /// 11; where the remainder by 11 is 10, weighed 3 to 11, 1, 2; where it is 10 again, the number is not given out.
 pub(super) fn kazakh_id(digits: &[u8]) -> bool {
     let (&[_, _, m1, m2, d1, d2, seventh, ..], [body @ .., last]) = (digits, digits) else { return false };

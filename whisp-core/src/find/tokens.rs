@@ -119,7 +119,7 @@ pub(super) fn emails(text: &str, found: &mut Vec<Finding>) {
 /// The longest account number (ISO 13616).
 const IBAN_MAX: usize = 34;
 
-/// How long the accounts of some countries are (the IBAN registry of SWIFT, release 99): a number that goes on after the
+/// How long the accounts of some countries are (the IBAN registry of SWIFT): a number that goes on after the
 /// account ends there. Those of others are as long as their check digits hold.
 const IBAN_LENGTHS: &[(&[u8; 2], usize)] = &[
     (b"AE", 23),

@@ -39,14 +39,8 @@ impl ConfirmationCode {
     /// Returns the bytes that it was made of.
     #[must_use]
     pub fn bytes(&self) -> [u8; CODE_BYTES] {
-        let mut bytes = [0; CODE_BYTES];
-        let pairs = self.0.as_bytes().chunks_exact(2);
-        for (byte, pair) in bytes.iter_mut().zip(pairs) {
-            let digits = std::str::from_utf8(pair).unwrap_or_default();
-            // It holds hexadecimal digits alone.
-            *byte = u8::from_str_radix(digits, 16).unwrap_or_default();
-        }
-        bytes
+        // It holds 32 hexadecimal digits and nothing else.
+        u128::from_str_radix(&self.0, 16).unwrap_or_default().to_be_bytes()
     }
 }
 
