@@ -10,7 +10,7 @@ use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use whisp::ai::{Fallback, Format, Knowledge, KnowledgeIndex, RetrievalEngine};
-use whisp::assistant::{Assistant, Budget, Config, NewConnection, NewTenant};
+use whisp::assistant::{Assistant, Budget, Config, NewConnection, NewMember, NewTenant};
 use whisp::clock::Clock;
 use whisp::id::{IdSource, MemberId, SubjectId, TenantId};
 use whisp::meta::router::{WebhookState, webhook_router};
@@ -18,6 +18,7 @@ use whisp::meta::simulator::{Account, Receipts, Shape, Simulator, SimulatorConfi
 use whisp::meta::webhook::MetaDecoder;
 use whisp::meta::{GraphClient, Instagram, Messenger, WhatsApp};
 use whisp::model::{AutomationMode, ChannelKind};
+use whisp::privacy::Role;
 use whisp::stores::{CellKeyProvider, EnvelopeVault, FolderCells, LocalKeyProvider, SqliteKeyTable};
 use whisp::system::{RandomIds, SystemClock};
 use whisp::testing::SeqIds;
@@ -195,6 +196,7 @@ fn hurried() -> Config {
 async fn enroll(assistant: &Assistant, accounts: &[&Account]) -> Result<(), Box<dyn Error>> {
     if assistant.tenant(TENANT).await.is_err() {
         assistant.create_tenant(NewTenant::new(TENANT, "Coffee on the Corner", "Asia/Almaty")).await?;
+        assistant.desk(TENANT).team().add(NewMember { id: DANA, name: "Dana".into(), role: Role::Member }).await?;
         // Nothing automatic happens until the business says so.
         assistant.set_automation(TENANT, true).await?;
     }

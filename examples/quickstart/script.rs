@@ -128,7 +128,7 @@ async fn dana_answers(business: &Business) -> Result<(), Box<dyn Error>> {
             messages.iter().any(|message| message.author == Author::Member { member: Some(business.dana()) });
         if !answered {
             let text = "Иван, здравствуйте! Это Дана. Привезём новый кофе через 20 минут.";
-            desk.send(conversation.id, business.dana(), OutboundBody::text(text)).await?;
+            desk.by(business.dana()).send(conversation.id, OutboundBody::text(text)).await?;
         }
     }
     Ok(())

@@ -4,15 +4,13 @@ use std::sync::Arc;
 
 use whisp::assistant::{Assistant, AssistantError, NewConnection, NewTenant};
 use whisp::channel::OutboundBody;
-use whisp::id::{ConversationId, MemberId, SubjectId, TenantId};
+use whisp::id::{ConversationId, TenantId};
 use whisp::model::{AccountId, AutomationMode, ChannelKind, DeliveryStep, HandOffReason, Handling};
 use whisp::stores::MemoryStore;
 use whisp::testing::{ManualClock, ScriptedEngine, SeqIds};
 
 use crate::discreet::{TEXT, said};
-use crate::world::{ACCOUNT, TOKEN, World};
-
-const DANA: MemberId = MemberId(SubjectId::from_bytes([4; 16]));
+use crate::world::{ACCOUNT, DANA, TOKEN, World};
 
 #[test]
 fn a_builder_says_what_is_missing() {
@@ -59,7 +57,7 @@ async fn a_members_text_longer_than_the_channel_takes_is_refused_at_once() {
     world.says("m1", TEXT).await;
     let desk = world.assistant.desk(world.tenant);
     let id = world.conversation().await;
-    let error = desk.send(id, DANA, OutboundBody::text(&"long ".repeat(1_000))).await.unwrap_err();
+    let error = desk.by(DANA).send(id, OutboundBody::text(&"long ".repeat(1_000))).await.unwrap_err();
     assert!(said(&error).contains("shorten or split it"), "{error}");
     assert!(desk.conversation(id).await.unwrap().outbox.is_empty());
 }
@@ -74,13 +72,13 @@ async fn a_message_to_an_erased_conversation_is_refused_and_brings_nothing_back(
     world.assistant.erase(world.tenant, conversation.contact).await.unwrap();
     let sent = world.channel.sent().len();
     let body = OutboundBody::text(TEXT);
-    let error = desk.send(conversation.id, DANA, body.clone()).await.unwrap_err();
+    let error = desk.by(DANA).send(conversation.id, body.clone()).await.unwrap_err();
     assert!(matches!(error, AssistantError::NotFound("conversation")), "{error:?}");
     assert_eq!(said(&error), "there is no such conversation");
     let error = desk.messages(conversation.id, None, 10).await.unwrap_err();
     assert!(matches!(error, AssistantError::NotFound("conversation")), "{error:?}");
     let unknown = ConversationId::from_bytes([8; 16]);
-    assert!(matches!(desk.send(unknown, DANA, body).await, Err(AssistantError::NotFound("conversation"))));
+    assert!(matches!(desk.by(DANA).send(unknown, body).await, Err(AssistantError::NotFound("conversation"))));
     world.settle().await;
     assert_eq!(world.channel.sent().len(), sent, "nothing goes out");
     assert_eq!(desk.inbox(None, 10).await.unwrap().conversations, []);

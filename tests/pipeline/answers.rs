@@ -3,7 +3,7 @@
 use whisp::model::{Author, AutomationMode, DeliveryStep, Provenance};
 use whisp::webhook::Event;
 
-use crate::world::{World, incoming, parrot};
+use crate::world::{DANA, World, incoming, parrot};
 
 #[tokio::test]
 async fn a_question_is_answered_once_with_a_disclosure() {
@@ -111,9 +111,8 @@ async fn a_suggesting_connection_sends_only_what_a_member_approves() {
     let id = world.conversation().await;
     let suggestions = desk.suggestions(id).await.unwrap();
     assert_eq!(suggestions.len(), 1);
-    let member = whisp::id::MemberId(whisp::id::SubjectId::from_uuid(uuid::Uuid::from_u128(9)));
-    desk.approve(id, suggestions[0].id, member, None).await.unwrap();
-    assert!(desk.approve(id, suggestions[0].id, member, None).await.is_err(), "a suggestion is used once");
+    desk.by(DANA).approve(id, suggestions[0].id, None).await.unwrap();
+    assert!(desk.by(DANA).approve(id, suggestions[0].id, None).await.is_err(), "a suggestion is used once");
     world.settle().await;
     assert_eq!(world.channel.texts(), ["Answer: Price?"]);
     assert!(desk.conversation(id).await.unwrap().engine_handles());

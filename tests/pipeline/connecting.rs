@@ -6,13 +6,13 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use whisp::assistant::{AssistantError, Budget, NewConnection, NewTenant};
 use whisp::channel::OutboundBody;
-use whisp::id::{ConnectionId, MemberId, SubjectId, TenantId};
+use whisp::id::{ConnectionId, TenantId};
 use whisp::model::{AccountId, AutomationMode, ChannelKind, ConnectionState};
 use whisp::stores::MemoryStore;
 use whisp::testing::cancel_after;
 use whisp::webhook::Delivery;
 
-use crate::world::{ACCOUNT, World, parrot};
+use crate::world::{ACCOUNT, DANA, World, parrot};
 use crate::yielding::{Yielding, pause};
 
 /// More awaits than any of the calls has.
@@ -230,9 +230,8 @@ async fn nothing_is_sent_for_the_tenant_that_lost_the_account() {
     let world = world().await;
     world.says("m1", "Hello").await;
     world.settle().await;
-    let member = MemberId(SubjectId::from_uuid(uuid::Uuid::from_u128(42)));
     let desk = world.assistant.desk(tenant(1));
-    desk.send(world.conversation().await, member, OutboundBody::text("Dana here")).await.unwrap();
+    desk.by(DANA).send(world.conversation().await, OutboundBody::text("Dana here")).await.unwrap();
     world.assistant.disconnect(tenant(1), world.connection).await.unwrap();
     world.assistant.connect(tenant(2), account(ACCOUNT)).await.unwrap();
     world.assistant.deliver(&Budget::default()).await.unwrap();

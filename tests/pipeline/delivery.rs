@@ -4,14 +4,9 @@ use std::time::Duration;
 
 use whisp::channel::{ChannelError, ChannelErrorKind, OutboundBody};
 use whisp::error::Retry;
-use whisp::id::{MemberId, SubjectId};
 use whisp::model::{AutomationMode, ConnectionState, DeliveryStep, FailureCode, HandOffReason, Handling};
 
-use crate::world::{World, parrot};
-
-fn member() -> MemberId {
-    MemberId(SubjectId::from_uuid(uuid::Uuid::from_u128(42)))
-}
+use crate::world::{DANA, World, parrot};
 
 async fn step_of(world: &World, message: usize) -> DeliveryStep {
     world.messages().await[message].delivery.as_ref().unwrap().step
@@ -75,7 +70,7 @@ async fn a_refusal_that_may_pass_is_tried_again_in_order_and_a_final_one_is_not(
     let id = world.conversation().await;
     world.channel.fail_next(limited());
     for text in ["one", "two"] {
-        desk.send(id, member(), OutboundBody::text(text)).await.unwrap();
+        desk.by(DANA).send(id, OutboundBody::text(text)).await.unwrap();
         world.deliver().await;
     }
     world.later(31);
@@ -83,7 +78,7 @@ async fn a_refusal_that_may_pass_is_tried_again_in_order_and_a_final_one_is_not(
     assert_eq!(world.channel.texts()[1..], ["one", "two"], "the second did not overtake the first");
     let last = ChannelError::new("send", ChannelErrorKind::Recipient, Retry::Never).with_code(131_026);
     world.channel.fail_next(last);
-    desk.send(id, member(), OutboundBody::text("three")).await.unwrap();
+    desk.by(DANA).send(id, OutboundBody::text("three")).await.unwrap();
     world.deliver().await;
     world.settle().await;
     assert_eq!(world.channel.sent().len(), 3);
@@ -165,11 +160,11 @@ async fn outside_the_window_a_machine_is_silent_and_a_member_is_tagged() {
     assert_eq!(reason(&world).await, Some(HandOffReason::SendFailed));
     let desk = world.assistant.desk(world.tenant);
     let id = world.conversation().await;
-    desk.send(id, member(), OutboundBody::text("Sorry for the delay")).await.unwrap();
+    desk.by(DANA).send(id, OutboundBody::text("Sorry for the delay")).await.unwrap();
     world.settle().await;
     assert!(world.channel.sent()[0].outside_window);
     world.later(7 * 24 * 3_600);
-    desk.send(id, member(), OutboundBody::text("Too late")).await.unwrap();
+    desk.by(DANA).send(id, OutboundBody::text("Too late")).await.unwrap();
     world.settle().await;
     assert_eq!(world.channel.sent().len(), 1);
 }
@@ -254,7 +249,7 @@ async fn a_receipt_up_to_a_time_is_not_about_what_was_cancelled() {
     world.channel.fail_next(ChannelError::new("send", ChannelErrorKind::Denied, Retry::Never));
     world.deliver().await;
     assert_eq!(step_of(&world, 1).await, DeliveryStep::Queued, "it was called, and waits");
-    world.assistant.desk(world.tenant).take_over(world.conversation().await, member()).await.unwrap();
+    world.assistant.desk(world.tenant).by(DANA).take_over(world.conversation().await).await.unwrap();
     world.later(60);
     world.ingest(vec![read_up_to(&world, world.now(), "r1")]).await;
     world.settle().await;

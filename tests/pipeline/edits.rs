@@ -16,7 +16,7 @@ use whisp::store::{Kind, SubjectQuery};
 use whisp::testing::{ScriptedEngine, SeqIds};
 use whisp::webhook::{Event, Item};
 
-use crate::world::{World, contact, incoming, parrot};
+use crate::world::{DANA, World, contact, incoming, parrot};
 
 fn edit(world: &World, id: &str, text: &str, at: DateTime<Utc>) -> Item {
     let target = PlatformMessageId::new("m1");
@@ -209,7 +209,6 @@ async fn a_reply_that_is_taken_back_before_its_call_returns_stays_empty_and_bloc
     world.says("m1", "Hello").await;
     world.later(4);
     worker.step(&Budget::default()).await.unwrap();
-    let member = whisp::id::MemberId(whisp::id::SubjectId::from_uuid(uuid::Uuid::from_u128(42)));
     let tag = {
         let reply = world.messages().await[1].id;
         let record = world.store.get(world.tenant, Kind::MESSAGE, reply.into()).await.unwrap().unwrap();
@@ -231,7 +230,7 @@ async fn a_reply_that_is_taken_back_before_its_call_returns_stays_empty_and_bloc
     let report = report.unwrap();
     assert!(report.errors.is_empty(), "{report:?}");
     let desk = world.assistant.desk(world.tenant);
-    desk.send(world.conversation().await, member, whisp::channel::OutboundBody::text("Dana here")).await.unwrap();
+    desk.by(DANA).send(world.conversation().await, whisp::channel::OutboundBody::text("Dana here")).await.unwrap();
     world.later(61);
     world.settle().await;
     let messages = world.messages().await;

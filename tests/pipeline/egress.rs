@@ -9,12 +9,12 @@ use whisp::channel::{
 };
 use whisp::clock::Clock;
 use whisp::error::Retry;
-use whisp::id::{ContactId, MemberId, SubjectId, TenantId};
+use whisp::id::{ContactId, TenantId};
 use whisp::model::{ChannelKind, Connection, DeliveryStep};
 use whisp::privacy::{Act, Purpose, Statement};
 use whisp::testing::{ManualClock, SeqIds};
 
-use crate::world::{World, parrot};
+use crate::world::{DANA, World, parrot};
 
 /// A channel during whose call the contact withdraws.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ impl Channel for WritesAgain {
     async fn send(&self, _connection: &Connection, message: &Outbound) -> Result<SendReceipt, ChannelError> {
         if self.calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 {
             let (assistant, tenant, conversation) = self.again.get().unwrap();
-            assistant.desk(*tenant).send(*conversation, member(), OutboundBody::text("two")).await.unwrap();
+            assistant.desk(*tenant).by(DANA).send(*conversation, OutboundBody::text("two")).await.unwrap();
         }
         let body = message
             .release(self.clock.now())
@@ -100,10 +100,6 @@ impl Channel for WritesAgain {
         self.sent.lock().unwrap().extend(body.content().readable().map(str::to_owned));
         Ok(SendReceipt::new(None))
     }
-}
-
-fn member() -> MemberId {
-    MemberId(SubjectId::from_uuid(uuid::Uuid::from_u128(42)))
 }
 
 #[tokio::test]
@@ -126,7 +122,7 @@ async fn a_members_second_message_does_not_cost_them_the_first_that_is_on_its_wa
         .build()
         .unwrap();
     channel.again.set((assistant.clone(), world.tenant, id)).unwrap();
-    assistant.desk(world.tenant).send(id, member(), OutboundBody::text("one")).await.unwrap();
+    assistant.desk(world.tenant).by(DANA).send(id, OutboundBody::text("one")).await.unwrap();
     for _ in 0..6 {
         assistant.deliver(&Budget::default()).await.unwrap();
     }

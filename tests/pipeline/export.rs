@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use whisp::assistant::{AssistantError, EXPORT_SCHEMA, Exported, ExportedData};
 use whisp::channel::OutboundBody;
-use whisp::id::{ContactId, MemberId, SubjectId};
+use whisp::id::ContactId;
 use whisp::model::{AutomationMode, Content, Handle, HandleKind, Media, MediaKind, PlatformMessageId, Provenance};
 use whisp::privacy::{Act, Notice, Purpose, RestrictionGround, Statement, SubjectKind};
 use whisp::store::SubjectQuery;
 use whisp::webhook::{ContactRef, Event, MessageEvent};
 
-use crate::world::{World, parrot};
+use crate::world::{DANA, World, parrot};
 
 /// What is planted through each door about one person: every string ends in who it is about.
 struct Person {
@@ -35,8 +35,6 @@ impl Person {
         MessageEvent::new(Some(PlatformMessageId::new(&self.canary(id))), self.contact(), content)
     }
 }
-
-const MEMBER: MemberId = MemberId(SubjectId::from_bytes([5; 16]));
 
 /// Plants everything about somebody, and returns who they are and what was planted.
 async fn plant(world: &World, person: &Person) -> (ContactId, Vec<String>) {
@@ -76,7 +74,7 @@ async fn plant(world: &World, person: &Person) -> (ContactId, Vec<String>) {
         raw: format!("{{\"x\":\"{}\"}}", say("raw")).as_str().into(),
     };
     world.ingest(vec![live("unknown", unknown)]).await;
-    desk.send(id, MEMBER, OutboundBody::text(&say("member"))).await.unwrap();
+    desk.by(DANA).send(id, OutboundBody::text(&say("member"))).await.unwrap();
     let notice = Notice { version: say("notice"), language: "kk".into(), evidence: None };
     desk.declare(contact, Statement::given(Purpose::AutomatedReplies, Some(notice)), Act::Host).await.unwrap();
     world.settle().await;
@@ -186,6 +184,6 @@ async fn what_is_done_with_the_data_is_explained_by_the_register() {
         automated["rights"],
         serde_json::json!(["access", "rectification", "erasure", "restriction", "portability"])
     );
-    let unknown = world.assistant.export(whisp::id::TenantId::from_bytes([9; 16]), ContactId(MEMBER.0), None).await;
+    let unknown = world.assistant.export(whisp::id::TenantId::from_bytes([9; 16]), ContactId(DANA.0), None).await;
     assert!(matches!(unknown, Err(AssistantError::NotFound(_))), "{unknown:?}");
 }

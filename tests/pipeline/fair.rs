@@ -18,11 +18,12 @@ use whisp::model::{
     AccountId, AutomationMode, ChannelKind, Connection, Content, DeliveryStep, Handle, HandleKind, PlatformMessageId,
     Provenance,
 };
+use whisp::privacy::Role;
 use whisp::stores::{EnvelopeVault, LocalKeyProvider, MemoryKeyTable, MemoryStore};
 use whisp::testing::{ManualClock, SeqIds};
 use whisp::webhook::{ContactRef, Delivery, Event, Item, MessageEvent};
 
-use crate::pace::member;
+use crate::world::{DANA, join};
 
 const ONE: TenantId = TenantId::from_bytes([1; 16]);
 const OTHER: TenantId = TenantId::from_bytes([2; 16]);
@@ -118,6 +119,7 @@ impl Market {
             .unwrap();
         for tenant in [ONE, OTHER] {
             assistant.create_tenant(NewTenant::new(tenant, "Coffee", "Asia/Almaty")).await.unwrap();
+            join(&assistant, tenant, DANA, Role::Admin).await;
         }
         Self { clock, platform, assistant, _keys: keys }
     }
@@ -162,7 +164,7 @@ impl Market {
     }
 
     async fn ask(&self, tenant: TenantId, conversation: ConversationId, text: &str) {
-        self.assistant.desk(tenant).send(conversation, member(), OutboundBody::text(text)).await.unwrap();
+        self.assistant.desk(tenant).by(DANA).send(conversation, OutboundBody::text(text)).await.unwrap();
     }
 
     async fn deliver(&self) -> StepReport {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use whisp::assistant::{Assistant, AssistantError, Budget, Config, NewTenant};
 use whisp::channel::{ChannelError, ChannelErrorKind, OutboundBody};
 use whisp::error::Retry;
-use whisp::id::{MemberId, RecordId, SubjectId, TenantId, WorkId};
+use whisp::id::{RecordId, TenantId, WorkId};
 use whisp::model::{Content, DeliveryStep, HandOffReason, Handle, HandleKind, Handling, Provenance, Tenant};
 use whisp::store::{
     BATCH_MAX, Bucket, Clear, Commit, Kind, ListOrder, ListQuery, Record, WorkItem, WorkKey, WriteBatch, WriteOp,
@@ -14,7 +14,7 @@ use whisp::testing::SeqIds;
 use whisp::vault::Vault;
 use whisp::webhook::{Delivery, Event, Item};
 
-use crate::world::{World, incoming};
+use crate::world::{DANA, World, incoming};
 
 #[tokio::test]
 async fn a_message_received_in_the_second_in_which_it_was_written_is_a_duplicate_when_it_comes_again() {
@@ -71,16 +71,12 @@ async fn what_a_person_said_last_holds_whatever_the_clock_and_the_batch() {
             }
             let desk = world.assistant.desk(world.tenant);
             world.settle().await;
-            desk.hand_back(world.conversation().await, member()).await.unwrap();
+            desk.by(DANA).hand_back(world.conversation().await).await.unwrap();
             world.says("m3", "Hello").await;
             world.settle().await;
             assert_eq!(world.channel.sent().len(), answers, "{words:?}, {seconds_back} s back");
         }
     }
-}
-
-fn member() -> MemberId {
-    MemberId(SubjectId::from_uuid(uuid::Uuid::from_u128(42)))
 }
 
 fn work(world: &World, lane: RecordId, payload: &str) -> WorkItem {
@@ -174,9 +170,9 @@ async fn an_outbox_whose_first_message_cannot_be_opened_goes_on_with_the_next() 
     let desk = world.assistant.desk(world.tenant);
     let id = world.conversation().await;
     world.later(1);
-    desk.send(id, member(), OutboundBody::text("one")).await.unwrap();
+    desk.by(DANA).send(id, OutboundBody::text("one")).await.unwrap();
     world.later(1);
-    desk.send(id, member(), OutboundBody::text("two")).await.unwrap();
+    desk.by(DANA).send(id, OutboundBody::text("two")).await.unwrap();
     corrupt(&world, 2).await;
     assert_eq!(world.deliver().await.errors.len(), 1);
     world.settle().await;
@@ -265,7 +261,7 @@ async fn a_member_may_answer_at_once() {
     world.says("m1", "Hello").await;
     // The burst is still waited out, so the conversation does not know yet that the contact wrote.
     let desk = world.assistant.desk(world.tenant);
-    desk.send(world.conversation().await, member(), OutboundBody::text("Hi, Dana here")).await.unwrap();
+    desk.by(DANA).send(world.conversation().await, OutboundBody::text("Hi, Dana here")).await.unwrap();
     world.deliver().await;
     assert_eq!(world.channel.texts(), ["Hi, Dana here"]);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use whisp::channel::OutboundBody;
-use whisp::id::{ContactId, ConversationId, MemberId, SubjectId};
+use whisp::id::{ContactId, ConversationId};
 use whisp::model::{
     AutomationMode, Content, DeliveryStep, HandOffReason, Handle, HandleKind, Handling, PlatformMessageId, Provenance,
 };
@@ -14,7 +14,7 @@ use whisp::stores::SqliteStore;
 use whisp::webhook::{ContactRef, Event, Item, MessageEvent, Receipt, ReceiptTarget};
 
 use crate::rng::Rng;
-use crate::world::{World, parrot};
+use crate::world::{DANA, World, parrot};
 
 const OLD: &str = "77010000001";
 const NEW: &str = "77010000002";
@@ -79,10 +79,6 @@ async fn contact(world: &World, conversation: ConversationId) -> ContactId {
 async fn handles(world: &World, text: &str) -> Vec<Handle> {
     let contact = contact(world, with(world, text).await).await;
     world.assistant.desk(world.tenant).contact(contact).await.unwrap().handles
-}
-
-fn member() -> MemberId {
-    MemberId(SubjectId::from_uuid(uuid::Uuid::from_u128(42)))
 }
 
 #[tokio::test]
@@ -233,7 +229,7 @@ async fn a_message_that_overtakes_the_change_leaves_two_contacts_and_loses_nothi
     writes(&world, "m2", &[phone(NEW)], "I was faster").await;
     let desk = world.assistant.desk(world.tenant);
     let before = with(&world, "stop").await;
-    desk.send(before, member(), OutboundBody::text("We will miss you")).await.unwrap();
+    desk.by(DANA).send(before, OutboundBody::text("We will miss you")).await.unwrap();
     assert_eq!(world.ingest(vec![notice]).await.stored, 1);
     world.settle().await;
     // The new contact goes on, and what was said before holds for it too.

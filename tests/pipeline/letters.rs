@@ -13,7 +13,7 @@ use whisp::store::{Commit, Kind, Store, WriteBatch, WriteOp};
 use whisp::stores::SqliteStore;
 use whisp::testing::SeqIds;
 
-use crate::pace::member;
+use crate::world::DANA;
 use crate::world::{World, parrot};
 
 pub(crate) async fn world(folder: &Path) -> World {
@@ -66,7 +66,7 @@ async fn with_a_letter(folder: &Path) -> (World, DeadLetterId) {
     world.says("m1", "Hello").await;
     world.settle().await;
     let desk = world.assistant.desk(world.tenant);
-    desk.send(world.conversation().await, member(), OutboundBody::text("Your order is ready")).await.unwrap();
+    desk.by(DANA).send(world.conversation().await, OutboundBody::text("Your order is ready")).await.unwrap();
     flip(&world, 2).await;
     assert_eq!(world.deliver().await.errors.len(), 1);
     let (letters, next) = desk.dead_letters(None, 10).await.unwrap();
@@ -87,13 +87,13 @@ async fn a_letter_tells_what_why_and_when_and_is_retried_once_after_a_restart() 
     assert!(!format!("{letter:?}").contains("order"), "{letter:?}");
 
     flip(&world, 2).await;
-    desk.retry(id, member()).await.unwrap();
-    let again = desk.retry(id, member()).await;
+    desk.by(DANA).retry(id).await.unwrap();
+    let again = desk.by(DANA).retry(id).await;
     assert!(matches!(again, Err(AssistantError::NotFound("open dead letter"))), "{again:?}");
-    let late = desk.discard(id, member(), DiscardReason::Late).await;
+    let late = desk.by(DANA).discard(id, DiscardReason::Late).await;
     assert!(matches!(late, Err(AssistantError::NotFound("open dead letter"))), "{late:?}");
     let retried = desk.dead_letter(id).await.unwrap().state;
-    assert_eq!(retried, LetterState::Retried { by: member(), at: world.now() });
+    assert_eq!(retried, LetterState::Retried { by: Some(DANA), at: world.now() });
 
     drop(desk);
     let world = restart(world, folder.path()).await;
@@ -102,7 +102,7 @@ async fn a_letter_tells_what_why_and_when_and_is_retried_once_after_a_restart() 
     assert_eq!(world.channel.sent().len(), 2, "sent once");
     let message = world.messages().await[2].clone();
     assert_eq!(message.delivery.unwrap().step, DeliveryStep::Sent);
-    assert_eq!(message.author, Author::Member { member: Some(member()) });
+    assert_eq!(message.author, Author::Member { member: Some(DANA) });
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn work_that_fails_again_is_another_letter() {
     let folder = tempfile::tempdir().unwrap();
     let (world, id) = with_a_letter(folder.path()).await;
     let desk = world.assistant.desk(world.tenant);
-    desk.retry(id, member()).await.unwrap();
+    desk.by(DANA).retry(id).await.unwrap();
     assert_eq!(world.deliver().await.errors.len(), 1);
     let (letters, _) = desk.dead_letters(None, 10).await.unwrap();
     let open: Vec<DeadLetterId> = letters.iter().filter(|l| l.state == LetterState::Open).map(|l| l.id).collect();
@@ -128,14 +128,14 @@ async fn a_letter_is_discarded_with_who_and_why_and_that_survives() {
     let folder = tempfile::tempdir().unwrap();
     let (world, id) = with_a_letter(folder.path()).await;
     let desk = world.assistant.desk(world.tenant);
-    desk.discard(id, member(), DiscardReason::Done).await.unwrap();
+    desk.by(DANA).discard(id, DiscardReason::Done).await.unwrap();
     let at = world.now();
     drop(desk);
     let world = restart(world, folder.path()).await;
     let desk = world.assistant.desk(world.tenant);
     let state = desk.dead_letter(id).await.unwrap().state;
-    assert_eq!(state, LetterState::Discarded { by: member(), at, why: DiscardReason::Done });
-    assert!(matches!(desk.retry(id, member()).await, Err(AssistantError::NotFound(_))));
+    assert_eq!(state, LetterState::Discarded { by: Some(DANA), at, why: DiscardReason::Done });
+    assert!(matches!(desk.by(DANA).retry(id).await, Err(AssistantError::NotFound(_))));
     world.settle().await;
     assert_eq!(world.channel.sent().len(), 1);
 }
@@ -147,7 +147,7 @@ async fn a_retry_is_whole_or_not_at_all() {
     flip(&world, 2).await;
     let desk = world.assistant.desk(world.tenant);
     for polls in 0.. {
-        if whisp::testing::cancel_after(polls, desk.retry(id, member())).await.is_some() {
+        if whisp::testing::cancel_after(polls, desk.by(DANA).retry(id)).await.is_some() {
             break;
         }
         // The store may still be at what was dropped; this comes after it.
@@ -169,9 +169,9 @@ async fn a_letter_whose_message_went_out_after_all_is_not_retried() {
     flip(&world, 2).await;
     let desk = world.assistant.desk(world.tenant);
     let message = desk.dead_letter(id).await.unwrap().message.unwrap();
-    desk.resend(world.conversation().await, message, member()).await.unwrap();
+    desk.by(DANA).resend(world.conversation().await, message).await.unwrap();
     world.settle().await;
-    let refused = desk.retry(id, member()).await;
+    let refused = desk.by(DANA).retry(id).await;
     assert!(matches!(refused, Err(AssistantError::Invalid(_))), "{refused:?}");
     assert_eq!(desk.dead_letter(id).await.unwrap().state, LetterState::Open);
     assert_eq!(world.channel.sent().len(), 2);
@@ -190,8 +190,8 @@ async fn a_message_in_doubt_goes_again_only_when_a_member_says_so() {
     assert_eq!(world.channel.sent().len(), 1, "by itself it never goes again");
     let desk = world.assistant.desk(world.tenant);
     let (conversation, message) = (world.conversation().await, world.messages().await[1].id);
-    desk.resend(conversation, message, member()).await.unwrap();
-    let twice = desk.resend(conversation, message, member()).await;
+    desk.by(DANA).resend(conversation, message).await.unwrap();
+    let twice = desk.by(DANA).resend(conversation, message).await;
     assert!(matches!(twice, Err(AssistantError::Invalid(_))), "{twice:?}");
     drop(desk);
     let world = restart(world, folder.path()).await;
@@ -213,7 +213,7 @@ async fn a_receipt_that_comes_before_the_second_call_settles_the_doubt() {
     world.settle_with_errors().await;
     let desk = world.assistant.desk(world.tenant);
     let (conversation, message) = (world.conversation().await, world.messages().await[1].id);
-    desk.resend(conversation, message, member()).await.unwrap();
+    desk.by(DANA).resend(conversation, message).await.unwrap();
     let tag = world.channel.sent()[0].tag.clone();
     world.ingest(vec![world.receipt("wamid.late", DeliveryStep::Delivered, Some(&tag), None)]).await;
     world.settle().await;

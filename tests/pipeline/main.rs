@@ -1,6 +1,7 @@
 //! The whole pipeline over a real store and a real vault.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod access;
 mod answers;
 mod audit;
 mod callbacks;

@@ -7,7 +7,6 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::routing::post;
 use whisp::ai::{OpenAiConfig, OpenAiEngine};
-use whisp::id::{MemberId, SubjectId};
 use whisp::model::{AutomationMode, HandOffReason};
 use whisp::privacy::{Processor, ProcessorId};
 use whisp::reply::{ReplyEngine, ReplyErrorKind};
@@ -16,9 +15,7 @@ use whisp::testing::{ManualClock, SeqIds};
 
 use crate::processors::{Elsewhere, MODEL, contact, handled_because, model, registered, world};
 use crate::rng::Rng;
-use crate::world::World;
-
-const MEMBER: MemberId = MemberId(SubjectId::from_bytes([5; 16]));
+use crate::world::{DANA, World};
 
 fn digits(rng: &mut Rng, many: usize) -> String {
     (0..many).map(|_| char::from(b'0' + u8::try_from(rng.below(10)).unwrap())).collect()
@@ -193,7 +190,7 @@ async fn i35_nothing_seeded_leaves_and_what_was_written_comes_back() {
         assert!(!said.contains(['⟦', '⟧']) && !said.contains("PHONE_") && !said.contains("NUMBER_"), "{said}");
         // A new inquiry, whose turns are its own.
         let desk = world.assistant.desk(world.tenant);
-        desk.resolve(world.conversation().await, MEMBER).await.unwrap();
+        desk.by(DANA).resolve(world.conversation().await).await.unwrap();
         world.later(100_000);
     }
 }
@@ -261,7 +258,7 @@ async fn i35_what_told_of_health_before_is_not_in_the_context() {
     world.settle().await;
     assert_eq!(handled_because(&world).await, Some(HandOffReason::Sensitive));
     assert!(elsewhere.seen().is_empty());
-    world.assistant.desk(world.tenant).hand_back(world.conversation().await, MEMBER).await.unwrap();
+    world.assistant.desk(world.tenant).by(DANA).hand_back(world.conversation().await).await.unwrap();
     world.says("m2", "А до скольких вы?").await;
     world.settle().await;
     let seen = elsewhere.seen();

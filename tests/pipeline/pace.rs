@@ -7,23 +7,22 @@ use chrono::TimeDelta;
 use whisp::assistant::{Assistant, Budget, NewConnection, NewTenant, StepReport};
 use whisp::channel::{Channel, ChannelErrorKind, OutboundBody, Pace, Rate};
 use whisp::clock::Clock;
-use whisp::id::{ConnectionId, ConversationId, MemberId, SubjectId, TenantId};
+use whisp::id::{ConnectionId, ConversationId, TenantId};
 use whisp::meta::simulator::{Account, Fault, Limits, Persona, Say, Simulator, SimulatorConfig};
 use whisp::meta::{GraphClient, WhatsApp};
 use whisp::model::{
     AttemptEnd, AutomationMode, ChannelKind, Connection, Content, Conversation, DeliveryStep, Handle, HandleKind,
     Message, PlatformMessageId, Provenance,
 };
+use whisp::privacy::Role;
 use whisp::stores::{EnvelopeVault, LocalKeyProvider, MemoryKeyTable, MemoryStore};
 use whisp::testing::{ManualClock, SeqIds};
 use whisp::webhook::{ContactRef, Delivery, Event, Item, MessageEvent};
 
+use crate::world::{DANA, join};
+
 const TENANT: TenantId = TenantId::from_bytes([1; 16]);
 const PEOPLE: [&str; 3] = ["77010000001", "77010000002", "77010000003"];
-
-pub(crate) fn member() -> MemberId {
-    MemberId(SubjectId::from_uuid(uuid::Uuid::from_u128(42)))
-}
 
 struct Shop {
     clock: Arc<ManualClock>,
@@ -59,6 +58,7 @@ impl Shop {
             .build()
             .unwrap();
         assistant.create_tenant(NewTenant::new(TENANT, "Coffee", "Asia/Almaty")).await.unwrap();
+        join(&assistant, TENANT, DANA, Role::Admin).await;
         let Connection { channel, account: id, token, scopes, .. } =
             account.connection(ConnectionId::from_bytes([0; 16]), TENANT, clock.now());
         let mode = AutomationMode::Off;
@@ -88,7 +88,7 @@ impl Shop {
     }
 
     async fn ask(&mut self, conversation: ConversationId, text: String) {
-        self.assistant.desk(TENANT).send(conversation, member(), OutboundBody::text(&text)).await.unwrap();
+        self.assistant.desk(TENANT).by(DANA).send(conversation, OutboundBody::text(&text)).await.unwrap();
         self.asked.entry(conversation).or_default().push(text);
     }
 

@@ -19,7 +19,7 @@ use whisp::reply::{Decision, EngineId, Proposal, ReplyEngine, ReplyError, ReplyE
 use whisp::stores::{MemoryStore, SqliteStore};
 use whisp::testing::{ManualClock, RecordingChannel, ScriptedEngine, SeqIds, cancel_after};
 
-use crate::world::{World, parrot};
+use crate::world::{DANA, World, parrot};
 use crate::yielding::Yielding;
 
 pub(crate) const MODEL: &str = "model.example";
@@ -342,16 +342,15 @@ async fn a_message_that_tells_of_health_is_answered_by_a_person_unless_the_busin
     assert!(!world.channel.texts().iter().any(|text| text.contains("Чай")));
 
     let desk = world.assistant.desk(world.tenant);
-    let member = whisp::id::MemberId(whisp::id::SubjectId::from_bytes([5; 16]));
     world.assistant.set_sensitive(world.tenant, SensitivePolicy::WithConsent).await.unwrap();
-    desk.hand_back(world.conversation().await, member).await.unwrap();
+    desk.by(DANA).hand_back(world.conversation().await).await.unwrap();
     world.says("m2", question).await;
     world.settle().await;
     assert_eq!(handled_because(&world).await, Some(HandOffReason::Sensitive), "nobody has agreed");
     let notice = Notice { version: "2".into(), language: "ru".into(), evidence: None };
     let yes = Statement::given(Purpose::AutomatedReplies, Some(notice));
-    desk.declare(contact(&world).await, yes.clone(), Act::Asserted { by: member }).await.unwrap();
-    desk.hand_back(world.conversation().await, member).await.unwrap();
+    desk.declare(contact(&world).await, yes.clone(), Act::Asserted { by: DANA }).await.unwrap();
+    desk.by(DANA).hand_back(world.conversation().await).await.unwrap();
     world.says("m3", question).await;
     world.settle().await;
     assert_eq!(
@@ -360,7 +359,7 @@ async fn a_message_that_tells_of_health_is_answered_by_a_person_unless_the_busin
         "that the business says so is no consent"
     );
     desk.declare(contact(&world).await, yes, Act::Host).await.unwrap();
-    desk.hand_back(world.conversation().await, member).await.unwrap();
+    desk.by(DANA).hand_back(world.conversation().await).await.unwrap();
     world.says("m4", question).await;
     world.settle().await;
     assert_eq!(handled_because(&world).await, None);

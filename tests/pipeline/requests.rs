@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use chrono::TimeDelta;
 use whisp::assistant::{AssistantError, ExportedData, Requests};
 use whisp::audit::AuditAction;
-use whisp::id::{ContactId, ConversationId, MemberId, SubjectId};
+use whisp::id::{ContactId, ConversationId};
 use whisp::model::{AutomationMode, Handle, HandleKind};
 use whisp::privacy::{
     Act, Challenge, Code, ProfileId, Proof, ProofStrength, RefusalReason, RequestError, RequestEvent, RequestKind,
@@ -16,10 +16,8 @@ use whisp::stores::MemoryStore;
 use whisp::testing::ScriptedEngine;
 use whisp::webhook::{ContactRef, Event, MessageEvent};
 
-use crate::world::{World, parrot};
+use crate::world::{DANA, World, parrot};
 use crate::yielding::Yielding;
-
-const MEMBER: MemberId = MemberId(SubjectId::from_bytes([9; 16]));
 
 struct Asked {
     world: World,
@@ -42,7 +40,7 @@ impl Asked {
     }
 
     fn requests(&self) -> Requests {
-        self.world.assistant.desk(self.world.tenant).by(MEMBER).requests()
+        self.world.assistant.desk(self.world.tenant).by(DANA).requests()
     }
 
     async fn only(&self) -> SubjectRequest {
@@ -266,7 +264,7 @@ async fn no_engine_sees_a_code() {
     let asked = Asked::over(world, "delete my data").await;
     let request = asked.only().await;
     let code = asked.code(&request).await;
-    asked.world.assistant.desk(asked.world.tenant).hand_back(asked.conversation, MEMBER).await.unwrap();
+    asked.world.assistant.desk(asked.world.tenant).by(DANA).hand_back(asked.conversation).await.unwrap();
     asked.writes("m2", "By the way: are you open today?").await;
     let seen = seen.lock().unwrap().clone();
     assert!(seen.contains("are you open today?"), "{seen}");
@@ -398,7 +396,7 @@ async fn one_erasure_fulfils_every_request_for_it() {
 async fn a_code_goes_out_though_a_member_has_the_conversation() {
     let asked = Asked::with("delete my data").await;
     let desk = asked.world.assistant.desk(asked.world.tenant);
-    desk.send(asked.conversation, MEMBER, whisp::channel::OutboundBody::text("I will look at it")).await.unwrap();
+    desk.by(DANA).send(asked.conversation, whisp::channel::OutboundBody::text("I will look at it")).await.unwrap();
     asked.world.settle().await;
     assert_eq!(asked.proven().await.state(), &RequestState::Verified);
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use whisp::assistant::{AssistantError, Config};
 use whisp::channel::OutboundBody;
-use whisp::id::{ContactId, MemberId, SubjectId};
+use whisp::id::{ContactId, SubjectId};
 use whisp::model::{AutomationMode, DeliveryStep, HandOffReason, Handling};
 use whisp::privacy::{
     Act, AgeSignal, Categories, DataCategory, DeniedReason, LawfulBasis, Notice, ProcessingActivity, Purpose, Register,
@@ -12,14 +12,10 @@ use whisp::privacy::{
 };
 use whisp::stores::MemoryStore;
 
-use crate::world::{World, parrot};
+use crate::world::{DANA, World, parrot};
 
 const RESTRICTED: Statement = Statement::Restriction { ground: RestrictionGround::AccuracyContested, stands: true };
 const LIFTED: Statement = Statement::Restriction { ground: RestrictionGround::AccuracyContested, stands: false };
-
-fn member() -> MemberId {
-    MemberId(SubjectId::from_bytes([5; 16]))
-}
 
 async fn contact(world: &World) -> ContactId {
     world.assistant.desk(world.tenant).conversation(world.conversation().await).await.unwrap().contact
@@ -61,14 +57,14 @@ async fn where_consent_is_the_ground_no_engine_answers_before_it() {
     assert_eq!(handled_because(&world).await, Some(HandOffReason::OptedOut));
     let notice = Notice { version: "2".into(), language: "en".into(), evidence: None };
     let yes = Statement::given(Purpose::AutomatedReplies, Some(notice));
-    declare(&world, yes.clone(), Act::Asserted { by: member() }).await;
+    declare(&world, yes.clone(), Act::Asserted { by: DANA }).await;
     let desk = world.assistant.desk(world.tenant);
-    desk.hand_back(world.conversation().await, member()).await.unwrap();
+    desk.by(DANA).hand_back(world.conversation().await).await.unwrap();
     world.says("m2", "Hello?").await;
     world.settle().await;
     assert!(world.channel.sent().is_empty(), "that the business says so is no consent");
     declare(&world, yes, Act::Host).await;
-    desk.hand_back(world.conversation().await, member()).await.unwrap();
+    desk.by(DANA).hand_back(world.conversation().await).await.unwrap();
     world.says("m3", "Hello!").await;
     world.settle().await;
     assert!(world.channel.texts().last().unwrap().ends_with("Answer: Hello!"));
@@ -86,7 +82,7 @@ async fn an_objection_ends_automatic_answers_and_nothing_else() {
     assert_eq!(world.channel.sent().len(), before);
     assert_eq!(handled_because(&world).await, Some(HandOffReason::OptedOut));
     let desk = world.assistant.desk(world.tenant);
-    desk.send(world.conversation().await, member(), OutboundBody::text("I am.")).await.unwrap();
+    desk.by(DANA).send(world.conversation().await, OutboundBody::text("I am.")).await.unwrap();
     world.settle().await;
     assert_eq!(world.channel.sent().len(), before + 1, "a member still answers");
 }
@@ -97,13 +93,13 @@ async fn about_a_minor_no_engine_answers_until_somebody_has_looked() {
     world.says("m1", "Hello").await;
     world.settle().await;
     let before = world.channel.sent().len();
-    declare(&world, Statement::Age { signal: AgeSignal::Flagged }, Act::Member { member: member() }).await;
+    declare(&world, Statement::Age { signal: AgeSignal::Flagged }, Act::Member { member: DANA }).await;
     world.says("m2", "My teacher says hello too").await;
     world.settle().await;
     assert_eq!(world.channel.sent().len(), before);
     assert_eq!(handled_because(&world).await, Some(HandOffReason::Minor));
-    declare(&world, Statement::Age { signal: AgeSignal::Mistaken }, Act::Member { member: member() }).await;
-    world.assistant.desk(world.tenant).hand_back(world.conversation().await, member()).await.unwrap();
+    declare(&world, Statement::Age { signal: AgeSignal::Mistaken }, Act::Member { member: DANA }).await;
+    world.assistant.desk(world.tenant).by(DANA).hand_back(world.conversation().await).await.unwrap();
     world.says("m3", "I teach").await;
     world.settle().await;
     assert_eq!(world.channel.sent().len(), before + 1);
@@ -127,7 +123,7 @@ async fn what_is_restricted_is_kept_and_neither_read_nor_answered() {
         matches!(&refused, AssistantError::Denied(denied) if denied.reason == DeniedReason::Restricted),
         "{refused:?}"
     );
-    declare(&world, LIFTED, Act::Member { member: member() }).await;
+    declare(&world, LIFTED, Act::Member { member: DANA }).await;
     assert_eq!(world.messages().await.len(), before + 2, "nothing of it was lost");
     assert!(desk.standing(contact(&world).await).await.unwrap().restrictions().next().is_none());
 }

@@ -4,17 +4,12 @@ use std::sync::Arc;
 
 use whisp::channel::{ChannelError, ChannelErrorKind, OutboundBody};
 use whisp::error::Retry;
-use whisp::id::{MemberId, SubjectId};
 use whisp::model::{Author, AutomationMode, DeliveryStep, HandOffReason, Handling};
 
-use crate::world::{World, incoming};
+use crate::world::{DANA, World, incoming};
 use whisp::model::{Content, Provenance};
 use whisp::testing::ScriptedEngine;
 use whisp::webhook::Event;
-
-fn member() -> MemberId {
-    MemberId(SubjectId::from_uuid(uuid::Uuid::from_u128(42)))
-}
 
 fn reason(handling: &Handling) -> Option<HandOffReason> {
     match handling {
@@ -30,12 +25,12 @@ async fn engines_fall_silent_when_a_member_writes_and_speak_again_when_handed_ba
     world.settle().await;
     let desk = world.assistant.desk(world.tenant);
     let id = world.conversation().await;
-    desk.send(id, member(), OutboundBody::text("I am Dana, how can I help?")).await.unwrap();
+    desk.by(DANA).send(id, OutboundBody::text("I am Dana, how can I help?")).await.unwrap();
     world.settle().await;
     world.says("m2", "Where is my order?").await;
     world.settle().await;
     assert_eq!(world.channel.sent().len(), 2, "the answer to m1 and Dana's own");
-    desk.hand_back(id, member()).await.unwrap();
+    desk.by(DANA).hand_back(id).await.unwrap();
     world.says("m3", "Thanks. And when do you close?").await;
     world.settle().await;
     assert_eq!(world.channel.texts()[2], "Answer: Thanks. And when do you close?");
@@ -76,7 +71,7 @@ async fn a_member_who_takes_over_stops_the_reply_that_waits_to_be_sent() {
     assert_eq!(world.step().await.queued, 1);
     let desk = world.assistant.desk(world.tenant);
     let id = world.conversation().await;
-    desk.take_over(id, member()).await.unwrap();
+    desk.by(DANA).take_over(id).await.unwrap();
     world.settle().await;
     assert!(world.channel.sent().is_empty());
     assert_eq!(world.messages().await[1].delivery.as_ref().unwrap().step, DeliveryStep::Cancelled);
@@ -95,7 +90,7 @@ async fn a_stop_is_honored_before_anything_else_even_for_a_reply_on_its_way() {
     let conversation = world.assistant.desk(world.tenant).conversation(world.conversation().await).await.unwrap();
     assert_eq!(reason(&conversation.handling), Some(HandOffReason::OptedOut));
     assert_eq!(world.assistant.desk(world.tenant).statements(conversation.contact).await.unwrap().len(), 1);
-    world.assistant.desk(world.tenant).hand_back(conversation.id, member()).await.unwrap();
+    world.assistant.desk(world.tenant).by(DANA).hand_back(conversation.id).await.unwrap();
     world.says("m3", "Hello again").await;
     world.settle().await;
     assert!(world.channel.sent().is_empty(), "handing back is not consent");
@@ -137,13 +132,13 @@ async fn a_resolved_inquiry_is_reopened_within_its_window_and_a_new_one_begins_a
     world.settle().await;
     let id = world.conversation().await;
     let first = desk.inquiry(id).await.unwrap().unwrap();
-    desk.resolve(id, member()).await.unwrap();
+    desk.by(DANA).resolve(id).await.unwrap();
     world.later(3_600);
     world.says("m2", "One more thing").await;
     world.settle().await;
     let again = desk.inquiry(id).await.unwrap().unwrap();
     assert_eq!((again.id, again.resolved), (first.id, None));
-    desk.resolve(id, member()).await.unwrap();
+    desk.by(DANA).resolve(id).await.unwrap();
     world.later(25 * 3_600);
     world.says("m3", "A new matter").await;
     world.settle().await;
@@ -177,8 +172,8 @@ async fn a_reply_that_waited_when_a_member_took_over_stays_unsent_when_handed_ba
     assert_eq!(world.step().await.queued, 1);
     let desk = world.assistant.desk(world.tenant);
     let id = world.conversation().await;
-    desk.take_over(id, member()).await.unwrap();
-    desk.hand_back(id, member()).await.unwrap();
+    desk.by(DANA).take_over(id).await.unwrap();
+    desk.by(DANA).hand_back(id).await.unwrap();
     world.settle().await;
     assert!(world.channel.sent().is_empty(), "it answered a question that the member has dealt with");
 }
@@ -192,8 +187,8 @@ async fn a_disclosure_that_did_not_go_out_is_made_by_the_next_answer() {
     assert_eq!(world.step().await.queued, 1);
     let desk = world.assistant.desk(world.tenant);
     let id = world.conversation().await;
-    desk.take_over(id, member()).await.unwrap();
-    desk.hand_back(id, member()).await.unwrap();
+    desk.by(DANA).take_over(id).await.unwrap();
+    desk.by(DANA).hand_back(id).await.unwrap();
     world.settle().await;
     assert!(world.channel.texts().is_empty(), "it was cancelled");
     world.says("m2", "Anybody?").await;
@@ -203,7 +198,7 @@ async fn a_disclosure_that_did_not_go_out_is_made_by_the_next_answer() {
     world.step().await;
     world.deliver().await;
     world.settle().await;
-    desk.hand_back(id, member()).await.unwrap();
+    desk.by(DANA).hand_back(id).await.unwrap();
     world.says("m3", "Hello again").await;
     world.settle().await;
     let texts = world.channel.texts();

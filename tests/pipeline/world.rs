@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::SecretString;
-use whisp::assistant::{Assistant, AssistantBuilder, Budget, Ingested, NewConnection, NewTenant, StepReport};
+use whisp::assistant::{
+    Assistant, AssistantBuilder, Budget, Ingested, NewConnection, NewMember, NewTenant, StepReport,
+};
 use whisp::clock::Clock;
-use whisp::id::{ConnectionId, ConversationId, MessageId, TenantId};
+use whisp::id::{ConnectionId, ConversationId, MemberId, MessageId, SubjectId, TenantId};
 use whisp::model::{
     AccountId, AutomationMode, ChannelKind, Content, DeliveryStep, FailureCode, Handle, HandleKind, Message,
     PlatformMessageId, Provenance,
 };
+use whisp::privacy::Role;
 use whisp::reply::ReplyEngine;
 use whisp::store::{Kind, ListOrder, ListQuery, Store};
 use whisp::stores::{EnvelopeVault, LocalKeyProvider, MemoryKeyTable, MemoryStore};
@@ -20,6 +23,8 @@ use whisp::webhook::{ContactRef, Delivery, Event, Item, MessageEvent, Receipt, R
 pub(crate) const PHONE: &str = "77011234567";
 pub(crate) const ACCOUNT: &str = "1060";
 pub(crate) const TOKEN: &str = "EAAG-canary-token";
+/// An admin of the team.
+pub(crate) const DANA: MemberId = MemberId(SubjectId::from_bytes([5; 16]));
 
 pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
@@ -30,6 +35,11 @@ pub(crate) struct World {
     pub(crate) tenant: TenantId,
     pub(crate) connection: ConnectionId,
     pub(crate) keys: tempfile::TempDir,
+}
+
+/// Takes somebody into a team.
+pub(crate) async fn join(assistant: &Assistant, tenant: TenantId, id: MemberId, role: Role) {
+    assistant.desk(tenant).team().add(NewMember { id, name: "Dana".into(), role }).await.unwrap();
 }
 
 /// Answers every question with `Answer: <question>`.
@@ -73,6 +83,7 @@ impl World {
         let assistant = equip(builder).build().unwrap();
         let tenant = TenantId::from_uuid(uuid::Uuid::from_u128(1));
         assistant.create_tenant(NewTenant::new(tenant, "Coffee & Co", "Asia/Almaty")).await.unwrap();
+        join(&assistant, tenant, DANA, Role::Admin).await;
         assistant.set_automation(tenant, true).await.unwrap();
         let connection = assistant
             .connect(

@@ -213,19 +213,19 @@ impl World {
             0..=2 => {
                 let open = self.open(person, true, process);
                 self.desk(process, "take over", open, async move {
-                    assistant.desk(tenant).take_over(conversation, member()).await
+                    assistant.desk(tenant).by(member()).take_over(conversation).await
                 });
             }
             3..=5 => {
                 let open = self.open(person, false, process);
                 self.desk(process, "hand back", open, async move {
-                    assistant.desk(tenant).hand_back(conversation, member()).await
+                    assistant.desk(tenant).by(member()).hand_back(conversation).await
                 });
             }
             6 => {
                 let open = self.open(person, false, process);
                 self.desk(process, "resolve", open, async move {
-                    assistant.desk(tenant).resolve(conversation, member()).await
+                    assistant.desk(tenant).by(member()).resolve(conversation).await
                 });
             }
             7..=10 => self.member_writes(person, process, assistant, tenant, conversation),
@@ -236,7 +236,7 @@ impl World {
                     let Ok(open) = desk.suggestions(conversation).await else { return };
                     let Some(suggestion) = open.first() else { return };
                     let done = if approve {
-                        desk.approve(conversation, suggestion.id, member(), None).await.map(drop)
+                        desk.by(member()).approve(conversation, suggestion.id, None).await.map(drop)
                     } else {
                         desk.reject(conversation, suggestion.id).await
                     };
@@ -292,7 +292,7 @@ impl World {
         };
         let open = self.open(person, true, process);
         let call = async move {
-            assistant.desk(tenant).send(conversation, member(), OutboundBody::text(&text)).await?;
+            assistant.desk(tenant).by(member()).send(conversation, OutboundBody::text(&text)).await?;
             let tick = sim.tick();
             sim.model().written[place].taken = Some(tick);
             Ok(())

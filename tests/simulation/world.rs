@@ -4,18 +4,20 @@ use std::sync::{Arc, OnceLock};
 
 use chrono::TimeDelta;
 use secrecy::SecretString;
-use whisp::assistant::{Assistant, Config, NewConnection, NewTenant};
+use whisp::assistant::{Assistant, Config, NewConnection, NewMember, NewTenant};
 use whisp::clock::Clock;
 use whisp::id::TenantId;
 use whisp::meta::simulator::{Account, Persona, Receipts, Simulator, SimulatorConfig};
 use whisp::meta::webhook::MetaDecoder;
 use whisp::meta::{Instagram, Messenger, WhatsApp};
 use whisp::model::{AutomationMode, ChannelKind};
+use whisp::privacy::Role;
 use whisp::store::Store;
 use whisp::stores::{EnvelopeVault, LocalKeyProvider, MemoryKeyTable, MemoryStore, SqliteStore};
 use whisp::testing::{ManualClock, SeqIds};
 use whisp::vault::{KeyProvider, KeyTable};
 
+use crate::acts::member;
 use crate::channel::Line;
 use crate::engine::Oracle;
 use crate::executor::{Executor, block_on};
@@ -133,6 +135,8 @@ impl World {
             new.buckets = [1, 2, 4][self.dice.below(3)];
             let buckets = new.buckets;
             block_on(self.observer.create_tenant(new)).unwrap();
+            let dana = NewMember { id: member(), name: "Dana".into(), role: Role::Admin };
+            block_on(self.observer.desk(id).team().add(dana)).unwrap();
             block_on(self.observer.set_automation(id, true)).unwrap();
             let automation = self.said_now(true);
             sim.model().tenants.push(Tenant { id, buckets, automation: Topic(vec![automation]) });

@@ -131,6 +131,8 @@ pub enum IndexField {
     AuditPerson,
     /// Somebody who let us use an account of theirs, by the platform's id.
     Authorizer,
+    /// Somebody of the team, with a conversation that is not theirs and that they look at.
+    BrokenGlass,
     /// What a platform called us for, and the code under which it can be asked for.
     Callback,
     /// A one-time code, with the request and the conversation for which alone it counts.
@@ -156,6 +158,7 @@ impl IndexField {
             Self::AuditObject => "audit_object",
             Self::AuditPerson => "audit_person",
             Self::Authorizer => "authorizer",
+            Self::BrokenGlass => "broken_glass",
             Self::Callback => "callback",
             Self::Code => "code",
             Self::Dedup => "dedup",

@@ -12,7 +12,7 @@ use whisp::stores::MemoryStore;
 use whisp::stores::audit::{FolderSink, LocalSigner, verify_checkpoint, verify_proof, verify_receipt};
 
 use crate::tap::{Tap, puts};
-use crate::world::{PHONE, TOKEN, World, parrot};
+use crate::world::{DANA, PHONE, TOKEN, World, parrot};
 
 /// A world whose log is signed and anchored.
 async fn signed(store: Arc<dyn whisp::store::Store>) -> (World, TempDir) {
@@ -95,7 +95,7 @@ fn verified_subject(receipt: &whisp::assistant::ErasureReceipt) -> Option<whisp:
 async fn the_log_its_tiles_and_its_anchor_name_nobody() {
     let tap = Tap::new();
     let (world, folder) = signed(tap.store()).await;
-    let desk = world.assistant.desk(world.tenant).by(whisp::id::MemberId(whisp::id::SubjectId::from_bytes([0xab; 16])));
+    let desk = world.assistant.desk(world.tenant).by(DANA);
     world.says("wamid.canary", "Do you have my secret?").await;
     world.settle().await;
     let id = world.conversation().await;
@@ -103,7 +103,7 @@ async fn the_log_its_tiles_and_its_anchor_name_nobody() {
     desk.messages(id, None, 10).await.unwrap();
     world.says("wamid.stop", "stop").await;
     world.settle().await;
-    desk.take_over(id, whisp::id::MemberId(whisp::id::SubjectId::from_bytes([0xab; 16]))).await.unwrap();
+    desk.take_over(id).await.unwrap();
     world.assistant.sweep(100).await.unwrap();
     world.assistant.erase(world.tenant, contact).await.unwrap();
     world.assistant.sweep(100).await.unwrap();
@@ -121,8 +121,8 @@ async fn the_log_its_tiles_and_its_anchor_name_nobody() {
     for file in std::fs::read_dir(folder.path().join("anchor")).unwrap() {
         bytes.extend(std::fs::read(file.unwrap().path()).unwrap());
     }
-    let texts = ["wamid", PHONE, TOKEN, "Aigerim", "secret", "Coffee"].map(|text| text.as_bytes().to_vec());
-    let ids = [contact.0, whisp::id::SubjectId::from_bytes([0xab; 16])].into_iter().flat_map(|id| {
+    let texts = ["wamid", PHONE, TOKEN, "Aigerim", "secret", "Coffee", "Dana"].map(|text| text.as_bytes().to_vec());
+    let ids = [contact.0, DANA.0].into_iter().flat_map(|id| {
         let simple = id.as_uuid().simple().to_string();
         [id.to_string().into_bytes(), simple.into_bytes(), id.into_bytes().to_vec()]
     });

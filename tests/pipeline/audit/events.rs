@@ -6,15 +6,17 @@ use whisp::assistant::{AuditEntry, Inclusion};
 use whisp::audit::{Actor, AuditAction, AuditDetail, Outcome, VIEW};
 use whisp::id::{ConversationId, MemberId, RecordId, SubjectId};
 use whisp::model::{AutomationMode, Conversation, HandOffReason, Handling};
-use whisp::privacy::{Act, AgeSignal, Purpose, RestrictionGround, Statement};
+use whisp::privacy::{Act, AgeSignal, Purpose, RestrictionGround, Role, Statement};
 use whisp::store::Kind;
 
 use crate::tap::{Tap, puts};
-use crate::world::{World, parrot};
+use crate::world::{DANA, World, join, parrot};
 
-fn member(number: u128) -> MemberId {
-    MemberId(SubjectId::from_uuid(uuid::Uuid::from_u128(number)))
-}
+/// How many events there are when a world begins.
+const FIRST: usize = 4;
+
+/// Another admin.
+const ALIYA: MemberId = MemberId(SubjectId::from_bytes([2; 16]));
 
 /// The events since the first `skip`, oldest first, once a sweep has put them into the log.
 async fn logged(world: &World, skip: usize) -> Vec<AuditEntry> {
@@ -39,15 +41,16 @@ async fn the_settings_of_a_business_are_logged_and_what_they_were_set_to() {
     world.later(1);
     world.assistant.disconnect(world.tenant, world.connection).await.unwrap();
     let log = logged(&world, 0).await;
-    assert_eq!(log.iter().map(|entry| entry.index.unwrap()).collect::<Vec<_>>(), (0..6).collect::<Vec<_>>());
+    assert_eq!(log.iter().map(|entry| entry.index.unwrap()).collect::<Vec<_>>(), (0..7).collect::<Vec<_>>());
     let mut all = actions(&log);
-    // The first three came at one moment.
-    all[..3].sort_by_key(|action| format!("{action:?}"));
-    use AuditAction::{AutomationOff, AutomationOn, Connected, Disconnected, ModeSet, TenantCreated};
-    assert_eq!(all, [AutomationOn, Connected, TenantCreated, AutomationOff, ModeSet, Disconnected]);
+    // The first ones came at one moment.
+    all[..FIRST].sort_by_key(|action| format!("{action:?}"));
+    use AuditAction::{AutomationOff, AutomationOn, Connected, Disconnected, MemberAdded, ModeSet, TenantCreated};
+    assert_eq!(all, [AutomationOn, Connected, MemberAdded, TenantCreated, AutomationOff, ModeSet, Disconnected]);
     assert!(log.iter().all(|entry| entry.event.actor == Actor::Host && entry.event.outcome == Outcome::Done));
-    let holder = log[0].event.subject;
-    assert!(holder.is_some() && log.iter().all(|entry| entry.event.subject == holder), "one person has one tag");
+    let about: Vec<_> = log.iter().filter(|entry| entry.event.action != MemberAdded).collect();
+    let holder = about[0].event.subject;
+    assert!(holder.is_some() && about.iter().all(|entry| entry.event.subject == holder), "one person has one tag");
     let audit = world.assistant.audit(world.tenant);
     let set = log.iter().find(|entry| entry.event.action == ModeSet).unwrap();
     let detail = audit.detail(set.event.id).await.unwrap();
@@ -55,7 +58,7 @@ async fn the_settings_of_a_business_are_logged_and_what_they_were_set_to() {
     let connected = log.iter().find(|entry| entry.event.action == Connected).unwrap();
     let detail = audit.detail(connected.event.id).await.unwrap().unwrap();
     assert!(matches!(detail, AuditDetail::Connection { mode: AutomationMode::Automatic, .. }), "{detail:?}");
-    assert_eq!(audit.detail(log[3].event.id).await.unwrap(), None);
+    assert_eq!(audit.detail(log[FIRST].event.id).await.unwrap(), None);
     assert_eq!(set.event.object, connected.event.object, "the same connection");
     assert!(audit.event(RecordId::from_bytes([9; 16])).await.is_err());
     assert_eq!(audit.event(set.event.id).await.unwrap(), *set);
@@ -66,7 +69,7 @@ async fn a_stop_in_the_chat_and_what_becomes_of_the_conversation_are_logged() {
     let world = World::new().await;
     world.says("m1", "Do you have cake?").await;
     world.settle().await;
-    assert_eq!(logged(&world, 3).await, [], "a message and its automatic answer are no events");
+    assert_eq!(logged(&world, FIRST).await, [], "a message and its automatic answer are no events");
     world.says("m2", "stop").await;
     world.settle().await;
     let desk = world.assistant.desk(world.tenant);
@@ -75,15 +78,15 @@ async fn a_stop_in_the_chat_and_what_becomes_of_the_conversation_are_logged() {
     world.later(1);
     desk.declare(contact, Statement::given(Purpose::AutomatedReplies, None), Act::Host).await.unwrap();
     world.later(1);
-    desk.hand_back(id, member(5)).await.unwrap();
+    desk.by(DANA).hand_back(id).await.unwrap();
     world.later(1);
-    desk.hand_back(id, member(5)).await.unwrap();
-    desk.take_over(id, member(5)).await.unwrap();
-    let log = logged(&world, 3).await;
+    desk.by(DANA).hand_back(id).await.unwrap();
+    desk.by(DANA).take_over(id).await.unwrap();
+    let log = logged(&world, FIRST).await;
     use AuditAction::{ConsentGiven, ConsentWithdrawn, HandedBack, HandedOff, TakenOver};
     assert_eq!(actions(&log), [ConsentWithdrawn, HandedOff, ConsentGiven, HandedBack, TakenOver]);
     let audit = world.assistant.audit(world.tenant);
-    let (them, us) = (audit.tag(contact.0).await.unwrap(), audit.tag(member(5).0).await.unwrap());
+    let (them, us) = (audit.tag(contact.0).await.unwrap(), audit.tag(DANA.0).await.unwrap());
     assert!(log.iter().all(|entry| entry.event.subject == Some(them)));
     let actors: Vec<Actor> = log.iter().map(|entry| entry.event.actor).collect();
     let by_us = Actor::Member { tag: Some(us) };
@@ -102,6 +105,8 @@ async fn a_look_at_a_conversation_is_one_event_for_each_member_and_view() {
     let id = world.conversation().await;
     let desk = world.assistant.desk(world.tenant);
     let contact = desk.conversation(id).await.unwrap().contact;
+    join(&world.assistant, world.tenant, ALIYA, Role::Admin).await;
+    world.later(1);
     let look = |desk: whisp::assistant::Desk| async move {
         desk.messages(id, None, 10).await.unwrap();
         desk.contact(contact).await.unwrap();
@@ -109,18 +114,18 @@ async fn a_look_at_a_conversation_is_one_event_for_each_member_and_view() {
         let (_, next) = desk.messages(id, None, 1).await.unwrap();
         desk.messages(id, next, 1).await.unwrap();
     };
-    look(desk.clone().by(member(1))).await;
+    look(desk.by(DANA)).await;
     world.later(1);
-    look(desk.clone().by(member(2))).await;
+    look(desk.by(ALIYA)).await;
     world.later(1);
     look(desk.clone()).await;
     world.later(VIEW.num_seconds());
-    look(desk.clone().by(member(1))).await;
-    let log = logged(&world, 3).await;
+    look(desk.by(DANA)).await;
+    let log = logged(&world, FIRST + 1).await;
     assert_eq!(actions(&log), [AuditAction::ContentRead; 4]);
     let audit = world.assistant.audit(world.tenant);
     let who = |tag| Actor::Member { tag: Some(tag) };
-    let (one, two) = (audit.tag(member(1).0).await.unwrap(), audit.tag(member(2).0).await.unwrap());
+    let (one, two) = (audit.tag(DANA.0).await.unwrap(), audit.tag(ALIYA.0).await.unwrap());
     let actors: Vec<Actor> = log.iter().map(|entry| entry.event.actor).collect();
     assert_eq!(actors, [who(one), who(two), Actor::Host, who(one)]);
     let them = audit.tag(contact.0).await.unwrap();
@@ -128,7 +133,7 @@ async fn a_look_at_a_conversation_is_one_event_for_each_member_and_view() {
     // What shows nobody's content is no look at it.
     desk.inbox(None, 10).await.unwrap();
     desk.inquiry(id).await.unwrap();
-    assert_eq!(logged(&world, 7).await, []);
+    assert_eq!(logged(&world, FIRST + 5).await, []);
 }
 
 /// Whatever changes consent, connections, settings or who has a conversation has an event in its own batch.
@@ -142,10 +147,10 @@ async fn no_batch_changes_what_is_audited_without_its_event() {
     world.settle().await;
     let id = world.conversation().await;
     let desk = world.assistant.desk(world.tenant);
-    desk.hand_back(id, member(1)).await.unwrap();
-    desk.send(id, member(1), whisp::channel::OutboundBody::text("Yes?")).await.unwrap();
+    desk.by(DANA).hand_back(id).await.unwrap();
+    desk.by(DANA).send(id, whisp::channel::OutboundBody::text("Yes?")).await.unwrap();
     world.settle().await;
-    desk.resolve(id, member(1)).await.unwrap();
+    desk.by(DANA).resolve(id).await.unwrap();
     world.ingest(vec![world.echo("m3", "From the phone", None)]).await;
     world.later(120);
     world.settle().await;
@@ -171,14 +176,14 @@ async fn no_batch_changes_what_is_audited_without_its_event() {
         }
         // A connection that is not live yet is nobody's.
         changes += puts(&batch, Kind::CONNECTION).filter(|record| record.version > 1).count();
-        for kind in [Kind::CONSENT, Kind::TENANT, Kind::RECEIPT] {
+        for kind in [Kind::CONSENT, Kind::TENANT, Kind::MEMBER, Kind::RECEIPT] {
             changes += puts(&batch, kind).count();
         }
         let events = puts(&batch, Kind::AUDIT).count();
         assert!(events >= changes, "{changes} changes and {events} events: {:?}", batch.ops);
         audited += changes;
     }
-    assert_eq!(audited, 15, "changes of each sort");
+    assert_eq!(audited, 16, "changes of each sort");
 }
 
 #[tokio::test]
@@ -186,7 +191,7 @@ async fn an_event_that_waits_is_listed_and_has_no_proof_yet() {
     let world = World::new().await;
     let audit = world.assistant.audit(world.tenant);
     let waiting = audit.waiting().await.unwrap();
-    assert_eq!(waiting.len(), 3, "two of them in the directory");
+    assert_eq!(waiting.len(), FIRST, "two of them in the directory");
     for entry in &waiting {
         assert_eq!(entry.index, None);
         assert_eq!(audit.event(entry.event.id).await.unwrap(), *entry);
@@ -195,7 +200,7 @@ async fn an_event_that_waits_is_listed_and_has_no_proof_yet() {
     assert_eq!(audit.events(None, 10).await.unwrap(), (Vec::new(), None));
     assert_eq!(audit.head().await.unwrap().size, 0);
     let report = world.assistant.sweep(100).await.unwrap();
-    assert_eq!((report.logged, audit.head().await.unwrap().size), (3, 3));
+    assert_eq!((report.logged, audit.head().await.unwrap().size), (FIRST, FIRST as u64));
     assert!(audit.prove(waiting[0].event.id).await.is_err(), "nobody signs");
 }
 
@@ -205,12 +210,12 @@ async fn whatever_is_said_about_the_use_of_data_is_logged_and_a_look_that_was_de
     world.says("m1", "Hello").await;
     world.settle().await;
     let id = world.conversation().await;
-    let desk = world.assistant.desk(world.tenant).by(member(1));
+    let desk = world.assistant.desk(world.tenant).by(DANA);
     let contact = desk.conversation(id).await.unwrap().contact;
     let objection = |stands| Statement::Objection { purpose: Purpose::AutomatedReplies, stands };
     let restriction = |stands| Statement::Restriction { ground: RestrictionGround::Unlawful, stands };
     let age = |signal| Statement::Age { signal };
-    let by_member = Act::Member { member: member(1) };
+    let by_member = Act::Member { member: DANA };
     world.later(1);
     desk.declare(contact, restriction(true), by_member).await.unwrap();
     desk.messages(id, None, 10).await.unwrap_err();
@@ -226,13 +231,13 @@ async fn whatever_is_said_about_the_use_of_data_is_logged_and_a_look_that_was_de
         world.later(1);
         desk.declare(contact, statement, act).await.unwrap();
     }
-    let log = logged(&world, 3).await;
+    let log = logged(&world, FIRST).await;
     use AuditAction::{AgeCleared, AgeDoubted, ContentRead, Objected, ObjectionEnded, Restricted, RestrictionEnded};
     let all = [Restricted, ContentRead, RestrictionEnded, Objected, ObjectionEnded, AgeDoubted, AgeCleared];
     assert_eq!(actions(&log), all);
     assert_eq!(log[1].event.outcome, Outcome::Denied);
     assert_eq!(log[3].event.actor, Actor::Subject);
     assert_eq!(log[3].event.purpose, Some(Purpose::AutomatedReplies));
-    let member = world.assistant.audit(world.tenant).tag(member(1).0).await.unwrap();
+    let member = world.assistant.audit(world.tenant).tag(DANA.0).await.unwrap();
     assert!(log.iter().filter(|entry| entry.event.actor == Actor::Member { tag: Some(member) }).count() == 6);
 }

@@ -1,13 +1,13 @@
 //! A change whose event can't be written does not happen.
 
 use whisp::assistant::{AssistantError, NewConnection, NewTenant};
-use whisp::id::{MemberId, SubjectId, TenantId};
+use whisp::id::TenantId;
 use whisp::model::{AccountId, AutomationMode, ChannelKind, ConnectionState};
 use whisp::privacy::{Act, Purpose, Statement};
 use whisp::store::{Kind, WriteBatch};
 
 use crate::tap::{Fate, Tap, puts};
-use crate::world::{TOKEN, World, parrot};
+use crate::world::{DANA, TOKEN, World, parrot};
 
 /// No event can be written.
 fn no_events(batch: &WriteBatch) -> Fate {
@@ -26,11 +26,10 @@ async fn nothing_that_is_audited_happens_without_its_event() {
     world.says("m1", "Hello").await;
     world.settle().await;
     let (assistant, tenant) = (&world.assistant, world.tenant);
-    let desk = assistant.desk(tenant).by(MemberId(SubjectId::from_bytes([5; 16])));
+    let desk = assistant.desk(tenant).by(DANA);
     let id = world.conversation().await;
     let before = desk.conversation(id).await.unwrap();
     let contact = before.contact;
-    let member = MemberId(SubjectId::from_bytes([5; 16]));
     tap.ask(no_events);
 
     fails(assistant.set_automation(tenant, false).await);
@@ -46,9 +45,9 @@ async fn nothing_that_is_audited_happens_without_its_event() {
         mode: AutomationMode::Off,
     };
     fails(assistant.connect(tenant, new).await);
-    fails(desk.take_over(id, member).await);
+    fails(desk.by(DANA).take_over(id).await);
     fails(desk.declare(contact, Statement::withdrawn(Purpose::AutomatedReplies), Act::Host).await);
-    fails(desk.send(id, member, whisp::channel::OutboundBody::text("Hello")).await);
+    fails(desk.by(DANA).send(id, whisp::channel::OutboundBody::text("Hello")).await);
     fails(desk.messages(id, None, 10).await);
     fails(desk.contact(contact).await);
     let stop = whisp::webhook::Delivery { received_at: world.now(), items: vec![world.message("m2", "stop")] };

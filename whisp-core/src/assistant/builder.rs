@@ -14,7 +14,7 @@ use crate::entity::Entities;
 use crate::id::{IdSource, WorkerId};
 use crate::media::{MediaSource, MediaStore};
 use crate::model::ChannelKind;
-use crate::privacy::{EgressRefusal, Gate, ProcessorId, Purpose};
+use crate::privacy::{AccessPolicy, EgressRefusal, Gate, ProcessorId, Purpose, RolePolicy};
 use crate::reply::{EngineId, ReplyEngine, SHOWN};
 use crate::route::{EngineFirst, Router};
 use crate::store::Store;
@@ -34,6 +34,7 @@ pub struct AssistantBuilder {
     engine: Option<Arc<dyn ReplyEngine>>,
     router: Option<Arc<dyn Router>>,
     detector: Option<Arc<dyn Detector>>,
+    access: Option<Arc<dyn AccessPolicy>>,
     signer: Option<Arc<dyn CheckpointSigner>>,
     anchor: Option<Arc<dyn CheckpointSink>>,
     config: Config,
@@ -137,6 +138,13 @@ impl AssistantBuilder {
         self
     }
 
+    /// Lets this decide who of the team may do what; [`RolePolicy`] unless told.
+    #[must_use]
+    pub fn access_policy(mut self, policy: Arc<dyn AccessPolicy>) -> Self {
+        self.access = Some(policy);
+        self
+    }
+
     /// Signs the checkpoints of the audit logs with this. Without one events are logged all the same, and nothing of them
     /// can be proved.
     #[must_use]
@@ -180,6 +188,7 @@ impl AssistantBuilder {
         Ok(Assistant {
             inner: Arc::new(Inner {
                 gate: Gate::new(entities.clone(), self.config.register.clone()),
+                access: self.access.unwrap_or_else(|| Arc::new(RolePolicy::default())),
                 entities,
                 processors,
                 channels: self.channels,

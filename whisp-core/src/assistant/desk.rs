@@ -1,4 +1,5 @@
-//! What members do: read, answer, take over, hand back, resolve, use suggestions. The queue is in `letters`.
+//! What members do: read, answer, take over, hand back, resolve, use suggestions. The queue is in `letters`, who may do what
+//! in `access`.
 
 use crate::assistant::{Assistant, AssistantError};
 use crate::audit::{AuditAction, Outcome};
@@ -10,7 +11,7 @@ use crate::model::{
     Author, Contact, Conversation, DeliveryStep, HandOffReason, Handling, Inquiry, Message, Resolution, Suggestion,
     SuggestionState, Tenant,
 };
-use crate::privacy::{Permit, ServiceProvision};
+use crate::privacy::{AccessAction, Permit, ServiceProvision};
 use crate::store::{Commit, Cursor, Kind, ListOrder, ListQuery, WriteBatch, WriteOp};
 
 /// How often a change is tried again when somebody else changed the conversation meanwhile.
@@ -19,7 +20,7 @@ pub(super) const TRIES_MAX: usize = 8;
 /// How many open suggestions of a conversation are looked through when it goes on without them.
 const SUGGESTIONS_MAX: usize = 50;
 
-/// A tenant's desk.
+/// A tenant's desk. Without [`by`](Desk::by) the host sits at it, which may do everything.
 #[derive(Debug, Clone)]
 pub struct Desk {
     pub(super) assistant: Assistant,
@@ -38,7 +39,8 @@ pub struct InboxPage {
 }
 
 impl Assistant {
-    /// Returns the desk of a tenant, for its members. Who may use it is the host's to check.
+    /// Returns the desk of a tenant: the host's, until it is told [who sits there](Desk::by). That they are who they say is
+    /// the host's to check.
     #[must_use]
     pub fn desk(&self, tenant: TenantId) -> Desk {
         Desk { assistant: self.clone(), tenant, member: None }
@@ -46,17 +48,19 @@ impl Assistant {
 }
 
 impl Desk {
-    /// Says which member sits at the desk, for the [audit log](crate::audit): what is read without that is logged as read
-    /// by the host.
+    /// Returns the desk of one member. Everything that they do is asked of the
+    /// [`AccessPolicy`](crate::privacy::AccessPolicy) before, and is theirs in the [audit log](crate::audit), in messages and
+    /// in facts.
     #[must_use]
-    pub fn by(self, member: MemberId) -> Self {
-        Self { member: Some(member), ..self }
+    pub fn by(&self, member: MemberId) -> Self {
+        Self { member: Some(member), ..self.clone() }
     }
 
-    /// Lists conversations by their last activity, the latest first.
+    /// Lists conversations by their last activity, the latest first. A page holds fewer, or none, where a member may not see
+    /// them all.
     ///
     /// # Errors
-    /// By the store.
+    /// [`AssistantError::Forbidden`] for somebody who is not of the team; by the store.
     ///
     /// # Cancellation
     /// No effect.
@@ -70,56 +74,54 @@ impl Desk {
             limit,
         };
         let page = self.assistant.inner.entities.store.list(&query).await?;
-        let conversations = page
-            .records
-            .into_iter()
-            .map(|record| Ok(ConversationRow::read(record)?.conversation))
-            .collect::<Result<_, AssistantError>>()?;
-        Ok(InboxPage { conversations, next: page.next })
+        let rows = page.records.into_iter().map(ConversationRow::read).collect::<Result<_, _>>()?;
+        Ok(InboxPage { conversations: self.visible(rows).await?, next: page.next })
     }
 
     /// Returns a conversation.
     ///
     /// # Errors
-    /// [`AssistantError::NotFound`]; by the store.
+    /// [`AssistantError::NotFound`], [`Forbidden`](AssistantError::Forbidden); by the store.
     ///
     /// # Cancellation
     /// No effect.
     pub async fn conversation(&self, id: ConversationId) -> Result<Conversation, AssistantError> {
-        Ok(self.assistant.inner.entities.conversation(self.tenant, id).await?.conversation)
+        let conversation = self.assistant.inner.entities.conversation(self.tenant, id).await?.conversation;
+        self.may_in(AccessAction::Read, &conversation).await?;
+        Ok(conversation)
     }
 
     /// Returns the inquiry that is open in a conversation, or the last one; `None` if there was none yet.
     ///
     /// # Errors
-    /// [`AssistantError::NotFound`]; by the store.
+    /// [`AssistantError::NotFound`], [`Forbidden`](AssistantError::Forbidden); by the store.
     ///
     /// # Cancellation
     /// No effect.
     pub async fn inquiry(&self, id: ConversationId) -> Result<Option<Inquiry>, AssistantError> {
-        let entities = &self.assistant.inner.entities;
-        let row = entities.conversation(self.tenant, id).await?;
-        Ok(entities.inquiry(self.tenant, row.conversation.inquiry).await?.map(|row| row.inquiry))
+        let inquiry = self.conversation(id).await?.inquiry;
+        Ok(self.assistant.inner.entities.inquiry(self.tenant, inquiry).await?.map(|row| row.inquiry))
     }
 
     /// Returns who a contact is.
     ///
     /// # Errors
-    /// [`AssistantError::NotFound`], [`Denied`](AssistantError::Denied); by the store and the vault.
+    /// [`AssistantError::NotFound`], [`Forbidden`](AssistantError::Forbidden), [`Denied`](AssistantError::Denied); by the store and the vault.
     ///
     /// # Cancellation
     /// No effect.
     pub async fn contact(&self, id: ContactId) -> Result<Contact, AssistantError> {
         let entities = &self.assistant.inner.entities;
+        self.may_about(AccessAction::Read, &id.into()).await?;
         let row = entities.contact_row(self.tenant, id).await?.ok_or(AssistantError::NotFound("contact"))?;
-        let (permit, _) = self.permit(id).await?;
+        let (permit, _) = self.permit_reading(id).await?;
         entities.contact(permit.grant(), self.tenant, &row).await
     }
 
     /// Returns the last messages of a conversation, newest first, and after what to go on.
     ///
     /// # Errors
-    /// [`AssistantError::NotFound`], [`Denied`](AssistantError::Denied); by the store and the vault.
+    /// [`AssistantError::NotFound`], [`Forbidden`](AssistantError::Forbidden), [`Denied`](AssistantError::Denied); by the store and the vault.
     ///
     /// # Cancellation
     /// No effect.
@@ -131,7 +133,7 @@ impl Desk {
     ) -> Result<(Vec<Message>, Option<Cursor>), AssistantError> {
         let entities = &self.assistant.inner.entities;
         let contact = self.conversation(id).await?.contact;
-        let (permit, _) = self.permit(contact).await?;
+        let (permit, _) = self.permit_reading(contact).await?;
         let (rows, next) = entities.last_messages(self.tenant, id, after, limit).await?;
         let mut messages = Vec::with_capacity(rows.len());
         let now = permit.grant().granted_at();
@@ -144,13 +146,13 @@ impl Desk {
     /// Returns the suggestions of a conversation that wait for a member, oldest first.
     ///
     /// # Errors
-    /// [`AssistantError::NotFound`], [`Denied`](AssistantError::Denied); by the store and the vault.
+    /// [`AssistantError::NotFound`], [`Forbidden`](AssistantError::Forbidden), [`Denied`](AssistantError::Denied); by the store and the vault.
     ///
     /// # Cancellation
     /// No effect.
     pub async fn suggestions(&self, id: ConversationId) -> Result<Vec<Suggestion>, AssistantError> {
         let contact = self.conversation(id).await?.contact;
-        let (permit, _) = self.permit(contact).await?;
+        let (permit, _) = self.permit_reading(contact).await?;
         let mut open = Vec::new();
         for row in self.open_suggestions(id).await? {
             open.push(self.assistant.inner.entities.suggestion(permit.grant(), self.tenant, &row).await?);
@@ -158,21 +160,17 @@ impl Desk {
         Ok(open)
     }
 
-    /// Sends what a member wrote, and makes the engines silent in this conversation until it is handed back.
+    /// Sends what whoever sits here wrote, and makes the engines silent in this conversation until it is handed back.
     ///
     /// # Errors
-    /// [`AssistantError::NotFound`], [`Invalid`](AssistantError::Invalid) when the text is longer than the channel takes or
-    /// too many messages wait already, [`Conflict`](AssistantError::Conflict); by the store and the vault.
+    /// [`AssistantError::NotFound`], [`Forbidden`](AssistantError::Forbidden),
+    /// [`Invalid`](AssistantError::Invalid) when the text is longer than the channel takes or too many messages wait already,
+    /// [`Conflict`](AssistantError::Conflict); by the store and the vault.
     ///
     /// # Cancellation
     /// It is in the outbox or not: look before repeating it.
-    pub async fn send(
-        &self,
-        id: ConversationId,
-        member: MemberId,
-        body: OutboundBody,
-    ) -> Result<MessageId, AssistantError> {
-        self.write(id, member, body, true, None).await
+    pub async fn send(&self, id: ConversationId, body: OutboundBody) -> Result<MessageId, AssistantError> {
+        self.write(id, body, true, None).await
     }
 
     /// Sends a suggestion, as it is or with another text. The conversation stays with whoever has it.
@@ -186,25 +184,26 @@ impl Desk {
         &self,
         id: ConversationId,
         suggestion: SuggestionId,
-        member: MemberId,
         text: Option<&str>,
     ) -> Result<MessageId, AssistantError> {
+        let contact = self.answering(id).await?.contact;
         let row = self.open_suggestion(id, suggestion).await?;
-        let contact = self.conversation(id).await?.contact;
-        let (permit, _) = self.clone().by(member).permit(contact).await?;
+        let (permit, _) = self.permit_reading(contact).await?;
         let proposed = self.assistant.inner.entities.suggestion(permit.grant(), self.tenant, &row).await?;
         let text = text.or_else(|| proposed.content.readable()).ok_or(AssistantError::Invalid("nothing to send"))?;
-        self.write(id, member, OutboundBody::text(text), false, Some(row)).await
+        self.write(id, OutboundBody::text(text), false, Some(row)).await
     }
 
     /// Turns a suggestion down.
     ///
     /// # Errors
-    /// [`AssistantError::NotFound`], [`Conflict`](AssistantError::Conflict); by the store.
+    /// [`AssistantError::NotFound`], [`Forbidden`](AssistantError::Forbidden), [`Conflict`](AssistantError::Conflict); by the
+    /// store.
     ///
     /// # Cancellation
     /// Done or not done; repeat the call.
     pub async fn reject(&self, id: ConversationId, suggestion: SuggestionId) -> Result<(), AssistantError> {
+        self.answering(id).await?;
         let row = self.open_suggestion(id, suggestion).await?;
         let batch = WriteBatch::new(self.tenant).op(WriteOp::Put(row.next(SuggestionState::Rejected)?));
         self.commit(batch).await
@@ -214,18 +213,18 @@ impl Desk {
     /// way is stopped, unless its bytes have left.
     ///
     /// # Errors
-    /// [`AssistantError::NotFound`], [`Conflict`](AssistantError::Conflict); by the store.
+    /// [`AssistantError::NotFound`], [`Forbidden`](AssistantError::Forbidden), [`Conflict`](AssistantError::Conflict); by the
+    /// store.
     ///
     /// # Cancellation
     /// Done or not done; repeat the call.
-    pub async fn take_over(&self, id: ConversationId, member: MemberId) -> Result<(), AssistantError> {
-        let now = self.assistant.now();
-        self.change(id, member, AuditAction::TakenOver, |row, ops| {
+    pub async fn take_over(&self, id: ConversationId) -> Result<(), AssistantError> {
+        let (now, member) = (self.assistant.now(), self.member);
+        self.change(id, AuditAction::TakenOver, |row, ops| {
             let before = row.conversation.engine_handles();
-            row.conversation.handling =
-                Handling::Member { member: Some(member), reason: HandOffReason::Assigned, since: now };
+            row.conversation.handling = Handling::Member { member, reason: HandOffReason::Assigned, since: now };
             if before {
-                ops.push((FactKind::HandedOff, Actor::Member(Some(member))));
+                ops.push((FactKind::HandedOff, Actor::Member(member)));
             }
         })
         .await
@@ -234,15 +233,16 @@ impl Desk {
     /// Gives a conversation back to the engines, from the contact's next message on.
     ///
     /// # Errors
-    /// [`AssistantError::NotFound`], [`Conflict`](AssistantError::Conflict); by the store.
+    /// [`AssistantError::NotFound`], [`Forbidden`](AssistantError::Forbidden), [`Conflict`](AssistantError::Conflict); by the
+    /// store.
     ///
     /// # Cancellation
     /// Done or not done; repeat the call.
-    pub async fn hand_back(&self, id: ConversationId, member: MemberId) -> Result<(), AssistantError> {
-        self.change(id, member, AuditAction::HandedBack, |row, ops| {
+    pub async fn hand_back(&self, id: ConversationId) -> Result<(), AssistantError> {
+        self.change(id, AuditAction::HandedBack, |row, ops| {
             if !row.conversation.engine_handles() {
                 row.conversation.handling = Handling::Engine;
-                ops.push((FactKind::HandedBack, Actor::Member(Some(member))));
+                ops.push((FactKind::HandedBack, Actor::Member(self.member)));
             }
         })
         .await
@@ -251,27 +251,29 @@ impl Desk {
     /// Ends the open inquiry, and gives the conversation back to the engines.
     ///
     /// # Errors
-    /// [`AssistantError::NotFound`], also when no inquiry is open; [`Conflict`](AssistantError::Conflict); by the store.
+    /// [`AssistantError::NotFound`], also when no inquiry is open; [`Forbidden`](AssistantError::Forbidden),
+    /// [`Conflict`](AssistantError::Conflict); by the store.
     ///
     /// # Cancellation
     /// Done or not done; repeat the call.
-    pub async fn resolve(&self, id: ConversationId, member: MemberId) -> Result<(), AssistantError> {
+    pub async fn resolve(&self, id: ConversationId) -> Result<(), AssistantError> {
         let inner = &self.assistant.inner;
         for _ in 0..TRIES_MAX {
             let now = inner.clock.now();
             let mut row = inner.entities.conversation(self.tenant, id).await?;
+            self.may_in(AccessAction::Handle, &row.conversation).await?;
             let inquiry = inner.entities.inquiry(self.tenant, row.conversation.inquiry).await?;
             let mut inquiry =
                 inquiry.filter(|row| row.inquiry.resolved.is_none()).ok_or(AssistantError::NotFound("open inquiry"))?;
             inquiry.inquiry.resolved = Some((now, Resolution::Closed));
             let before = std::mem::replace(&mut row.conversation.handling, Handling::Engine);
-            let fact = self.fact(&row.conversation, FactKind::InquiryResolved, Actor::Member(Some(member)));
+            let fact = self.fact(&row.conversation, FactKind::InquiryResolved, Actor::Member(self.member));
             let mut batch = WriteBatch::new(self.tenant)
                 .op(WriteOp::Put(row.stage()?))
                 .op(WriteOp::Put(inquiry.stage()?))
                 .op(WriteOp::Append(fact));
             if before != Handling::Engine {
-                batch.ops.extend(self.audited(&row.conversation, member, AuditAction::HandedBack).await?);
+                batch.ops.extend(self.audited(&row.conversation, AuditAction::HandedBack).await?);
             }
             if inner.commit_beside(batch).await? {
                 return Ok(());
@@ -280,16 +282,29 @@ impl Desk {
         Err(AssistantError::Conflict("conversation"))
     }
 
-    /// Lets a contact's data be read. That somebody reads it is logged before.
+    /// Returns a conversation in which whoever sits here may write.
+    async fn answering(&self, id: ConversationId) -> Result<Conversation, AssistantError> {
+        let conversation = self.assistant.inner.entities.conversation(self.tenant, id).await?.conversation;
+        self.may_in(AccessAction::Answer, &conversation).await?;
+        Ok(conversation)
+    }
+
+    /// Lets a contact's data be read by whoever sits here, if they may.
     pub(super) async fn permit(
         &self,
         contact: ContactId,
     ) -> Result<(Permit<ServiceProvision>, Tenant), AssistantError> {
+        self.may_about(AccessAction::Read, &contact.into()).await?;
+        self.permit_reading(contact).await
+    }
+
+    /// Lets a contact's data be read by whoever sits here, who may. That they read it is logged before.
+    async fn permit_reading(&self, contact: ContactId) -> Result<(Permit<ServiceProvision>, Tenant), AssistantError> {
         let inner = &self.assistant.inner;
         let tenant = inner.entities.tenant(self.tenant).await?.tenant;
         let permit = inner.gate.permit(&tenant, contact, inner.clock.now()).await;
         let outcome = if permit.is_ok() { Outcome::Done } else { Outcome::Denied };
-        inner.audit_read(self.tenant, self.member, contact, outcome).await?;
+        inner.audit_view(self.tenant, self.member, (AuditAction::ContentRead, contact.0, outcome)).await?;
         Ok((permit?, tenant))
     }
 
@@ -329,16 +344,16 @@ impl Desk {
     async fn write(
         &self,
         id: ConversationId,
-        member: MemberId,
         body: OutboundBody,
         takes_over: bool,
         used: Option<SuggestionRow>,
     ) -> Result<MessageId, AssistantError> {
         let inner = &self.assistant.inner;
         let now = inner.clock.now();
-        let mut out = inner.outgoing(Author::Member { member: Some(member) }, body);
+        let mut out = inner.outgoing(Author::Member { member: self.member }, body);
         for _ in 0..TRIES_MAX {
             let mut row = inner.entities.conversation(self.tenant, id).await?;
+            self.may_in(AccessAction::Answer, &row.conversation).await?;
             out.inquiry = row.conversation.inquiry;
             let mut batch = WriteBatch::new(self.tenant);
             if takes_over {
@@ -347,12 +362,12 @@ impl Desk {
             inner.put_out(self.tenant, &mut row, &out, &mut batch).await?;
             if takes_over {
                 if row.conversation.engine_handles() {
-                    let fact = self.fact(&row.conversation, FactKind::HandedOff, Actor::Member(Some(member)));
+                    let fact = self.fact(&row.conversation, FactKind::HandedOff, Actor::Member(self.member));
                     batch.ops.push(WriteOp::Append(fact));
-                    batch.ops.extend(self.audited(&row.conversation, member, AuditAction::TakenOver).await?);
+                    batch.ops.extend(self.audited(&row.conversation, AuditAction::TakenOver).await?);
                 }
                 row.conversation.handling =
-                    Handling::Member { member: Some(member), reason: HandOffReason::MemberWrote, since: now };
+                    Handling::Member { member: self.member, reason: HandOffReason::MemberWrote, since: now };
                 for stale in self.open_suggestions(id).await? {
                     batch.ops.push(WriteOp::Put(stale.next(SuggestionState::Stale)?));
                 }
@@ -377,13 +392,13 @@ impl Desk {
     async fn change(
         &self,
         id: ConversationId,
-        member: MemberId,
         action: AuditAction,
         change: impl Fn(&mut ConversationRow, &mut Vec<(FactKind, Actor)>) + Send + Sync,
     ) -> Result<(), AssistantError> {
         let inner = &self.assistant.inner;
         for _ in 0..TRIES_MAX {
             let mut row = inner.entities.conversation(self.tenant, id).await?;
+            self.may_in(AccessAction::Handle, &row.conversation).await?;
             let mut facts = Vec::new();
             let before = row.conversation.handling.clone();
             change(&mut row, &mut facts);
@@ -395,7 +410,7 @@ impl Desk {
                 batch.ops.push(WriteOp::Append(self.fact(&row.conversation, kind, actor)));
             }
             if row.conversation.handling != before {
-                batch.ops.extend(self.audited(&row.conversation, member, action).await?);
+                batch.ops.extend(self.audited(&row.conversation, action).await?);
             }
             batch.ops.push(WriteOp::Put(row.stage()?));
             let _closed = inner.gate.close(self.tenant, [row.conversation.contact.0]);
@@ -448,15 +463,10 @@ impl Desk {
         self.member.map_or(By::Host, |member| By::Member(Some(member)))
     }
 
-    /// Stages what a member does with a conversation for the audit log.
-    async fn audited(
-        &self,
-        conversation: &Conversation,
-        member: MemberId,
-        action: AuditAction,
-    ) -> Result<Vec<WriteOp>, AssistantError> {
-        let draft = AuditDraft::new(action, By::Member(Some(member)), conversation.contact.0)
-            .to(Kind::CONVERSATION, conversation.id);
+    /// Stages what is done here with a conversation for the audit log.
+    async fn audited(&self, conversation: &Conversation, action: AuditAction) -> Result<Vec<WriteOp>, AssistantError> {
+        let draft =
+            AuditDraft::new(action, self.whom(), conversation.contact.0).to(Kind::CONVERSATION, conversation.id);
         self.assistant.inner.audit(self.tenant, draft).await
     }
 

@@ -10,7 +10,7 @@ use crate::assistant::{Assistant, AssistantError, Desk};
 use crate::clock::Clock;
 use crate::entity::Entities;
 use crate::id::{ContactId, IdSource, RecordId, SubjectId, TenantId};
-use crate::privacy::{About, Disclosure, Recipient, Rights};
+use crate::privacy::{About, AccessAction, Disclosure, Recipient, Rights};
 use crate::reply::{DisclosureLog, Egress};
 use crate::store::{Commit, Cursor, Expect, Lease, PAGE_MAX, WriteBatch, WriteOp};
 
@@ -86,7 +86,9 @@ impl Desk {
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<DisclosurePage, AssistantError> {
-        let subject = about.into().subject;
+        let about = about.into();
+        self.may_about(AccessAction::Read, &about).await?;
+        let subject = about.subject;
         let entities = &self.assistant.inner.entities;
         let (disclosures, next) = entities.disclosures(self.tenant, subject, after, limit).await?;
         Ok(DisclosurePage { disclosures, next })

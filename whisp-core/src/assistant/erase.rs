@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::assistant::{Assistant, AssistantError, ErasureHorizon, EventProof, Inclusion, Inner, WithheldRecords};
 use crate::audit::{AuditAction, TreeHash};
 use crate::entity::{AuditDraft, By, from_clear, position, to_clear};
-use crate::id::{ContactId, RecordId, RequestId, SubjectId, TenantId};
+use crate::id::{ContactId, MemberId, RecordId, RequestId, SubjectId, TenantId};
 use crate::store::{
     Commit, Kind, ListOrder, ListQuery, PAGE_MAX, Record, StoreError, SubjectQuery, WriteBatch, WriteOp,
 };
@@ -179,6 +179,13 @@ impl Inner {
                 )
             }
         };
+        if let Some(mut row) = self.entities.member_row(tenant, MemberId(subject)).await?
+            && row.clear.left_at.is_none()
+        {
+            // From here on they may do nothing any more.
+            row.clear.left_at = Some(now);
+            batch.ops.push(WriteOp::Put(row.next()?));
+        }
         state.requests.extend(request);
         batch.ops.extend(beside);
         record.clear = to_clear(&state)?;
@@ -299,6 +306,9 @@ impl Inner {
                 }
                 refused += 1;
                 continue;
+            }
+            if found.iter().any(|record| record.kind == Kind::MEMBER) {
+                self.leave_conversations(tenant, MemberId(subject)).await?;
             }
             self.delete_files(tenant, &found).await?;
             for record in &found {

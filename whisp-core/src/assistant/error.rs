@@ -5,7 +5,7 @@ use crate::channel::ChannelError;
 use crate::error::Retry;
 use crate::media::MediaError;
 use crate::model::ChannelKind;
-use crate::privacy::{Denied, DeniedReason, LawError, RequestError};
+use crate::privacy::{Denied, DeniedReason, Forbidden, LawError, RequestError};
 use crate::reply::ReplyError;
 use crate::route::RouteError;
 use crate::store::StoreError;
@@ -38,6 +38,9 @@ pub enum AssistantError {
     /// The gate denies it.
     #[error(transparent)]
     Denied(#[from] Denied),
+    /// Whoever sits at the desk may not do it.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
     /// The request is wrong.
     #[error("{0}")]
     Invalid(&'static str),
@@ -84,6 +87,7 @@ impl AssistantError {
             Self::Vault(error) if matches!(error.kind(), VaultErrorKind::Denied) => Retry::After(None),
             Self::Clock { .. }
             | Self::Denied(_)
+            | Self::Forbidden(_)
             | Self::Invalid(_)
             | Self::NotFound(_)
             | Self::Request(_)

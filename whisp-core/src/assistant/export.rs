@@ -9,16 +9,16 @@ use serde_json::Value;
 use crate::assistant::{Assistant, AssistantError, Inner};
 use crate::audit::{AuditAction, AuditDetail};
 use crate::entity::{
-    ContactRow, Entities, InquiryRow, LetterRow, MediaRow, MessageRow, StatementClear, SuggestionRow, damaged,
-    from_clear,
+    ContactRow, Entities, GlassClear, InquiryRow, LetterRow, MediaRow, MemberRow, MessageRow, StatementClear,
+    SuggestionRow, damaged, from_clear,
 };
-use crate::id::{ContactId, ConversationId, InquiryId, MessageId, RecordId, TenantId};
+use crate::id::{ConversationId, InquiryId, MessageId, RecordId, TenantId};
 use crate::model::{
     Author, ChannelKind, Content, Conversation, Delivery, Handle, PlatformMessageId, Provenance, StoryRef,
 };
 use crate::privacy::{
-    Act, Categories, DataCategory, Disclosure, Grant, ProcessingActivity, Processor, ProcessorRole, Purpose, Region,
-    Register, Right, Rights, Statement, SubjectKind,
+    About, Act, Categories, DataCategory, Disclosure, GlassReason, Grant, ProcessingActivity, Processor, ProcessorRole,
+    Purpose, Region, Register, Right, Rights, Role, Statement, SubjectKind,
 };
 use crate::sensitive::Sensitive;
 use crate::store::{Kind, Record, SubjectCursor, SubjectQuery};
@@ -64,7 +64,9 @@ impl Exported {
             ExportedData::File { theirs, .. } => *theirs == Some(true),
             ExportedData::Statement { act, .. } => act.is_the_persons(),
             ExportedData::Message { author, .. } => *author == Author::Contact,
-            ExportedData::Conversation { .. }
+            ExportedData::Member { .. }
+            | ExportedData::Look { .. }
+            | ExportedData::Conversation { .. }
             | ExportedData::Disclosure { .. }
             | ExportedData::Inquiry { .. }
             | ExportedData::Index { .. }
@@ -114,6 +116,22 @@ pub enum ExportedData {
         at: DateTime<Utc>,
         /// What more is known.
         detail: AuditDetail,
+    },
+    /// That somebody of the team looked at a conversation that was not theirs.
+    Look {
+        /// Why.
+        reason: GlassReason,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// A place in the team.
+    Member {
+        /// The name that colleagues see.
+        name: Sensitive,
+        /// What they are there for.
+        role: Role,
+        /// Since when.
+        joined_at: DateTime<Utc>,
     },
     /// An inquiry.
     Inquiry {
@@ -314,12 +332,12 @@ impl Assistant {
     pub async fn export(
         &self,
         tenant: TenantId,
-        contact: ContactId,
+        about: impl Into<About> + Send,
         after: Option<SubjectCursor>,
     ) -> Result<ExportPage, AssistantError> {
         let inner = &self.inner;
         let settings = inner.entities.tenant(tenant).await?.tenant;
-        let permit = inner.gate.permit::<Rights>(&settings, contact, inner.clock.now()).await?;
+        let permit = inner.gate.permit::<Rights>(&settings, about, inner.clock.now()).await?;
         inner.export(permit.grant(), tenant, after).await
     }
 
@@ -380,6 +398,10 @@ impl Inner {
                 let detail = entities.audit_detail(grant, tenant, &record, event.detail).await?;
                 ExportedData::Logged { action: event.action, at: event.at, detail }
             }
+            Kind::BROKEN_GLASS => {
+                let GlassClear { reason, since: at } = from_clear(&record)?;
+                ExportedData::Look { reason, at }
+            }
             Kind::CONSENT => {
                 let StatementClear { statement, act, at } = from_clear(&record)?;
                 ExportedData::Statement { statement, act, at }
@@ -422,6 +444,11 @@ impl Inner {
                     filename: file.filename,
                     size: file.size,
                 }
+            }
+            Kind::MEMBER => {
+                let name = entities.member_name(grant, tenant, &record).await?;
+                let row = MemberRow::read(record)?;
+                ExportedData::Member { name, role: row.clear.role, joined_at: row.clear.joined_at }
             }
             Kind::MESSAGE => {
                 let (message, _) = entities.message(grant, tenant, &MessageRow::read(record)?).await?;

@@ -6,8 +6,9 @@ use crate::assistant::desk::TRIES_MAX;
 use crate::assistant::task::{Task, bucket_of};
 use crate::assistant::{AssistantError, Desk};
 use crate::entity::{ConversationRow, LetterRow, MessageRow};
-use crate::id::{ConversationId, DeadLetterId, MemberId, MessageId, WorkId};
+use crate::id::{ConversationId, DeadLetterId, MessageId, WorkId};
 use crate::model::{Author, Conversation, DeadLetter, DeliveryStep, DiscardReason, LetterState, Waiting};
+use crate::privacy::AccessAction;
 use crate::store::{Bucket, Clear, Cursor, Kind, ListOrder, ListQuery, PendingQuery, WorkItem, WorkKey};
 use crate::store::{WriteBatch, WriteOp};
 
@@ -28,11 +29,12 @@ impl Desk {
     /// Lists the work that waits, also what is due later. It shows the queue as it is at each page: what is done meanwhile is gone.
     ///
     /// # Errors
-    /// [`AssistantError::NotFound`]; by the store.
+    /// [`AssistantError::NotFound`], [`Forbidden`](AssistantError::Forbidden); by the store.
     ///
     /// # Cancellation
     /// No effect.
     pub async fn queue(&self, after: Option<WorkKey>, limit: usize) -> Result<QueuePage, AssistantError> {
+        self.may(AccessAction::Queue).await?;
         let entities = &self.assistant.inner.entities;
         let buckets = entities.tenant(self.tenant).await?.tenant.buckets.max(1);
         let due_by = self.assistant.now() + AHEAD_MAX;
@@ -71,7 +73,7 @@ impl Desk {
     /// their time is over.
     ///
     /// # Errors
-    /// By the store.
+    /// [`AssistantError::Forbidden`]; by the store.
     ///
     /// # Cancellation
     /// No effect.
@@ -80,6 +82,7 @@ impl Desk {
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<(Vec<DeadLetter>, Option<Cursor>), AssistantError> {
+        self.may(AccessAction::Queue).await?;
         let query = ListQuery {
             tenant: self.tenant,
             kind: Kind::DEAD_LETTER,
@@ -100,26 +103,28 @@ impl Desk {
     /// Returns a dead letter.
     ///
     /// # Errors
-    /// [`AssistantError::NotFound`]; by the store.
+    /// [`AssistantError::NotFound`], [`Forbidden`](AssistantError::Forbidden); by the store.
     ///
     /// # Cancellation
     /// No effect.
     pub async fn dead_letter(&self, id: DeadLetterId) -> Result<DeadLetter, AssistantError> {
+        self.may(AccessAction::Queue).await?;
         Ok(self.letter_row(id).await?.letter())
     }
 
     /// Puts the work of a dead letter back, whole or not at all, and only once. A message that was to be sent goes to the
-    /// end of its conversation's outbox; it is the member's from now on, as if they had written it, because they decide
-    /// that it goes.
+    /// end of its conversation's outbox; it is whoever's sits here from now on, as if they had written it, because they
+    /// decide that it goes.
     ///
     /// # Errors
     /// [`AssistantError::NotFound`] when there is no such letter, when it was retried or discarded already, or when its
     /// conversation is gone; [`Invalid`](AssistantError::Invalid) when its message has gone out since, or too many wait in
-    /// the conversation; [`Conflict`](AssistantError::Conflict); by the store.
+    /// the conversation; [`Forbidden`](AssistantError::Forbidden), [`Conflict`](AssistantError::Conflict); by the store.
     ///
     /// # Cancellation
     /// Done or not done; repeat the call: it is refused if it was done.
-    pub async fn retry(&self, id: DeadLetterId, member: MemberId) -> Result<(), AssistantError> {
+    pub async fn retry(&self, id: DeadLetterId) -> Result<(), AssistantError> {
+        self.may(AccessAction::Queue).await?;
         let inner = &self.assistant.inner;
         for _ in 0..TRIES_MAX {
             let now = inner.clock.now();
@@ -130,7 +135,7 @@ impl Desk {
             match letter.task() {
                 Some(Task::Send { .. }) => {
                     let message = letter.clear.message.ok_or(AssistantError::NotFound("message"))?;
-                    self.put_back(&mut row, message, member, &mut batch).await?;
+                    self.put_back(&mut row, message, &mut batch).await?;
                 }
                 _ => {
                     let payload = Clear(match &letter.clear.task {
@@ -143,7 +148,7 @@ impl Desk {
                     batch.ops.push(WriteOp::Enqueue(WorkItem { key, lane: conversation.into(), attempts: 0, payload }));
                 }
             }
-            batch.ops.push(WriteOp::Put(letter.next(LetterState::Retried { by: member, at: now })?));
+            batch.ops.push(WriteOp::Put(letter.next(LetterState::Retried { by: self.member, at: now })?));
             if inner.commit_beside(batch).await? {
                 return Ok(());
             }
@@ -155,37 +160,34 @@ impl Desk {
     ///
     /// # Errors
     /// [`AssistantError::NotFound`] when there is no such letter, or when it was retried or discarded already;
-    /// [`Conflict`](AssistantError::Conflict); by the store.
+    /// [`Forbidden`](AssistantError::Forbidden), [`Conflict`](AssistantError::Conflict); by the store.
     ///
     /// # Cancellation
     /// Done or not done; repeat the call: it is refused if it was done.
-    pub async fn discard(&self, id: DeadLetterId, member: MemberId, why: DiscardReason) -> Result<(), AssistantError> {
+    pub async fn discard(&self, id: DeadLetterId, why: DiscardReason) -> Result<(), AssistantError> {
+        self.may(AccessAction::Queue).await?;
         let at = self.assistant.now();
-        let letter = self.open_letter(id).await?.next(LetterState::Discarded { by: member, at, why })?;
+        let letter = self.open_letter(id).await?.next(LetterState::Discarded { by: self.member, at, why })?;
         self.commit(WriteBatch::new(self.tenant).op(WriteOp::Put(letter))).await
     }
 
     /// Sends a message again that is in doubt or has failed. Nothing else ever does: who calls this has looked at the
-    /// conversation, and takes it upon them that the contact may get the message twice. It is the member's from now on. A
+    /// conversation, and takes it upon them that the contact may get the message twice. It is theirs from now on. A
     /// receipt that comes before the new call settles the doubt, and nothing is sent.
     ///
     /// # Errors
     /// [`AssistantError::NotFound`] when there is no such message in the conversation; [`Invalid`](AssistantError::Invalid)
-    /// when it is neither in doubt nor failed, or too many wait already; [`Conflict`](AssistantError::Conflict); by the
-    /// store.
+    /// when it is neither in doubt nor failed, or too many wait already; [`Forbidden`](AssistantError::Forbidden),
+    /// [`Conflict`](AssistantError::Conflict); by the store.
     ///
     /// # Cancellation
     /// Done or not done; repeat the call: it is refused if it was done.
-    pub async fn resend(
-        &self,
-        conversation: ConversationId,
-        message: MessageId,
-        member: MemberId,
-    ) -> Result<(), AssistantError> {
+    pub async fn resend(&self, conversation: ConversationId, message: MessageId) -> Result<(), AssistantError> {
         for _ in 0..TRIES_MAX {
             let mut row = self.assistant.inner.entities.conversation(self.tenant, conversation).await?;
+            self.may_in(AccessAction::Answer, &row.conversation).await?;
             let mut batch = WriteBatch::new(self.tenant);
-            self.put_back(&mut row, message, member, &mut batch).await?;
+            self.put_back(&mut row, message, &mut batch).await?;
             if self.assistant.inner.commit_beside(batch).await? {
                 return Ok(());
             }
@@ -208,7 +210,6 @@ impl Desk {
         &self,
         row: &mut ConversationRow,
         message: MessageId,
-        member: MemberId,
         batch: &mut WriteBatch,
     ) -> Result<(), AssistantError> {
         let inner = &self.assistant.inner;
@@ -227,7 +228,7 @@ impl Desk {
         delivery.step = DeliveryStep::Queued;
         delivery.at = now;
         delivery.failure = None;
-        message.clear.author = Author::Member { member: Some(member) };
+        message.clear.author = Author::Member { member: self.member };
         let id = message.id();
         // One in doubt may still stand where nothing overtakes it.
         if !row.conversation.outbox.contains(&id) {

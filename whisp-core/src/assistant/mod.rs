@@ -4,6 +4,7 @@
 //! [`deliver`](Assistant::deliver), [`fetch`](Assistant::fetch) and [`sweep`](Assistant::sweep) from loops of its own, or
 //! all four through `Runner` (feature `runtime`).
 
+mod access;
 mod admin;
 mod audit;
 mod authorize;
@@ -44,6 +45,7 @@ mod stand;
 mod step;
 mod sweep;
 pub(crate) mod task;
+mod team;
 mod turn;
 mod warm;
 
@@ -54,6 +56,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 use lru::LruCache;
 
+pub use access::GLASS_BROKEN_FOR;
 pub use admin::{NewConnection, NewTenant};
 pub use audit::{Audit, AuditCheck, AuditEntry, AuditFault, EventProof, Inclusion};
 pub use authorize::{DeletionProgress, PlatformWord};
@@ -83,6 +86,7 @@ pub use retain::RetentionPlan;
 pub use runner::{Runner, RunnerHandle};
 pub use step::{Budget, StepReport};
 pub use sweep::SweepReport;
+pub use team::{NewMember, TEAM_MAX, Team};
 
 use crate::audit::{CheckpointSigner, CheckpointSink};
 use crate::channel::Channel;
@@ -92,7 +96,7 @@ use crate::entity::Entities;
 use crate::id::{IdSource, RecordId, WorkerId};
 use crate::media::{MediaSource, MediaStore};
 use crate::model::ChannelKind;
-use crate::privacy::{Gate, Processors};
+use crate::privacy::{AccessPolicy, Gate, Processors};
 use crate::reply::ReplyEngine;
 use crate::route::Router;
 
@@ -110,6 +114,7 @@ pub struct Assistant {
 pub(crate) struct Inner {
     pub(crate) entities: Entities,
     pub(crate) gate: Gate,
+    pub(crate) access: Arc<dyn AccessPolicy>,
     pub(crate) processors: Arc<Processors>,
     pub(crate) channels: BTreeMap<ChannelKind, Arc<dyn Channel>>,
     pub(crate) media: Option<Arc<dyn MediaStore>>,

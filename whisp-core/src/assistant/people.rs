@@ -16,6 +16,7 @@ use crate::webhook::ContactRef;
 /// A contact that the batch writes: once, whatever the items tell about it.
 pub(super) struct Person {
     contact: Contact,
+    conversation: Option<ConversationId>,
     before: Option<ContactRow>,
     /// Where in the batch.
     op: usize,
@@ -108,7 +109,7 @@ impl Stage<'_> {
             }
         }
         let person = Contact { id: alias.contact, handles, name: contact.name.clone() };
-        self.put_contact(person, None).await?;
+        self.put_contact(person, Some(id), None).await?;
         let conversation = Conversation {
             id,
             connection: account.connection,
@@ -183,20 +184,31 @@ impl Stage<'_> {
         let Some((before, row)) = self.person(id).await? else { return Ok(()) };
         let mut contact = before.clone();
         change(&mut contact);
-        if contact == before { Ok(()) } else { self.put_contact(contact, row).await }
+        if contact == before {
+            return Ok(());
+        }
+        let staged = self.people.get(&id).and_then(|person| person.conversation);
+        let conversation = staged.or(row.as_ref().and_then(|row| row.conversation));
+        self.put_contact(contact, conversation, row).await
     }
 
     /// Stages a contact, in the place of what this batch already writes about it.
-    async fn put_contact(&mut self, contact: Contact, before: Option<ContactRow>) -> Result<(), AssistantError> {
+    async fn put_contact(
+        &mut self,
+        contact: Contact,
+        conversation: Option<ConversationId>,
+        before: Option<ContactRow>,
+    ) -> Result<(), AssistantError> {
         self.met = Some(contact.id);
-        let record = self.inner.entities.put_contact(self.staged.batch.tenant, &contact, before.as_ref()).await?;
+        let tenant = self.staged.batch.tenant;
+        let record = self.inner.entities.put_contact(tenant, &contact, conversation, before.as_ref()).await?;
         let ops = &mut self.staged.batch.ops;
         let op = self.people.get(&contact.id).map_or(ops.len(), |person| person.op);
         match ops.get_mut(op) {
             Some(slot) => *slot = WriteOp::Put(record),
             None => ops.push(WriteOp::Put(record)),
         }
-        self.people.insert(contact.id, Person { contact, before, op });
+        self.people.insert(contact.id, Person { contact, conversation, before, op });
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use crate::assistant::{AssistantError, Desk};
 use crate::entity::{AuditDraft, Entities, after};
 use crate::id::ContactId;
-use crate::privacy::{About, Act, Standing, Statement, StatementEvent, SubjectKind};
+use crate::privacy::{About, AccessAction, Act, Standing, Statement, StatementEvent, SubjectKind};
 use crate::store::{Commit, WriteBatch, WriteOp};
 
 impl Desk {
@@ -15,7 +15,7 @@ impl Desk {
     /// [`AssistantError::Invalid`] for a yes or no to a purpose that is not
     /// [optional](crate::privacy::Purpose::is_optional); [`NotFound`](AssistantError::NotFound) if the contact is not known
     /// and the statement would open something (one that closes is taken from everybody);
-    /// [`Conflict`](AssistantError::Conflict); by the store.
+    /// [`Forbidden`](AssistantError::Forbidden), [`Conflict`](AssistantError::Conflict); by the store.
     ///
     /// # Cancellation
     /// Done or not done; repeat the call.
@@ -30,8 +30,11 @@ impl Desk {
                 "nobody is asked about this purpose: restrict the use of the data, or erase it",
             ));
         }
+        let about = about.into();
+        let action = if statement.closes() { AccessAction::Answer } else { AccessAction::Rights };
+        self.may_about(action, &about).await?;
         let inner = &self.assistant.inner;
-        let About { subject, kind, .. } = about.into();
+        let About { subject, kind, .. } = about;
         if kind == SubjectKind::Contact && !statement.closes() {
             let contact = ContactId(subject);
             inner.entities.contact_row(self.tenant, contact).await?.ok_or(AssistantError::NotFound("contact"))?;
@@ -52,22 +55,26 @@ impl Desk {
     /// Returns the log of statements about somebody, oldest first.
     ///
     /// # Errors
-    /// By the store.
+    /// [`AssistantError::Forbidden`]; by the store.
     ///
     /// # Cancellation
     /// No effect.
     pub async fn statements(&self, about: impl Into<About> + Send) -> Result<Vec<StatementEvent>, AssistantError> {
-        Ok(self.assistant.inner.entities.statements(self.tenant, about.into().subject).await?)
+        let about = about.into();
+        self.may_about(AccessAction::Read, &about).await?;
+        Ok(self.assistant.inner.entities.statements(self.tenant, about.subject).await?)
     }
 
     /// Returns where somebody stands.
     ///
     /// # Errors
-    /// By the store.
+    /// [`AssistantError::Forbidden`]; by the store.
     ///
     /// # Cancellation
     /// No effect.
     pub async fn standing(&self, about: impl Into<About> + Send) -> Result<Standing, AssistantError> {
-        Ok(self.assistant.inner.entities.standing(self.tenant, about.into().subject).await?)
+        let about = about.into();
+        self.may_about(AccessAction::Read, &about).await?;
+        Ok(self.assistant.inner.entities.standing(self.tenant, about.subject).await?)
     }
 }

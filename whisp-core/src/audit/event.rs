@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::audit::TreeHash;
 use crate::id::RecordId;
 use crate::model::{AutomationMode, ChannelKind, HandOffReason};
-use crate::privacy::{EgressRefusal, ProcessorId, Purpose};
+use crate::privacy::{EgressRefusal, GlassReason, ProcessorId, Purpose};
 
 /// One event, as it stands in the log for ever.
 ///
@@ -47,6 +47,8 @@ pub struct AuditEvent {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AuditAction {
+    /// A member wanted to do what they may not.
+    AccessDenied,
     /// A person turned out to be of age, or the doubt to be a mistake.
     AgeCleared,
     /// There was a sign that a person may be a minor.
@@ -75,6 +77,8 @@ pub enum AuditAction {
     ErasureBegun,
     /// The erasure of a person ended. The detail is that of its receipt.
     ErasureDone,
+    /// A member said why they look at a conversation that is not theirs.
+    GlassBroken,
     /// A conversation was given back to the engines.
     HandedBack,
     /// A conversation was given to the team.
@@ -85,6 +89,8 @@ pub enum AuditAction {
     HoldReleased,
     /// Somebody looked, and it must be kept still.
     HoldReviewed,
+    /// Somebody joined the team.
+    MemberAdded,
     /// How far the assistant may go on a connection was set.
     ModeSet,
     /// A person objected to a purpose.
@@ -129,6 +135,8 @@ pub enum AuditAction {
     RequestTakenBack,
     /// A restriction holds no longer.
     RestrictionEnded,
+    /// What a member is there for was set.
+    RoleSet,
     /// A member took a conversation over.
     TakenOver,
     /// What becomes of messages that tell of special categories was set.
@@ -142,7 +150,7 @@ pub enum AuditAction {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The gate denied it.
+    /// The gate, or the access policy, denied it.
     Denied,
     /// It was done.
     Done,
@@ -212,6 +220,11 @@ impl<'de> Deserialize<'de> for Tag {
 #[serde(tag = "of", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AuditDetail {
+    /// Why a member looks at a conversation that is not theirs.
+    BrokenGlass {
+        /// Why.
+        reason: GlassReason,
+    },
     /// How an account was connected.
     Connection {
         /// On which channel.

@@ -45,6 +45,8 @@ pub(crate) struct Former {
 #[derive(Serialize, Deserialize)]
 pub(super) struct ContactClear {
     revision: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    conversation: Option<ConversationId>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -58,12 +60,14 @@ pub(super) struct ContactSecret {
 pub(crate) struct ContactRow {
     pub(crate) record: Record,
     revision: u32,
+    /// Their conversation. `None` where an earlier version wrote it.
+    pub(crate) conversation: Option<ConversationId>,
 }
 
 impl ContactRow {
     pub(crate) fn read(record: Record) -> Result<Self, StoreError> {
         let clear: ContactClear = from_clear(&record)?;
-        Ok(Self { record, revision: clear.revision })
+        Ok(Self { record, revision: clear.revision, conversation: clear.conversation })
     }
 
     /// Expects it to be stored as it is here.
@@ -154,11 +158,12 @@ impl Entities {
         Ok(Contact { id, handles: secret.handles, name: secret.name })
     }
 
-    /// Stages a contact: a new one, or one whose handles or name changed.
+    /// Stages a contact: a new one, with their conversation, or one whose handles or name changed.
     pub(crate) async fn put_contact(
         &self,
         tenant: TenantId,
         contact: &Contact,
+        conversation: Option<ConversationId>,
         before: Option<&ContactRow>,
     ) -> Result<Record, AssistantError> {
         let mut record = before.map_or_else(
@@ -167,7 +172,7 @@ impl Entities {
         );
         let revision = before.map_or(0, |row| row.revision + 1);
         record.subjects = vec![contact.id.0];
-        record.clear = to_clear(&ContactClear { revision })?;
+        record.clear = to_clear(&ContactClear { revision, conversation })?;
         let secret = ContactSecret { handles: contact.handles.clone(), name: contact.name.clone() };
         record.sealed = self.seal(&context(tenant, contact.id, record.id, revision), &secret).await?;
         Ok(record)

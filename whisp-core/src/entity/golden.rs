@@ -8,6 +8,7 @@ use super::connection::{ConnectionClear, ConnectionSecret};
 use super::contact::{ContactClear, ContactSecret};
 use super::hold::HeldClear;
 use super::media::{MediaClear, MediaSecret};
+use super::member::{GlassClear, MemberClear};
 use super::message::{MessageClear, MessageSecret};
 use super::plain::StatementClear;
 use super::raw::{RawClear, SuggestionClear};
@@ -59,7 +60,10 @@ fn a_connection_and_the_route_to_it_are_kept_like_this() {
 
 #[test]
 fn a_contact_and_the_aliases_that_lead_to_it_are_kept_like_this() {
-    is_kept::<ContactClear>(&[r#"{"revision":4}"#]);
+    is_kept::<ContactClear>(&[
+        r#"{"revision":4}"#,
+        r#"{"revision":4,"conversation":"00000000-0000-0000-0000-000000000002"}"#,
+    ]);
     is_kept::<Holder>(&[
         r#"{"contact":"00000000-0000-0000-0000-000000000001","conversation":"00000000-0000-0000-0000-000000000002"}"#,
         r#"{"contact":"00000000-0000-0000-0000-000000000001","conversation":"00000000-0000-0000-0000-000000000002","since":"2026-11-22T09:00:00Z"}"#,
@@ -69,6 +73,15 @@ fn a_contact_and_the_aliases_that_lead_to_it_are_kept_like_this() {
         r#"{"contact":"00000000-0000-0000-0000-000000000001","conversation":"00000000-0000-0000-0000-000000000002","since":"2026-11-21T09:00:00Z","until":"2026-11-22T09:00:00Z"}"#,
         r#"{"until":"2026-11-22T09:00:00Z"}"#,
     ]);
+}
+
+#[test]
+fn a_member_and_the_glass_that_they_broke_are_kept_like_this() {
+    is_kept::<MemberClear>(&[
+        r#"{"role":"owner","joined_at":"2026-11-22T09:00:00Z"}"#,
+        r#"{"role":"integration","joined_at":"2026-11-22T09:00:00Z","left_at":"2026-11-23T09:00:00Z"}"#,
+    ]);
+    is_kept::<GlassClear>(&[r#"{"reason":"cover","since":"2026-11-22T09:00:00Z"}"#]);
 }
 
 #[test]

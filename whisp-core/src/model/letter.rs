@@ -36,15 +36,15 @@ pub enum LetterState {
     Open,
     /// Its work was put back. If that fails again there is another letter.
     Retried {
-        /// Who did it.
-        by: MemberId,
+        /// Who did it; `None` for the host.
+        by: Option<MemberId>,
         /// When.
         at: DateTime<Utc>,
     },
     /// It will not be done.
     Discarded {
-        /// Who decided so.
-        by: MemberId,
+        /// Who decided so; `None` for the host.
+        by: Option<MemberId>,
         /// When.
         at: DateTime<Utc>,
         /// Why.

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::id::{MemberId, SubjectId, TenantId};
+use crate::privacy::Role;
 use crate::sensitive::Sensitive;
 
 /// A business that embeds or uses the assistant. Its name is sealed, and read apart.
@@ -60,4 +61,8 @@ pub struct Member {
     pub id: MemberId,
     /// The name that colleagues see.
     pub name: Sensitive,
+    /// What they are there for.
+    pub role: Role,
+    /// Since when.
+    pub joined_at: DateTime<Utc>,
 }

@@ -1,5 +1,6 @@
 //! Purposes, grounds, consent, and the gate: no permit, no plaintext; no permit, no egress.
 
+mod access;
 mod basis;
 mod category;
 mod disclosure;
@@ -15,6 +16,10 @@ mod request;
 mod standing;
 mod statement;
 
+pub use access::{
+    Access, AccessAction, AccessPolicy, AccessPolicyError, AccessRequest, Forbidden, ForbiddenReason, GlassReason,
+    Relation, Role, RolePolicy,
+};
 pub use basis::{Assessment, LawfulBasis, Right};
 pub use category::{Categories, DataCategory};
 pub use disclosure::{Disclosure, DisclosureGround, Recipient};

@@ -16,7 +16,7 @@ use whisp_core::model::{
     HandleKind, Location, Media, MediaKind, Member, Message, OrderItem, PlatformMessageId, Provenance, Share,
     ShareKind, SharedContact, StoryRef, Suggestion, SuggestionState,
 };
-use whisp_core::privacy::{Grant, Purpose};
+use whisp_core::privacy::{Grant, Purpose, Role};
 use whisp_core::reply::{
     Decision, EngineId, Ground, Proposal, ReplyContext, ReplyError, ReplyErrorKind, ReplyRequest, Turn,
 };
@@ -113,7 +113,8 @@ fn grant() -> Grant {
 fn the_model_hides_what_is_personal() {
     let (id, conversation) = (ContactId(SubjectId::from_bytes([2; 16])), ConversationId::from_bytes([3; 16]));
     hides(&Contact { id, handles: vec![handle()], name: some() });
-    hides(&Member { id: MemberId(SubjectId::from_bytes([4; 16])), name: secret() });
+    let (role, joined_at) = (Role::Member, DateTime::UNIX_EPOCH);
+    hides(&Member { id: MemberId(SubjectId::from_bytes([4; 16])), name: secret(), role, joined_at });
     hides(&Connection {
         id: ConnectionId::from_bytes([5; 16]),
         tenant: TenantId::from_bytes([1; 16]),

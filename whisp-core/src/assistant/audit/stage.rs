@@ -9,17 +9,20 @@ use lru::LruCache;
 use crate::assistant::{AssistantError, Inner};
 use crate::audit::{AuditAction, Outcome, VIEW};
 use crate::entity::{AuditDraft, By};
-use crate::id::{ContactId, MemberId, RecordId, TenantId};
+use crate::id::{MemberId, RecordId, SubjectId, TenantId};
 use crate::store::{Commit, WriteBatch, WriteOp};
 
 /// How many views, and how many anchored logs, are remembered. One that is forgotten is logged, or anchored, once more.
 const REMEMBERED_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
 
+/// What somebody at the desk does, about whom, and what came of it.
+pub(in crate::assistant) type View = (AuditAction, SubjectId, Outcome);
+
 /// What is remembered about the audit log. All of it can be lost.
 #[derive(Debug)]
 pub(in crate::assistant) struct AuditMemory {
-    /// Since when somebody looks at a contact.
-    views: LruCache<(TenantId, Option<MemberId>, ContactId, Outcome), DateTime<Utc>>,
+    /// Since when somebody looks at somebody.
+    views: LruCache<(TenantId, Option<MemberId>, View), DateTime<Utc>>,
     /// With how many events a log was anchored last.
     pub(super) anchored: LruCache<TenantId, u64>,
 }
@@ -70,15 +73,14 @@ impl Inner {
         }
     }
 
-    /// Notes that somebody at the desk looks at what a contact wrote or who they are, or was denied it: once in a view.
-    pub(in crate::assistant) async fn audit_read(
+    /// Notes that somebody at the desk looks at something of a person's, or was denied it: once in a view.
+    pub(in crate::assistant) async fn audit_view(
         &self,
         tenant: TenantId,
         member: Option<MemberId>,
-        contact: ContactId,
-        outcome: Outcome,
+        seen: View,
     ) -> Result<(), AssistantError> {
-        let key = (tenant, member, contact, outcome);
+        let key = (tenant, member, seen);
         let now = self.clock.now();
         if let Some(since) = self.audited().views.get(&key) {
             // A clock that jumped back must not make an old view look new.
@@ -88,8 +90,8 @@ impl Inner {
             }
         }
         let by = member.map_or(By::Host, |member| By::Member(Some(member)));
-        let draft = AuditDraft::new(AuditAction::ContentRead, by, contact.0).outcome(outcome);
-        self.audit_alone(tenant, draft).await?;
+        let (action, subject, outcome) = seen;
+        self.audit_alone(tenant, AuditDraft::new(action, by, subject).outcome(outcome)).await?;
         self.audited().views.put(key, now);
         Ok(())
     }

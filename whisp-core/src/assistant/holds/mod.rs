@@ -13,7 +13,7 @@ use crate::assistant::{AssistantError, Desk, ErasureReceipt, Inner};
 use crate::audit::AuditAction;
 use crate::entity::{AuditDraft, HoldRow};
 use crate::id::{ContactId, HoldId, MediaId, RecordId, SubjectId, TenantId};
-use crate::privacy::{Hold, LegalCompliance, NewHold};
+use crate::privacy::{AccessAction, Hold, LegalCompliance, NewHold};
 use crate::sensitive::Sensitive;
 use crate::store::{Commit, Cursor, Expect, Kind, ListOrder, ListQuery, PAGE_MAX, WriteBatch};
 
@@ -28,7 +28,8 @@ const EACH_MAX: usize = 100;
 /// back is sealed anew like that too, before. With the release the copies go the way that their person went.
 ///
 /// Everything here is for [`Purpose::LegalCompliance`](crate::privacy::Purpose::LegalCompliance) and no other purpose: a
-/// host that places holds has it about contacts in its [`Register`](crate::privacy::Register).
+/// host that places holds has it about contacts in its [`Register`](crate::privacy::Register). A member needs
+/// [`AccessAction::Holds`].
 #[derive(Debug, Clone)]
 pub struct Holds {
     desk: Desk,
@@ -79,6 +80,7 @@ impl Holds {
     /// # Cancellation
     /// Placed or not: look before repeating it.
     pub async fn place(&self, contact: ContactId, new: NewHold) -> Result<Hold, AssistantError> {
+        self.may().await?;
         let (inner, tenant) = (&self.desk.assistant.inner, self.desk.tenant);
         let now = inner.clock.now();
         if new.authority.trim().is_empty() {
@@ -163,6 +165,7 @@ impl Holds {
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<(Vec<Hold>, Option<Cursor>), AssistantError> {
+        self.may().await?;
         let (rows, next) = self.desk.assistant.inner.entities.open_holds(self.desk.tenant, after, limit).await?;
         Ok((rows.into_iter().map(|row| row.hold).collect(), next))
     }
@@ -175,6 +178,7 @@ impl Holds {
     /// # Cancellation
     /// No effect.
     pub async fn on(&self, contact: ContactId) -> Result<Vec<Hold>, AssistantError> {
+        self.may().await?;
         let rows = self.desk.assistant.inner.entities.holds_on(self.desk.tenant, contact.0).await?;
         Ok(rows.into_iter().map(|row| row.hold).collect())
     }
@@ -223,7 +227,12 @@ impl Holds {
         inner.kept_chunk(permit.grant(), (tenant, &hold, file), chunk).await
     }
 
+    async fn may(&self) -> Result<(), AssistantError> {
+        self.desk.may(AccessAction::Holds).await
+    }
+
     async fn row(&self, id: HoldId) -> Result<HoldRow, AssistantError> {
+        self.may().await?;
         let row = self.desk.assistant.inner.entities.hold(self.desk.tenant, id).await?;
         row.filter(|row| row.hold.is_open()).ok_or(AssistantError::NotFound("hold that holds"))
     }

@@ -3,8 +3,8 @@
 use super::Requests;
 use crate::assistant::{AssistantError, ExportPage};
 use crate::audit::AuditAction;
-use crate::id::{ContactId, RequestId};
-use crate::privacy::{RequestEvent, RequestKind, RequestState, Rights};
+use crate::id::RequestId;
+use crate::privacy::{About, RequestEvent, RequestKind, RequestState, Rights};
 use crate::store::SubjectCursor;
 
 /// The step of handing a copy over.
@@ -37,9 +37,11 @@ impl Requests {
             })
             .await?;
         }
-        let contact = ContactId(request.subject());
+        let subject = request.subject();
+        let kind = inner.kind_of(tenant, subject).await?.ok_or(AssistantError::NotFound("person"))?;
+        let about = About { subject, kind, channel: None };
         let settings = inner.entities.tenant(tenant).await?.tenant;
-        let permit = inner.gate.permit::<Rights>(&settings, contact, inner.clock.now()).await?;
+        let permit = inner.gate.permit::<Rights>(&settings, about, inner.clock.now()).await?;
         let mut page = inner.export(permit.reading_as_of(request.received_at()).grant(), tenant, after).await?;
         if portable {
             page.entries.retain(crate::assistant::Exported::is_portable);

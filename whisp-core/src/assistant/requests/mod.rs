@@ -13,8 +13,11 @@ use crate::assistant::desk::TRIES_MAX;
 use crate::assistant::{AssistantError, Desk, Inner};
 use crate::audit::AuditAction;
 use crate::entity::{AuditDraft, By, RequestRow};
-use crate::id::{ContactId, RequestId, SubjectId, TenantId};
-use crate::privacy::{RequestError, RequestEvent, RequestKind, RequestState, StepOutcome, SubjectRequest};
+use crate::id::{ContactId, MemberId, RequestId, SubjectId, TenantId};
+use crate::privacy::{
+    About, AccessAction, RequestError, RequestEvent, RequestKind, RequestState, StepOutcome, SubjectKind,
+    SubjectRequest,
+};
 use crate::store::{Cursor, Kind, WriteBatch, WriteOp};
 
 #[cfg(doc)]
@@ -23,7 +26,7 @@ use crate::assistant::Assistant;
 /// The step of what a person does for a request, where nothing of ours is to be done.
 const ANSWER_STEP: &str = "answer";
 
-/// The requests of a tenant's contacts about their data.
+/// The requests of people about their data: of a tenant's contacts, of its members, of the account holder.
 ///
 /// | what | how |
 /// |---|---|
@@ -35,7 +38,7 @@ const ANSWER_STEP: &str = "answer";
 /// | A withdrawal, an objection, a restriction | [`Desk::declare`] |
 /// | The answer | [`answer`](Self::answer), once the person was told |
 ///
-/// Nothing is handed out and nothing is erased before the proof is strong enough for the kind of request.
+/// A member needs [`AccessAction::Rights`] for all of it. Nothing is handed out and nothing is erased before the proof is strong enough for the kind of request.
 #[derive(Debug, Clone)]
 pub struct Requests {
     desk: Desk,
@@ -69,15 +72,23 @@ impl Requests {
     /// Takes a request down. The time for the answer begins now, by [`Config::profiles`](crate::assistant::Config).
     ///
     /// # Errors
-    /// [`AssistantError::NotFound`] if there is no such contact; [`Request`](AssistantError::Request) if none of the
-    /// profiles says how soon it is due; by the store.
+    /// [`AssistantError::NotFound`] if there is nobody like that; [`Forbidden`](AssistantError::Forbidden);
+    /// [`Request`](AssistantError::Request) if none of the profiles says how soon it is due; by the store.
     ///
     /// # Cancellation
     /// Taken down or not: look before repeating it.
-    pub async fn take_in(&self, contact: ContactId, kind: RequestKind) -> Result<SubjectRequest, AssistantError> {
+    pub async fn take_in(
+        &self,
+        about: impl Into<About> + Send,
+        kind: RequestKind,
+    ) -> Result<SubjectRequest, AssistantError> {
+        let about = about.into();
+        self.may().await?;
         let (inner, tenant) = (&self.desk.assistant.inner, self.desk.tenant);
-        inner.entities.contact_row(tenant, contact).await?.ok_or(AssistantError::NotFound("contact"))?;
-        let mut row = inner.new_request(contact.0, kind)?;
+        if inner.kind_of(tenant, about.subject).await? != Some(about.kind) {
+            return Err(AssistantError::NotFound("person"));
+        }
+        let mut row = inner.new_request(about.subject, kind)?;
         let mut batch = WriteBatch::new(tenant);
         batch.ops = inner.staged(tenant, &mut row, AuditAction::RequestReceived, self.desk.whom()).await?;
         self.desk.commit(batch).await?;
@@ -102,8 +113,10 @@ impl Requests {
     ///
     /// # Cancellation
     /// No effect.
-    pub async fn of(&self, contact: ContactId) -> Result<Vec<SubjectRequest>, AssistantError> {
-        let rows = self.desk.assistant.inner.entities.requests_of(self.desk.tenant, contact.0).await?;
+    pub async fn of(&self, about: impl Into<About> + Send) -> Result<Vec<SubjectRequest>, AssistantError> {
+        let subject = about.into().subject;
+        self.may().await?;
+        let rows = self.desk.assistant.inner.entities.requests_of(self.desk.tenant, subject).await?;
         Ok(rows.into_iter().map(|row| row.clear.request).collect())
     }
 
@@ -115,6 +128,7 @@ impl Requests {
     /// # Cancellation
     /// No effect.
     pub async fn open(&self, after: Option<Cursor>, limit: usize) -> Result<RequestPage, AssistantError> {
+        self.may().await?;
         Ok(self.desk.assistant.inner.entities.open_requests(self.desk.tenant, after, limit).await?.into())
     }
 
@@ -126,6 +140,7 @@ impl Requests {
     /// # Cancellation
     /// No effect.
     pub async fn ended(&self, after: Option<Cursor>, limit: usize) -> Result<RequestPage, AssistantError> {
+        self.may().await?;
         Ok(self.desk.assistant.inner.entities.ended_requests(self.desk.tenant, after, limit).await?.into())
     }
 
@@ -205,13 +220,34 @@ impl Requests {
         Err(AssistantError::Conflict("request"))
     }
 
+    async fn may(&self) -> Result<(), AssistantError> {
+        self.desk.may(AccessAction::Rights).await
+    }
+
     async fn row(&self, id: RequestId) -> Result<RequestRow, AssistantError> {
+        self.may().await?;
         let row = self.desk.assistant.inner.entities.request(self.desk.tenant, id).await?;
         row.ok_or(AssistantError::NotFound("request"))
     }
 }
 
 impl Inner {
+    /// Returns who somebody is to a business; `None` if they are nobody to it, or no longer.
+    pub(super) async fn kind_of(
+        &self,
+        tenant: TenantId,
+        subject: SubjectId,
+    ) -> Result<Option<SubjectKind>, AssistantError> {
+        if self.entities.contact_row(tenant, ContactId(subject)).await?.is_some() {
+            return Ok(Some(SubjectKind::Contact));
+        }
+        if self.entities.member_row(tenant, MemberId(subject)).await?.is_some() {
+            return Ok(Some(SubjectKind::Member));
+        }
+        let holder = self.entities.tenant(tenant).await?.tenant.account_holder;
+        Ok((holder == subject).then_some(SubjectKind::AccountHolder))
+    }
+
     /// Makes a new request, which arrives now.
     pub(super) fn new_request(&self, subject: SubjectId, kind: RequestKind) -> Result<RequestRow, RequestError> {
         let now = self.clock.now();
