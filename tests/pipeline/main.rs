@@ -14,6 +14,7 @@ mod egress;
 mod erasing;
 mod export;
 mod fair;
+mod fence;
 mod hardening;
 mod holds;
 mod horizon;

@@ -105,7 +105,8 @@ impl World {
         let id = sim.platform.contact_says(&account, &persona, say);
         let number = {
             let mut model = sim.model();
-            model.said.push(Said { person, id, kind, arrival: Arrival::default() });
+            let at = sim.now();
+            model.said.push(Said { person, id, kind, at, arrival: Arrival::default() });
             model.said.len() - 1
         };
         sim.note(|| format!("person {person} writes q{number} as {kind:?}"));
@@ -168,7 +169,8 @@ impl World {
         let id = sim.platform.member_types(&account, &persona, &text);
         let typed = {
             let mut model = sim.model();
-            model.typed.push(Typed { person, id, arrival: Arrival::default() });
+            let at = sim.now();
+            model.typed.push(Typed { person, id, at, arrival: Arrival::default() });
             model.typed.len() - 1
         };
         sim.note(|| format!("a member types to {person}: {text}"));
@@ -314,7 +316,9 @@ impl World {
             let erasures = &mut model.people[person].erasures;
             let there = erasures.iter().position(|erasure| erasure.contact == contact);
             there.unwrap_or_else(|| {
-                erasures.push(Erasure { contact, conversation, begun: sim.tick(), done: None });
+                let now = sim.now();
+                let begun = sim.tick();
+                erasures.push(Erasure { contact, conversation, begun, begun_at: now, done: None, done_at: now });
                 erasures.len() - 1
             })
         };
@@ -326,7 +330,10 @@ impl World {
             if done.is_ok() {
                 sim.count("erasures");
                 let tick = sim.tick();
-                sim.model().people[person].erasures[place].done.get_or_insert(tick);
+                let erasure = &mut sim.model().people[person].erasures[place];
+                if erasure.done.is_none() {
+                    (erasure.done, erasure.done_at) = (Some(tick), sim.now());
+                }
             } else if sim.is_calm() {
                 sim.violated("a calm world works", format!("erase: {done:?}"));
             }

@@ -3,13 +3,19 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use whisp::id::{ContactId, ConversationId, TenantId};
 use whisp::meta::simulator::{Account, Persona};
 use whisp::model::{ChannelKind, Connection, PlatformMessageId};
 
 use crate::invariants::pace::Limited;
 use crate::sim::Sim;
+
+/// Within this time of an erasure it is not sure what was written before it: workers' clocks differ, and move.
+const BLUR: TimeDelta = TimeDelta::seconds(60);
+
+/// How long what comes late is surely dropped after an erasure.
+const FENCE_MIN: TimeDelta = TimeDelta::days(8);
 
 #[derive(Debug, Default)]
 pub(crate) struct Model {
@@ -29,8 +35,6 @@ pub(crate) struct Model {
     pub(crate) epoch: u64,
     /// The tick at which the clock last went back.
     pub(crate) turned: u64,
-    /// When everything began to work.
-    pub(crate) calm_at: DateTime<Utc>,
     /// Until when no inquiry can have gone idle.
     pub(crate) idle_from: DateTime<Utc>,
 }
@@ -78,6 +82,8 @@ pub(crate) struct Said {
     pub(crate) person: usize,
     pub(crate) id: PlatformMessageId,
     pub(crate) kind: SaidKind,
+    /// When, by the platform's clock.
+    pub(crate) at: DateTime<Utc>,
     pub(crate) arrival: Arrival,
 }
 
@@ -102,6 +108,8 @@ pub(crate) struct Arrival {
     pub(crate) taken_at: DateTime<Utc>,
     /// The clock went back this often before.
     pub(crate) epoch: u64,
+    /// It surely came too late: its author had been erased since.
+    pub(crate) fenced: bool,
 }
 
 /// A contact edited a message, or took it back.
@@ -120,6 +128,8 @@ pub(crate) struct Change {
 pub(crate) struct Typed {
     pub(crate) person: usize,
     pub(crate) id: PlatformMessageId,
+    /// When, by the platform's clock.
+    pub(crate) at: DateTime<Utc>,
     pub(crate) arrival: Arrival,
 }
 
@@ -158,7 +168,19 @@ pub(crate) struct Erasure {
     pub(crate) contact: ContactId,
     pub(crate) conversation: ConversationId,
     pub(crate) begun: u64,
+    pub(crate) begun_at: DateTime<Utc>,
     pub(crate) done: Option<u64>,
+    pub(crate) done_at: DateTime<Utc>,
+}
+
+impl Erasure {
+    /// Returns whether what was written at a time was surely written before it, or surely after it.
+    fn is_later_than(&self, at: DateTime<Utc>) -> Option<bool> {
+        if at < self.begun_at.min(self.done_at) - BLUR {
+            return Some(true);
+        }
+        (self.done.is_some() && at > self.begun_at.max(self.done_at) + BLUR).then_some(false)
+    }
 }
 
 /// Something that is so or not, as somebody wants it.
@@ -248,6 +270,19 @@ impl Model {
             return Some(false);
         }
         erasures.iter().all(|erasure| erasure.done.is_some_and(|done| done < begun)).then_some(true)
+    }
+
+    /// Returns whether what a person wrote at a time surely comes too late, or surely not, because they were erased.
+    pub(crate) fn is_fenced(&self, person: usize, at: DateTime<Utc>, now: DateTime<Utc>) -> Option<bool> {
+        let erasures = &self.people[person].erasures;
+        let fences = |erasure: &Erasure| {
+            let stands = now - erasure.begun_at < FENCE_MIN && now - erasure.done_at < FENCE_MIN;
+            erasure.done.is_some() && stands && erasure.is_later_than(at) == Some(true)
+        };
+        if erasures.iter().any(fences) {
+            return Some(true);
+        }
+        erasures.iter().all(|erasure| erasure.is_later_than(at) == Some(false)).then_some(false)
     }
 
     /// Texts of the engines' answers, by the number of what they answer.

@@ -183,12 +183,22 @@ fn arrival(model: &mut Model, cargo: Cargo) -> Option<&mut Arrival> {
     }
 }
 
+/// Returns whether something surely comes too late, or surely not, because its author was erased.
+fn fenced(sim: &Sim, model: &Model, cargo: Cargo) -> Option<bool> {
+    match cargo {
+        Cargo::Said(said) => model.is_fenced(model.said[said].person, model.said[said].at, sim.now()),
+        Cargo::Typed(typed) => model.is_fenced(model.typed[typed].person, model.typed[typed].at, sim.now()),
+        Cargo::Changed(_) | Cargo::News(_) | Cargo::Other => Some(false),
+    }
+}
+
 fn begin(sim: &Sim, model: &mut Model, hook: &Hook, process: usize, tick: u64) {
     let epoch = model.epoch;
+    let fenced = fenced(sim, model, hook.cargo) == Some(true);
     if let Some(arrival) = arrival(model, hook.cargo)
         && arrival.begun.is_none()
     {
-        (arrival.begun, arrival.epoch) = (Some(tick), epoch);
+        (arrival.begun, arrival.epoch, arrival.fenced) = (Some(tick), epoch, fenced);
     }
     if let Cargo::Said(said) = hook.cargo
         && let SaidKind::Stop(claim) | SaidKind::Start(claim) = model.said[said].kind
@@ -201,6 +211,10 @@ fn arrive(sim: &Sim, model: &mut Model, hook: &Hook, begun: u64) {
     // What comes while nobody has the account connected is dropped, and rightly.
     let connected = model.surely(&model.accounts[hook.shop].connected, true);
     if connected.is_none_or(|claim| claim.ended.is_none_or(|ended| ended > begun)) {
+        return;
+    }
+    // What was written before an erasure and comes after it is dropped, and rightly.
+    if fenced(sim, model, hook.cargo) != Some(false) {
         return;
     }
     let tick = sim.tick();

@@ -78,7 +78,6 @@ impl World {
         let sim = Arc::clone(&self.sim);
         self.tasks.finish(&sim, &mut self.dice);
         sim.set_calm(true);
-        sim.model().calm_at = sim.now();
         sim.note(|| "all is calm".to_owned());
         for place in 0..self.workers.len() {
             if self.workers[place].process.is_none() {

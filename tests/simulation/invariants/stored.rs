@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use whisp::assistant::{Assistant, Retention};
+use whisp::assistant::Assistant;
 use whisp::id::{ContactId, ConversationId};
 use whisp::model::{Author, ContentKind, DeliveryStep, Message};
 use whisp::store::{Store, SubjectQuery};
@@ -93,6 +93,9 @@ fn kept(model: &Model, place: usize, said: &Said, thread: &Thread) -> Holds {
     if times > 1 {
         return Err(format!("q{place} of person {} is kept {times} times", said.person));
     }
+    if said.arrival.fenced && times > 0 {
+        return Err(format!("q{place} brought person {} back, who was erased", said.person));
+    }
     match model.survives(said.person, &said.arrival) {
         // What is taken back leaves its place, without the platform's id.
         Some(true) if times == 0 && !unsent => {
@@ -149,9 +152,7 @@ fn edited(model: &Model, person: usize, thread: &Thread) -> Holds {
         let said = &model.said[place];
         let sure = edits.iter().all(|change| {
             let after = said.arrival.taken.zip(change.arrival.begun).is_some_and(|(taken, begun)| taken < begun);
-            // An edit that nobody gets to before its raw content is past its time is lost.
-            let in_time = model.calm_at - change.arrival.taken_at < Retention::default().raw;
-            change.text.is_some() && change.arrival.taken.is_some() && after && in_time
+            change.text.is_some() && change.arrival.taken.is_some() && after
         });
         let ordered = edits.is_sorted_by(|one, other| one.at.timestamp() < other.at.timestamp());
         if !sure || !ordered || model.survives(person, &said.arrival) != Some(true) {
@@ -172,6 +173,9 @@ fn typed(model: &Model, person: usize, thread: &Thread) -> Holds {
         let own = |message: &&Message| message.platform_id.as_ref() == Some(&typed.id);
         let times = thread.messages.iter().filter(own).count();
         let expected = model.survives(person, &typed.arrival);
+        if typed.arrival.fenced && times > 0 {
+            return Err(format!("{:?} brought person {person} back, who was erased", typed.arrival));
+        }
         if times > 1 || (times == 0 && expected == Some(true)) || (times > 0 && expected == Some(false)) {
             return Err(format!("{:?} of person {person} is kept {times} times", typed.arrival));
         }

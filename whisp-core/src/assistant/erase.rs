@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::assistant::identity::fence;
+use crate::assistant::stage::{CLOCK_SKEW, LATE_MAX};
 use crate::assistant::{Assistant, AssistantError, ErasureHorizon, EventProof, Inclusion, Inner, WithheldRecords};
 use crate::audit::{AuditAction, TreeHash};
-use crate::entity::{AuditDraft, By, from_clear, position, to_clear};
+use crate::entity::{AuditDraft, By, Entities, Former, Holder, from_clear, position, to_clear};
 use crate::id::{ContactId, MemberId, RecordId, RequestId, SubjectId, TenantId};
 use crate::store::{
     Commit, Kind, ListOrder, ListQuery, PAGE_MAX, Record, StoreError, SubjectQuery, WriteBatch, WriteOp,
@@ -238,6 +240,50 @@ impl Inner {
         Err(AssistantError::Conflict("erasure"))
     }
 
+    /// Returns up to when, by the platform's clock, what somebody wrote goes with their erasure, if one is under way.
+    pub(super) async fn erased_at(
+        &self,
+        tenant: TenantId,
+        contact: ContactId,
+    ) -> Result<Option<DateTime<Utc>>, AssistantError> {
+        let record = self.entities.record(tenant, Kind::ERASURE, contact.into()).await?;
+        let state: Option<ErasureClear> = record.as_ref().map(from_clear).transpose()?;
+        Ok(state.map(|state| state.started_at - CLOCK_SKEW))
+    }
+
+    /// Stages the end of a record of somebody who is erased. Of a handle it stays, for as long as webhooks may come late,
+    /// that whoever had it is gone.
+    async fn gone(
+        &self,
+        tenant: TenantId,
+        record: &Record,
+        beside: &[Record],
+        started_at: DateTime<Utc>,
+    ) -> Result<Vec<WriteOp>, AssistantError> {
+        let delete = WriteOp::Delete(record.kind, record.id, record.version);
+        let expires_at = Some(started_at + LATE_MAX);
+        Ok(match record.kind {
+            Kind::ALIAS => {
+                let Holder { since, .. } = from_clear(record)?;
+                let before = self.entities.former(tenant, record.id).await?;
+                let version = before.map_or(1, |(_, version)| version + 1);
+                let fence = fence(since, started_at - CLOCK_SKEW, before.map(|(former, _)| former));
+                vec![delete, WriteOp::Put(Entities::put_former(record.id, &fence, version, expires_at)?)]
+            }
+            // They have it again: it is fenced off with that.
+            Kind::FORMER_ALIAS if beside.iter().any(|other| (other.kind, other.id) == (Kind::ALIAS, record.id)) => {
+                Vec::new()
+            }
+            Kind::FORMER_ALIAS => {
+                let Former { since, until, .. } = from_clear(record)?;
+                let fence = fence(since, until, None);
+                let version = record.version + 1;
+                vec![WriteOp::Put(Entities::put_former(record.id, &fence, version, record.expires_at)?)]
+            }
+            _ => vec![delete],
+        })
+    }
+
     pub(super) async fn go_on_erasing(
         &self,
         tenant: TenantId,
@@ -315,7 +361,9 @@ impl Inner {
                 *state.deleted.entry(record.kind.name().to_owned()).or_default() += 1;
             }
             let mut batch = WriteBatch::new(tenant);
-            batch.ops = found.iter().map(|record| WriteOp::Delete(record.kind, record.id, record.version)).collect();
+            for record in &found {
+                batch.ops.extend(self.gone(tenant, record, &found, state.started_at).await?);
+            }
             // How many there were is written with their end, so that a crash counts none twice.
             record.version += 1;
             record.clear = to_clear(&state)?;

@@ -17,6 +17,8 @@
 //! 5. An older change undoes nothing of a newer one, and one that comes again changes nothing. Of a person whom we do not
 //!    know it is only remembered that the old handles were given up, as long: what comes late under them is kept in a
 //!    conversation of its own that nobody answers to.
+//! 6. When a person is erased their handles are remembered as long, without them: what they wrote before and comes late is
+//!    dropped. Whoever writes later is somebody new.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -46,6 +48,12 @@ impl Held {
     }
 }
 
+/// What is left of the handle of somebody who was erased. Who had it before and was erased too stays fenced off.
+pub(super) fn fence(since: Option<DateTime<Utc>>, until: DateTime<Utc>, before: Option<Former>) -> Former {
+    let since = before.filter(|before| before.erased).map_or(since, |before| before.since);
+    Former { alias: None, since, until, erased: true }
+}
+
 /// Who was found.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Found {
@@ -66,7 +74,7 @@ impl Stage<'_> {
         let after = |since: Option<DateTime<Utc>>| since.is_none_or(|since| at > since);
         let found = match held {
             Held { holder: Some(holder), .. } if after(holder.since) => Found { alias: holder.alias, late: false },
-            Held { former: Some((Former { alias: Some(alias), since, until }, _)), .. }
+            Held { former: Some((Former { alias: Some(alias), since, until, .. }, _)), .. }
                 if at <= until && after(since) =>
             {
                 Found { alias, late: true }
@@ -138,7 +146,7 @@ impl Stage<'_> {
         match held.holder {
             Some(holder) if holder.alias == alias => return Ok(false),
             Some(holder) if self.gone.contains(&holder.alias.contact) => {
-                self.op(WriteOp::Delete(Kind::ALIAS, key, 1));
+                held = self.fence_off(key, held, holder).await?;
             }
             Some(holder) if holder.since.is_some_and(|since| at <= since) => return Ok(false),
             Some(holder) if !self.began_before(holder.alias, at).await? => return Ok(false),
@@ -160,6 +168,44 @@ impl Stage<'_> {
         self.op(WriteOp::Put(Entities::new_holder(key, &holder)?));
         self.handles.insert(key, Held { holder: Some(holder), ..held });
         Ok(true)
+    }
+
+    /// Ends the way from a handle to somebody whose erasure is under way, as the erasure would.
+    async fn fence_off(&mut self, key: RecordId, held: Held, holder: Holder) -> Result<Held, AssistantError> {
+        let tenant = self.staged.batch.tenant;
+        self.op(WriteOp::Delete(Kind::ALIAS, key, 1));
+        let Some(until) = self.inner.erased_at(tenant, holder.alias.contact).await? else {
+            return Ok(Held { holder: None, ..held });
+        };
+        let version = held.former.map_or(1, |(_, version)| version + 1);
+        let fence = fence(holder.since, until, held.former.map(|(former, _)| former));
+        self.op(WriteOp::Put(Entities::put_former(key, &fence, version, Some(self.now + LATE_MAX))?));
+        Ok(Held { holder: None, former: Some((fence, version)) })
+    }
+
+    /// Returns whether something from `at` was written by somebody who was erased after they wrote it.
+    pub(super) async fn is_fenced(
+        &mut self,
+        account: &Account,
+        handles: &[Handle],
+        at: DateTime<Utc>,
+    ) -> Result<bool, AssistantError> {
+        for handle in handles {
+            let (_, held) = self.held(account, handle).await?;
+            let before =
+                |former: Former| former.erased && at <= former.until && former.since.is_none_or(|since| at > since);
+            if held.former.is_some_and(|(former, _)| before(former)) {
+                return Ok(true);
+            }
+            if let Some(holder) = held.holder.filter(|holder| self.gone.contains(&holder.alias.contact)) {
+                let tenant = self.staged.batch.tenant;
+                let erased_at = self.inner.erased_at(tenant, holder.alias.contact).await?;
+                if erased_at.is_some_and(|until| before(fence(holder.since, until, None))) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// Takes handles from a contact, which had them up to a time.
@@ -205,9 +251,9 @@ impl Stage<'_> {
             Some(former) => Some(former.until),
             None => held.holder.and_then(|holder| holder.since),
         };
-        let former = Former { alias, since, until };
+        let former = Former { alias, since, until, erased: false };
         let version = held.former.map_or(1, |(_, version)| version + 1);
-        let record = Entities::put_former(key, &former, version, self.now + LATE_MAX)?;
+        let record = Entities::put_former(key, &former, version, Some(self.now + LATE_MAX))?;
         self.op(WriteOp::Put(record));
         self.handles.insert(key, Held { holder: None, former: Some((former, version)) });
         Ok(true)

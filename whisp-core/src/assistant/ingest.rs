@@ -28,7 +28,8 @@ pub struct Ingested {
     pub stored: usize,
     /// Seen before, and harmless.
     pub duplicates: usize,
-    /// About something that we know nothing of: a receipt for a message of another program.
+    /// About something that we know nothing of: a receipt for a message of another program. Or written by somebody before
+    /// they were erased.
     pub ignored: usize,
     /// Of an account that no tenant has connected. Not kept: there is no owner to seal it for.
     pub unrouted: usize,

@@ -83,19 +83,22 @@ impl Stage<'_> {
     }
 
     /// Finds or creates contact and conversation; handles that are new to us lead there too from now on. `at` is when it
-    /// was told, by the platform's clock.
+    /// was told, by the platform's clock. `None` if whoever wrote it was erased since.
     pub(super) async fn resolve(
         &mut self,
         account: &Account,
         contact: &ContactRef,
         at: DateTime<Utc>,
-    ) -> Result<Alias, AssistantError> {
+    ) -> Result<Option<Alias>, AssistantError> {
         if let Some(Found { alias, late }) = self.find(account, &contact.handles, at).await? {
             if !late {
                 self.add_handles(account, alias, contact, at).await?;
                 self.met = Some(alias.contact);
             }
-            return Ok(alias);
+            return Ok(Some(alias));
+        }
+        if self.is_fenced(account, &contact.handles, at).await? {
+            return Ok(None);
         }
         let tenant = self.staged.batch.tenant;
         let subject = SubjectId::from_uuid(self.inner.ids.random());
@@ -126,7 +129,7 @@ impl Stage<'_> {
         let record = ConversationRow::new(tenant, conversation).stage()?;
         self.op(WriteOp::Put(record));
         self.begun.insert(id, at);
-        Ok(alias)
+        Ok(Some(alias))
     }
 
     pub(super) async fn channel(&self, account: &Account) -> Result<ChannelKind, AssistantError> {

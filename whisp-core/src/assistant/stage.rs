@@ -24,7 +24,7 @@ use crate::webhook::{ContactRef, Delivery, Event, Item, MessageEvent, Receipt, R
 pub(crate) const LATE_MAX: TimeDelta = TimeDelta::days(9);
 
 /// By how much the platform's clock and ours may differ.
-const CLOCK_SKEW: TimeDelta = TimeDelta::seconds(10);
+pub(crate) const CLOCK_SKEW: TimeDelta = TimeDelta::seconds(10);
 
 /// Items on their way into one batch.
 pub(crate) struct Stage<'a> {
@@ -269,7 +269,9 @@ impl<'a> Stage<'a> {
             self.staged.batch.expects.push(Expect::Unseen { key, at: self.now });
             self.staged.origins.push(Origin::Item(self.current));
         }
-        let alias = self.resolve(account, &event.contact, self.told_at(item)).await?;
+        let Some(alias) = self.resolve(account, &event.contact, self.told_at(item)).await? else {
+            return Ok(false);
+        };
         let echo = item.provenance == Provenance::Echo;
         if echo {
             // The echo of a message that we sent and know: no second copy, only the news that it went out.

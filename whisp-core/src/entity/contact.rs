@@ -29,7 +29,8 @@ pub(crate) struct Holder {
     pub(crate) since: Option<DateTime<Utc>>,
 }
 
-/// Whose a handle was, so that what was written under it before it was given up and comes late still finds its person.
+/// Whose a handle was, so that what was written under it before it was given up and comes late still finds its person, or
+/// is dropped because they were erased.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Former {
     /// `None` where we did not know whose.
@@ -40,6 +41,9 @@ pub(crate) struct Former {
     pub(crate) since: Option<DateTime<Utc>>,
     /// When it was given up, by the platform's clock.
     pub(crate) until: DateTime<Utc>,
+    /// Whoever had it was erased: what was written up to then is dropped when it comes late.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) erased: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -131,12 +135,12 @@ impl Entities {
         key: RecordId,
         former: &Former,
         version: Version,
-        expires_at: DateTime<Utc>,
+        expires_at: Option<DateTime<Utc>>,
     ) -> Result<Record, StoreError> {
         let mut record = Record::new(Kind::FORMER_ALIAS, key);
         record.version = version;
         record.subjects = former.alias.iter().map(|alias| alias.contact.0).collect();
-        record.expires_at = Some(expires_at);
+        record.expires_at = expires_at;
         record.clear = to_clear(former)?;
         Ok(record)
     }
