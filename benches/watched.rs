@@ -129,6 +129,10 @@ impl Records for Watched {
     async fn expired(&self, query: &ExpiredQuery) -> Result<Vec<Record>, StoreError> {
         self.store.expired(query).await
     }
+
+    async fn clear(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError> {
+        self.store.clear(tenant, limit).await
+    }
 }
 
 #[async_trait]

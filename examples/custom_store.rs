@@ -115,6 +115,19 @@ impl Records for RedbStore {
             look *= 2;
         }
     }
+
+    async fn clear(&self, tenant: TenantId, limit: usize) -> Result<usize> {
+        self.write(|rows| {
+            let mut removed = 0;
+            for range in ordered::of_tenant(tenant) {
+                for (key, _) in rows.scan(range, ListOrder::Ascending, limit - removed)? {
+                    rows.remove(&key)?;
+                    removed += 1;
+                }
+            }
+            Ok(removed)
+        })
+    }
 }
 
 #[async_trait]

@@ -22,7 +22,9 @@ use whisp::privacy::{Act, Grant, Purpose, RestrictionGround, Statement};
 use whisp::store::{Kind, Sealed};
 use whisp::stores::{EnvelopeVault, LocalKeyProvider, MemoryKeyTable};
 use whisp::testing::ManualClock;
-use whisp::vault::{Destruction, Digest, EpochDue, IndexField, KeyErasure, SealContext, Turn, Vault, VaultError};
+use whisp::vault::{
+    ClosedVault, Destruction, Digest, EpochDue, IndexField, KeyErasure, SealContext, Turn, Vault, VaultError,
+};
 use whisp::webhook::{ContactRef, Event, MessageEvent};
 
 use crate::rng::Rng;
@@ -87,6 +89,9 @@ impl Vault for NotingVault {
     }
     async fn end_turn(&self, tenant: TenantId, epoch: u32) -> Result<(), VaultError> {
         self.0.end_turn(tenant, epoch).await
+    }
+    async fn close(&self, tenant: TenantId, at: DateTime<Utc>, limit: usize) -> Result<ClosedVault, VaultError> {
+        self.0.close(tenant, at, limit).await
     }
     fn destruction(&self) -> Destruction {
         self.0.destruction()

@@ -114,6 +114,10 @@ impl Records for Tap {
     async fn expired(&self, query: &ExpiredQuery) -> Result<Vec<Record>, StoreError> {
         self.inner.expired(query).await
     }
+
+    async fn clear(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError> {
+        self.inner.clear(tenant, limit).await
+    }
 }
 
 #[async_trait]

@@ -56,6 +56,10 @@ impl Records for Yielding {
     async fn expired(&self, query: &ExpiredQuery) -> Result<Vec<Record>, StoreError> {
         pausing!(self.0.expired(query))
     }
+
+    async fn clear(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError> {
+        pausing!(self.0.clear(tenant, limit))
+    }
 }
 
 #[async_trait]

@@ -109,4 +109,11 @@ impl KeyTable for FaultyKeys {
         self.after().await?;
         Ok(state)
     }
+
+    async fn drop_subjects(&self, tenant: TenantId, limit: usize) -> Result<usize, VaultError> {
+        self.before().await?;
+        let removed = self.inner.drop_subjects(tenant, limit).await?;
+        self.after().await?;
+        Ok(removed)
+    }
 }

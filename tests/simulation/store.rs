@@ -90,6 +90,10 @@ impl Records for Faulty {
     async fn expired(&self, query: &ExpiredQuery) -> Result<Vec<Record>, StoreError> {
         faulty!(self, "expired", self.inner.expired(query))
     }
+
+    async fn clear(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError> {
+        faulty!(self, "clear", self.inner.clear(tenant, limit))
+    }
 }
 
 #[async_trait]

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use zeroize::Zeroizing;
 
 pub use self::cell::{CellName, ErasableCell};
-pub use self::destroy::{Destroyed, Destruction, EpochDue, Turn};
+pub use self::destroy::{ClosedVault, Destroyed, Destruction, EpochDue, Turn};
 #[cfg(any(test, feature = "mock"))]
 pub use self::keys::MockKeyProvider;
 pub use self::keys::{KeyContext, KeyProvider, KeyTable, Rewrap, SubjectKey, SubjectKeyState, TenantKey};
@@ -42,9 +42,12 @@ use crate::store::{BlindIndex, Kind, Sealed};
 /// 9. A turn is [`Destroyed`](Turn::Destroyed) only when no key in use is of an earlier epoch; it is told again until
 ///    [`end_turn`](Vault::end_turn), which is harmless at any other time. If it was destroyed [`Now`](Destroyed::Now), a
 ///    copy of the keys from before opens nothing of the tenant any more.
+/// 10. After [`close`](Vault::close) has returned, nothing of the tenant can be sealed, opened or indexed again, in this process
+///    or after a restart: [`VaultErrorKind::Erased`]. The tenant never gets another key. Closing twice is harmless, and the
+///    first time counts. Other tenants are untouched.
 ///
 /// # Cancellation
-/// Dropping `provision`, `erase`, `turn` or `end_turn` leaves it done, in part or not; repeat it. Dropping the others has no
+/// Dropping `provision`, `erase`, `turn`, `end_turn` or `close` leaves it done, in part or not; repeat it. Dropping the others has no
 /// effect.
 #[async_trait]
 pub trait Vault: fmt::Debug + Send + Sync + 'static {
@@ -95,6 +98,12 @@ pub trait Vault: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// By [`VaultErrorKind`].
     async fn end_turn(&self, tenant: TenantId, epoch: u32) -> Result<(), VaultError>;
+
+    /// Destroys the keys of a tenant and of all its subjects, for good; removes at most `limit` of the latter in this call.
+    ///
+    /// # Errors
+    /// By [`VaultErrorKind`]. What was done stays done.
+    async fn close(&self, tenant: TenantId, at: DateTime<Utc>, limit: usize) -> Result<ClosedVault, VaultError>;
 
     /// Says how it destroys the keys of earlier epochs.
     fn destruction(&self) -> Destruction;

@@ -130,6 +130,31 @@ impl Records for MemoryStore {
             .cloned()
             .collect())
     }
+
+    async fn clear(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError> {
+        let mut state = self.state();
+        let mut left = limit;
+        let theirs = state.records.keys().filter(|(owner, ..)| *owner == tenant).take(left).copied();
+        let theirs: Vec<_> = theirs.collect();
+        for (_, kind, id) in &theirs {
+            state.delete(tenant, *kind, *id);
+        }
+        left -= theirs.len();
+        remove(&mut state.seen, |(owner, _)| *owner == tenant, &mut left);
+        remove(&mut state.work, |(owner, _)| *owner == tenant, &mut left);
+        remove(&mut state.leases, |(owner, _)| *owner == tenant, &mut left);
+        remove(&mut state.facts, |(owner, ..)| *owner == tenant, &mut left);
+        Ok(limit - left)
+    }
+}
+
+/// Removes what belongs to a tenant, as much as is left to remove.
+fn remove<K: Ord + Copy, V>(map: &mut BTreeMap<K, V>, is_theirs: impl Fn(&K) -> bool, left: &mut usize) {
+    let theirs: Vec<K> = map.keys().filter(|key| is_theirs(key)).take(*left).copied().collect();
+    for key in &theirs {
+        map.remove(key);
+    }
+    *left -= theirs.len();
 }
 
 #[async_trait]

@@ -32,6 +32,7 @@ enum Fault {
     AppliesByHalves,
     ChecksASnapshot,
     ChecksBeforeItsTurn,
+    ClearsNoFacts,
     CompletesTwice,
     CountsFactsTwice,
     CutsLargeValues,
@@ -281,6 +282,19 @@ impl Records for Broken {
         }
         self.inner.expired(&query).await
     }
+
+    async fn clear(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError> {
+        let tenant = self.tenant(tenant);
+        let (from, until) = (DateTime::<Utc>::UNIX_EPOCH, DateTime::<Utc>::MAX_UTC);
+        let facts = self.inner.scan(&FactQuery { tenant, from, until, after: None, limit: 100 }).await?.facts;
+        let removed = self.inner.clear(tenant, limit).await?;
+        if self.fault == Fault::ClearsNoFacts {
+            let batch = facts.into_iter().fold(WriteBatch::new(tenant), |batch, fact| batch.op(WriteOp::Append(fact)));
+            assert_eq!(self.inner.commit(batch).await?, Commit::Done);
+            return Ok(removed.min(limit.saturating_sub(1)));
+        }
+        Ok(removed)
+    }
 }
 
 #[async_trait]
@@ -373,6 +387,7 @@ async fn the_suite_finds_every_broken_store() {
         (Fault::TrimsText, Records(13)),
         (Fault::CutsLargeValues, Records(14)),
         (Fault::KeepsOldPaths, Records(15)),
+        (Fault::ClearsNoFacts, Records(16)),
         (Fault::LeasesTwice, Work(1)),
         (Fault::LeasesForEver, Work(2)),
         (Fault::RenewsTheDead, Work(3)),

@@ -228,6 +228,15 @@ impl Records for Leaky {
         }
         Ok(expired)
     }
+
+    async fn clear(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError> {
+        let _place = self.enter(Method::Clear).await?;
+        let mut removed = 0;
+        for tenant in self.asked(Method::Clear, tenant) {
+            removed += self.inner.clear(tenant, limit).await?;
+        }
+        Ok(removed)
+    }
 }
 
 #[async_trait]

@@ -203,6 +203,10 @@ impl KeyTable for Counting {
     ) -> Result<SubjectKeyState, VaultError> {
         self.inner.erase(tenant, subject, at).await
     }
+
+    async fn drop_subjects(&self, tenant: TenantId, limit: usize) -> Result<usize, VaultError> {
+        self.inner.drop_subjects(tenant, limit).await
+    }
 }
 
 #[tokio::test]

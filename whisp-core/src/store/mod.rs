@@ -69,9 +69,13 @@ use crate::id::{RecordId, TenantId};
 ///     taken; larger ones are [`StoreErrorKind::Invalid`].
 /// 15. A put replaces what the earlier version of the record had: its place in lists, its lookups, its subjects and
 ///     its expiry.
+/// 16. [`clear`](Records::clear) removes what is kept of a tenant, of whatever sort, up to `limit` pieces: records with the
+///     paths to them, remembered keys, work, leases and facts. It returns how many it removed, and fewer than `limit` only
+///     when nothing is left.
 ///
 /// # Cancellation
-/// Dropping `commit` before it returns leaves the batch wholly in or wholly out. Dropping a read has no effect.
+/// Dropping `commit` before it returns leaves the batch wholly in or wholly out; dropping `clear` leaves it done or not
+/// done. Dropping a read has no effect.
 #[async_trait]
 pub trait Records: fmt::Debug + Send + Sync + 'static {
     /// Applies a batch, all or nothing.
@@ -110,6 +114,12 @@ pub trait Records: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// By [`StoreErrorKind`].
     async fn expired(&self, query: &ExpiredQuery) -> Result<Vec<Record>, StoreError>;
+
+    /// Removes everything of a tenant, at most `limit` pieces of it in one call, at least one; returns how many.
+    ///
+    /// # Errors
+    /// By [`StoreErrorKind`]. Repeating it is harmless.
+    async fn clear(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError>;
 }
 
 /// Shares the work out. A tenant's conversations hash into buckets; a worker leases buckets and works through what

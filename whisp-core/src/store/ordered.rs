@@ -122,6 +122,15 @@ pub fn lease(tenant: TenantId, of: Bucket) -> Vec<u8> {
     bucket(LEASE, tenant, of).into_bytes()
 }
 
+/// Returns the ranges of everything that is kept of a tenant.
+#[must_use]
+pub fn of_tenant(tenant: TenantId) -> [KeyRange; 9] {
+    [RECORD, LISTED, FOUND, OWNED, EXPIRES, SEEN, WORK, LEASE, FACT].map(|space| {
+        let prefix = key(space, tenant);
+        (start(prefix.clone(), None), end(prefix))
+    })
+}
+
 /// Returns the key of a fact.
 #[must_use]
 pub fn fact(tenant: TenantId, at: DateTime<Utc>, id: FactId) -> Vec<u8> {

@@ -28,6 +28,29 @@ pub enum Destruction {
     Unverifiable,
 }
 
+impl Destroyed {
+    /// Returns from when on it is gone, where it was destroyed at `at`; `None` where nobody can tell.
+    #[must_use]
+    pub const fn gone_at(self, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Now => Some(at),
+            Self::Scheduled(until) => Some(until),
+            Self::Unverifiable => None,
+        }
+    }
+}
+
+/// How far the end of a tenant's keys has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClosedVault {
+    /// Since when nothing of the tenant's can be opened.
+    pub at: DateTime<Utc>,
+    /// From when on no copy of the key table opens it either; `None` where nobody can tell.
+    pub gone_at: Option<DateTime<Utc>>,
+    /// Something is left to remove: call again.
+    pub more: bool,
+}
+
 /// When an epoch is to turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EpochDue {

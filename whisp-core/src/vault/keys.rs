@@ -77,6 +77,9 @@ pub struct KeyContext {
 ///    erased have none.
 /// 8. `rewrap` replaces a subject's key only where it is exactly what was expected, durably, and overwrites what was there.
 ///    Whoever was erased meanwhile stays erased.
+/// 9. A tenant's key may be swapped for the mark that it is erased ([`TenantKey::erased`]), which is a key like others: no
+///    subject's key is of its epoch. [`drop_subjects`](KeyTable::drop_subjects) removes what is known of the subjects of
+///    such a tenant, durably, and of no other.
 ///
 /// # Cancellation
 /// Dropping a write leaves it done or not done; repeat it.
@@ -148,14 +151,21 @@ pub trait KeyTable: fmt::Debug + Send + Sync + 'static {
         subject: SubjectId,
         at: DateTime<Utc>,
     ) -> Result<SubjectKeyState, VaultError>;
+
+    /// Removes the keys and marks of at most `limit` subjects of a tenant whose own key is erased; returns of how many. Of
+    /// another tenant it removes none.
+    ///
+    /// # Errors
+    /// By [`VaultErrorKind`].
+    async fn drop_subjects(&self, tenant: TenantId, limit: usize) -> Result<usize, VaultError>;
 }
 
 /// A tenant's keys: its own, wrapped by the [`KeyProvider`], and the one of its keyed indexes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TenantKey {
-    /// Its epoch, counted from 1.
+    /// Its epoch, counted from 1. 0 if it is [erased](Self::erased).
     pub epoch: u32,
-    /// When the epoch began. `None` in the first one.
+    /// When the epoch began, or the key was [erased](Self::erased). `None` in the first one.
     pub begun_at: Option<DateTime<Utc>>,
     /// The wrapped bytes.
     pub wrapped: WrappedKey,
@@ -164,6 +174,26 @@ pub struct TenantKey {
     /// The key of the tenant's keyed indexes, wrapped under the tenant's own. It is random, not derived, because what
     /// it indexed must still be found after the tenant's own key has turned.
     pub index: WrappedKey,
+}
+
+impl TenantKey {
+    /// Makes the mark that stands in the place of an erased key.
+    #[must_use]
+    pub const fn erased(at: DateTime<Utc>) -> Self {
+        Self {
+            epoch: 0,
+            begun_at: Some(at),
+            wrapped: WrappedKey(Vec::new()),
+            previous: None,
+            index: WrappedKey(Vec::new()),
+        }
+    }
+
+    /// Returns since when the key is erased, if it is.
+    #[must_use]
+    pub fn erased_at(&self) -> Option<DateTime<Utc>> {
+        self.begun_at.filter(|_| self.epoch == 0)
+    }
 }
 
 /// A subject's key, wrapped under the tenant's.

@@ -1,6 +1,7 @@
 //! Dropped futures.
 
 use chrono::TimeDelta;
+use whisp_core::id::TenantId;
 use whisp_core::store::{
     Bucket, Expect, ExpiredQuery, FindQuery, Lease, OwnRequest, Record, RenewRequest, Store, SubjectQuery, WriteBatch,
     WriteOp,
@@ -63,6 +64,7 @@ async fn at_every_await(kit: &Kit<'_>, method: Method) {
 /// Drops a call after so many polls and checks what it left; returns whether it came to its end.
 async fn drop_one(kit: &Kit<'_>, method: Method, polls: usize) -> bool {
     match method {
+        Method::Clear => dropped_clear(kit, polls).await,
         Method::Commit => dropped_commit(kit, polls).await,
         Method::Own => dropped_own(kit, polls).await,
         Method::Release => dropped_release(kit, polls).await,
@@ -85,6 +87,19 @@ async fn drop_one(kit: &Kit<'_>, method: Method, polls: usize) -> bool {
             finished
         }
     }
+}
+
+/// Whatever a dropped `clear` left, the next one removes.
+async fn dropped_clear(kit: &Kit<'_>, polls: usize) -> bool {
+    let (calls, other) = (Calls::new(kit).await, kit.other());
+    let left = Calls::new(&other).await;
+    let finished = cancel_after(polls, kit.store.clear(other.tenant, usize::MAX)).await.is_some();
+    kit.store.clear(other.tenant, usize::MAX).await.expect("the store works");
+    assert_eq!(kit.store.clear(other.tenant, 1).await.expect("the store works"), 0);
+    assert_eq!(other.get(left.record.kind, left.record.id).await, None);
+    assert_eq!(other.facts().await, []);
+    calls.assert_seen().await;
+    finished
 }
 
 async fn dropped_commit(kit: &Kit<'_>, polls: usize) -> bool {
@@ -228,6 +243,10 @@ impl<'k, 's> Calls<'k, 's> {
         let until = kit.now - TimeDelta::minutes(1);
         let lease = Lease { tenant, bucket: work.key.bucket, fence: whisp_core::store::Fence(1), until };
         match method {
+            Method::Clear => {
+                let other = TenantId::from_uuid(kit.uuid());
+                cancel_after(polls, store.clear(other, 10)).await.is_some()
+            }
             Method::Commit => {
                 let batch = WriteBatch::new(tenant).op(WriteOp::Put(kit.message()));
                 cancel_after(polls, store.commit(batch)).await.is_some()

@@ -104,3 +104,59 @@ async fn erase_page(kit: &Kit<'_>, person: SubjectId, limit: usize) -> Option<Wr
     );
     Some(batch)
 }
+
+/// Of one tenant everything goes, a few pieces at a time, also beside what is written meanwhile; of the other nothing does.
+pub async fn what_is_kept_of_a_tenant_goes_piece_by_piece(store: &dyn Store) {
+    const PIECES: usize = 3;
+    let kit = Kit::new(store);
+    let other = kit.other();
+    let (record, key, work, fact) = (kit.message(), kit.dedup(), kit.work(1, kit.now), kit.fact(kit.now));
+    for kit in [&kit, &other] {
+        let ops = [
+            WriteOp::Put(record.clone()),
+            WriteOp::Remember { key, until: kit.after(60) },
+            WriteOp::Enqueue(work.clone()),
+            WriteOp::Append(fact),
+        ];
+        kit.ops(ops).await;
+        for kind in Kind::ALL.iter().filter(|kind| **kind != record.kind) {
+            kit.put(&Record::new(*kind, record.id)).await;
+        }
+    }
+    let leases = kit.own(kit.worker(), 10, kit.now).await;
+    assert_eq!(leases.len(), 2, "each has its bucket");
+    let (mut calls, mut removed) = (0, PIECES);
+    while removed == PIECES {
+        removed = store.clear(kit.tenant, PIECES).await.expect("the store works");
+        assert!(removed <= PIECES, "{removed} were removed at once");
+        calls += 1;
+        assert!(calls < 1_000, "it comes to no end");
+    }
+    assert_eq!(store.clear(kit.tenant, PIECES).await.expect("the store works"), 0, "fewer means that nothing is left");
+    for kind in Kind::ALL {
+        assert_eq!(kit.get(*kind, record.id).await, None, "{kind}");
+    }
+    let (parent, lookup, subject) = (record.parent.expect("it has one"), record.lookups[0], record.subjects[0]);
+    assert_eq!(kit.listed(parent).await, []);
+    assert_eq!(kit.found(lookup).await, []);
+    assert_eq!(kit.owned(subject).await, []);
+    assert_eq!(kit.expired(kit.after(1_000_000)).await, []);
+    assert_eq!(kit.pending(1).await, []);
+    assert_eq!(kit.facts().await, []);
+    assert!(kit.is_unseen(key, kit.now).await);
+    for lease in &leases {
+        let holds = if lease.tenant == kit.tenant { &kit } else { &other };
+        assert_eq!(holds.holds(Kit::owner(lease, kit.now)).await, lease.tenant == other.tenant);
+    }
+    // Nothing of the other one is missing, and the first can be used again.
+    assert_eq!(other.get(record.kind, record.id).await, Some(record.clone()));
+    assert_eq!(other.listed(parent).await, [record.id]);
+    assert_eq!(other.owned(subject).await, [record.id]);
+    assert_eq!(other.pending(1).await, std::slice::from_ref(&work));
+    assert_eq!(other.facts().await, [fact]);
+    assert!(!other.is_unseen(key, kit.now).await);
+    kit.ops([WriteOp::Put(record.clone()), WriteOp::Enqueue(work.clone()), WriteOp::Append(fact)]).await;
+    assert_eq!(kit.listed(parent).await, [record.id]);
+    assert_eq!(kit.found(lookup).await, [record.id]);
+    assert_eq!(kit.own(kit.worker(), 10, kit.after(3_600)).await.len(), 2);
+}

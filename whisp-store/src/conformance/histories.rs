@@ -89,6 +89,7 @@ impl<'a> History<'a> {
             self.place = format!("{seed}, step {step}, {} of tenant {tenant}", method.name());
             self.seen.methods.insert(method);
             match method {
+                Method::Clear => self.clear(tenant).await,
                 Method::Commit => self.commit(tenant).await,
                 Method::Expired => self.expired(tenant).await,
                 Method::Find => self.find(tenant).await,
@@ -107,7 +108,7 @@ impl<'a> History<'a> {
                 Method::Commit => {
                     self.look_at((tenant + 1 + self.dice.below(TENANTS as u32 - 1) as usize) % TENANTS).await;
                 }
-                Method::Own | Method::Release | Method::Renew | Method::Wait => {
+                Method::Clear | Method::Own | Method::Release | Method::Renew | Method::Wait => {
                     self.look_at((tenant + 1) % TENANTS).await;
                     self.look_at((tenant + 2) % TENANTS).await;
                 }
@@ -123,6 +124,15 @@ impl<'a> History<'a> {
     async fn version(&self, tenant: usize, kind: Kind, id: RecordId) -> u64 {
         let Tenancy { id: owner, alone, .. } = &self.tenants[tenant];
         answer(alone.get(*owner, kind, id).await).map_or(0, |record| record.version)
+    }
+
+    /// Begins anew with a tenant.
+    async fn clear(&mut self, tenant: usize) {
+        let Tenancy { id, alone, leases } = &mut self.tenants[tenant];
+        answer(self.store.clear(*id, usize::MAX).await);
+        answer(alone.clear(*id, usize::MAX).await);
+        leases.clear();
+        self.give_work(tenant).await;
     }
 
     /// Lets each bucket be leased from the beginning.

@@ -4,6 +4,8 @@
 /// [`Facts`](whisp_core::store::Facts).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Method {
+    /// [`Records::clear`](whisp_core::store::Records::clear).
+    Clear,
     /// [`Records::commit`](whisp_core::store::Records::commit).
     Commit,
     /// [`Records::expired`](whisp_core::store::Records::expired).
@@ -32,7 +34,8 @@ pub enum Method {
 
 impl Method {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
+        Self::Clear,
         Self::Commit,
         Self::Expired,
         Self::Find,
@@ -51,6 +54,7 @@ impl Method {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Clear => "clear",
             Self::Commit => "commit",
             Self::Expired => "expired",
             Self::Find => "find",

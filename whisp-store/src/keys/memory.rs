@@ -145,4 +145,20 @@ impl KeyTable for MemoryKeyTable {
         }
         Ok(std::mem::replace(state, SubjectKeyState::Erased(at)))
     }
+
+    async fn drop_subjects(&self, tenant: TenantId, limit: usize) -> Result<usize, VaultError> {
+        let mut tables = self.tables();
+        if tables.tenants.get(&tenant).and_then(TenantKey::erased_at).is_none() {
+            return Ok(0);
+        }
+        let (first, last) = (SubjectId::from_bytes([0; 16]), SubjectId::from_bytes([0xff; 16]));
+        let theirs = tables.subjects.range((tenant, first)..=(tenant, last)).take(limit);
+        let theirs: Vec<_> = theirs.map(|(key, _)| *key).collect();
+        for key in &theirs {
+            if let Some(SubjectKeyState::Live(live)) = tables.subjects.remove(key) {
+                tables.epochs.remove(&(tenant, live.epoch, key.1));
+            }
+        }
+        Ok(theirs.len())
+    }
 }

@@ -336,6 +336,20 @@ impl KeyTable for PostgresKeyTable {
         };
         self.run("erase a subject's key", tenant, erase).await
     }
+
+    async fn drop_subjects(&self, tenant: TenantId, limit: usize) -> Result<usize, VaultError> {
+        let remove = async |transaction: &Transaction<'_>| {
+            let key = self.read_tenant(transaction, tenant, "FOR SHARE").await?;
+            if key.and_then(|key| key.erased_at()).is_none() {
+                return Ok(0);
+            }
+            let sql = "DELETE FROM {schema}.subject_key WHERE tenant = $1 AND subject IN \
+                       (SELECT subject FROM {schema}.subject_key WHERE tenant = $1 LIMIT $2) RETURNING 1";
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            Ok(self.query(transaction, sql, &[&tenant.as_uuid(), &limit]).await?.len())
+        };
+        self.run("remove subjects' keys", tenant, remove).await
+    }
 }
 
 impl fmt::Debug for PostgresKeyTable {

@@ -102,6 +102,12 @@ pub(super) async fn begin_and_query(
     rows.into_iter().collect()
 }
 
+/// Goes on in the open transaction; returns the rows.
+pub(super) async fn query_on(client: &Client, call: Call<'_>) -> Result<Vec<Row>, Failure> {
+    let statement = client.prepare_cached(call.sql).await?;
+    call.query(client, &statement).await
+}
+
 /// Reads in a transaction of its own.
 pub(super) async fn query(client: &Client, begin: &str, call: Call<'_>) -> Result<Vec<Row>, Failure> {
     let statement = client.prepare_cached(call.sql).await?;

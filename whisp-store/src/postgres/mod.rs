@@ -2,6 +2,7 @@
 
 mod call;
 mod change;
+mod clear;
 mod connect;
 mod error;
 mod group;
@@ -267,6 +268,10 @@ impl Records for PostgresStore {
 
     async fn expired(&self, query: &ExpiredQuery) -> Result<Vec<Record>, StoreError> {
         named("expired", self.reader.expired(query).await)
+    }
+
+    async fn clear(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError> {
+        named("clear", self.writer.clear(tenant, limit).await)
     }
 }
 

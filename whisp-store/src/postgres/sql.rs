@@ -41,6 +41,29 @@ pub(super) struct Sql {
     pub(super) remove_subjects: String,
     pub(super) of_subject: String,
     pub(super) expired: String,
+    /// For each table, removes some of what a tenant has in it.
+    pub(super) clear: Vec<String>,
+}
+
+/// In the order of the key, so that they are found by it.
+fn clear(s: &str, kinds: &[Kind]) -> Vec<String> {
+    let records = kinds.iter().map(|kind| (format!("record_{kind}"), "id"));
+    let lookups = kinds.iter().filter(|kind| kind.paths().found).map(|kind| (format!("lookup_{kind}"), "lookup, id"));
+    let others = [
+        ("subject", "subject, kind, id"),
+        ("seen", "second, digest"),
+        ("work", "bucket, due, id"),
+        ("lease", "bucket"),
+        ("fact", "at, id"),
+    ];
+    let others = others.map(|(table, key)| (table.to_owned(), key));
+    let remove = |(table, key): (String, &str)| {
+        format!(
+            "DELETE FROM {s}.{table} WHERE tenant = $1 AND ctid = ANY (ARRAY( \
+             SELECT ctid FROM {s}.{table} WHERE tenant = $1 ORDER BY {key} LIMIT $2)) RETURNING 1"
+        )
+    };
+    records.chain(lookups).chain(others).map(remove).collect()
 }
 
 /// The statements about one kind.
@@ -144,6 +167,7 @@ impl Sql {
             ),
             of_subject: of_subject(s, kinds),
             expired: expired(s, kinds),
+            clear: clear(s, kinds),
         }
     }
 

@@ -50,8 +50,8 @@ const TRY_REST: Duration = Duration::from_millis(50);
 /// Writes for all tenants.
 #[derive(Debug)]
 pub(super) struct Writer {
-    pool: Pool,
-    sql: Arc<Sql>,
+    pub(super) pool: Pool,
+    pub(super) sql: Arc<Sql>,
     queues: Mutex<BTreeMap<TenantId, Vec<Waiting>>>,
     room: Arc<Semaphore>,
     /// For so many transactions nothing is taken for new, because something was not: who delivers again, delivers much.

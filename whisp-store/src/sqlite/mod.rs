@@ -3,6 +3,7 @@
 mod apply;
 mod backup;
 mod check;
+mod clear;
 mod compact;
 mod error;
 mod forget;
@@ -245,6 +246,10 @@ impl Records for SqliteStore {
     async fn expired(&self, query: &ExpiredQuery) -> Result<Vec<Record>, StoreError> {
         let (query, kinds) = (query.clone(), self.kinds.clone());
         self.read("expired", move |conn| reader::expired(conn, &query, &kinds)).await
+    }
+
+    async fn clear(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError> {
+        self.write("clear", |reply| Job::Clear(tenant, limit, reply)).await
     }
 }
 

@@ -8,17 +8,18 @@ use std::thread;
 
 use rusqlite::{Connection, Statement};
 use tokio::sync::{mpsc, oneshot};
+use whisp_core::id::TenantId;
 use whisp_core::store::{Commit, Kind, Lease, OwnRequest, RenewRequest, StoreErrorKind, WriteBatch, WriteOp};
 
 use super::apply::Tables;
 use super::backup::Backup;
-use super::compact;
 use super::error::Failure;
 use super::forget::Forgetter;
 use super::lease::Leases;
 use super::log::Log;
 use super::schema;
 use super::threads::Threads;
+use super::{clear, compact};
 
 /// How many jobs wait for the writer before their senders do.
 pub(super) const QUEUE_MAX: usize = 1_024;
@@ -37,6 +38,7 @@ const UPKEEP_MAX: usize = 16;
 
 /// What the writer is asked to do, and where the answer goes.
 pub(super) enum Job {
+    Clear(TenantId, usize, Reply<usize>),
     Commit(WriteBatch, Reply<Commit>),
     Own(OwnRequest, Reply<Vec<Lease>>),
     Release(Vec<Lease>, Reply<()>),
@@ -58,6 +60,7 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, Failure>>;
 
 /// An answer that is held back until it is durable.
 enum Answer {
+    Cleared(Reply<usize>, usize),
     Commit(Reply<Commit>, Commit),
     Leases(Reply<Vec<Lease>>, Vec<Lease>),
     Released(Reply<()>),
@@ -66,6 +69,7 @@ enum Answer {
 impl Answer {
     fn send(self, outcome: Result<(), Failure>) {
         match self {
+            Self::Cleared(reply, removed) => tell(reply, outcome.map(|()| removed)),
             Self::Commit(reply, commit) => tell(reply, outcome.map(|()| commit)),
             Self::Leases(reply, leases) => tell(reply, outcome.map(|()| leases)),
             Self::Released(reply) => tell(reply, outcome),
@@ -118,6 +122,7 @@ fn report(ready: &std::sync::mpsc::SyncSender<Result<(), Failure>>, outcome: Res
 
 struct Writer<'c> {
     conn: &'c Connection,
+    kinds: Vec<Kind>,
     begin: Statement<'c>,
     end: Statement<'c>,
     tables: Tables<'c>,
@@ -137,6 +142,7 @@ impl<'c> Writer<'c> {
     fn prepare(conn: &'c Connection, kinds: &[Kind], log: Log<'c>) -> Result<Self, Failure> {
         Ok(Self {
             conn,
+            kinds: kinds.to_vec(),
             begin: conn.prepare("BEGIN IMMEDIATE")?,
             end: conn.prepare("COMMIT")?,
             tables: Tables::prepare(conn, kinds)?,
@@ -242,6 +248,11 @@ impl<'c> Writer<'c> {
     /// Does one job, or leaves it for after the transaction. A failure is kept in `done`: it is everybody's.
     fn execute(&mut self, job: Job, done: &mut Result<(), Failure>) -> Option<Answer> {
         Some(match job {
+            Job::Clear(tenant, limit, reply) => {
+                let removed = clear::clear(self.conn, &self.kinds, tenant, limit);
+                self.log.note_deleted();
+                Answer::Cleared(reply, keep(removed, done).unwrap_or_default())
+            }
             Job::Commit(batch, reply) => {
                 let commit = self.tables.commit(&batch);
                 if let Ok(Commit::Done) = commit {
@@ -287,6 +298,7 @@ fn keep<T>(outcome: Result<T, Failure>, done: &mut Result<(), Failure>) -> Optio
 /// The answer to a job that was not tried; the group's failure goes with it.
 fn refuse(job: Job) -> Option<Answer> {
     match job {
+        Job::Clear(_, _, reply) => Some(Answer::Cleared(reply, 0)),
         Job::Commit(_, reply) => Some(Answer::Commit(reply, Commit::Done)),
         Job::Own(_, reply) | Job::Renew(_, reply) => Some(Answer::Leases(reply, Vec::new())),
         Job::Release(_, reply) => Some(Answer::Released(reply)),

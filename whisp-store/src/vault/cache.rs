@@ -1,5 +1,6 @@
 //! Subjects' keys that were used lately.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,8 +22,14 @@ type Key = (TenantId, SubjectId);
 
 /// The keys of the subjects that were used last.
 pub(crate) struct KeyCache {
-    slots: Mutex<LruCache<Key, Slot>>,
+    slots: Mutex<Slots>,
     life: Duration,
+}
+
+struct Slots {
+    keys: LruCache<Key, Slot>,
+    /// Of these tenants nothing is kept any more.
+    closed: BTreeSet<TenantId>,
 }
 
 enum Slot {
@@ -33,11 +40,12 @@ enum Slot {
 
 impl KeyCache {
     pub(crate) fn new(subjects_max: NonZeroUsize, life: Duration) -> Self {
-        Self { slots: Mutex::new(LruCache::new(subjects_max)), life }
+        Self { slots: Mutex::new(Slots { keys: LruCache::new(subjects_max), closed: BTreeSet::new() }), life }
     }
 
     pub(crate) fn get(&self, tenant: TenantId, subject: SubjectId) -> Option<Arc<LiveKey>> {
-        match self.slots().get(&(tenant, subject))? {
+        let mut slots = self.slots();
+        match slots.keys.get(&(tenant, subject))? {
             Slot::Live(key, read_at) if read_at.elapsed() < self.life => Some(Arc::clone(key)),
             Slot::Live(..) | Slot::Erasing => None,
         }
@@ -46,17 +54,29 @@ impl KeyCache {
     /// Keeps a key that was read from the table, unless an erasure was begun meanwhile.
     pub(crate) fn keep(&self, tenant: TenantId, subject: SubjectId, key: Arc<LiveKey>) {
         let mut slots = self.slots();
-        if !matches!(slots.peek(&(tenant, subject)), Some(Slot::Erasing)) {
-            slots.put((tenant, subject), Slot::Live(key, Instant::now()));
+        let is_erased = matches!(slots.keys.peek(&(tenant, subject)), Some(Slot::Erasing));
+        if !is_erased && !slots.closed.contains(&tenant) {
+            slots.keys.put((tenant, subject), Slot::Live(key, Instant::now()));
         }
     }
 
     /// Drops a subject's key and keeps no other from now on.
     pub(crate) fn forget(&self, tenant: TenantId, subject: SubjectId) {
-        self.slots().put((tenant, subject), Slot::Erasing);
+        self.slots().keys.put((tenant, subject), Slot::Erasing);
     }
 
-    fn slots(&self) -> MutexGuard<'_, LruCache<Key, Slot>> {
+    /// Drops the keys of a tenant's subjects and keeps no others from now on.
+    pub(crate) fn close(&self, tenant: TenantId) {
+        let mut slots = self.slots();
+        if slots.closed.insert(tenant) {
+            let theirs: Vec<Key> = slots.keys.iter().map(|(key, _)| *key).filter(|key| key.0 == tenant).collect();
+            for key in theirs {
+                slots.keys.pop(&key);
+            }
+        }
+    }
+
+    fn slots(&self) -> MutexGuard<'_, Slots> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -64,7 +84,7 @@ impl KeyCache {
 impl fmt::Debug for KeyCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let slots = self.slots();
-        write!(f, "KeyCache({} of {})", slots.len(), slots.cap())
+        write!(f, "KeyCache({} of {})", slots.keys.len(), slots.keys.cap())
     }
 }
 
@@ -87,7 +107,7 @@ mod tests {
         for n in 0..10 {
             cache.keep(person(n).0, person(n).1, key());
         }
-        assert_eq!(cache.slots().len(), 3);
+        assert_eq!(cache.slots().keys.len(), 3);
         assert!(cache.get(person(6).0, person(6).1).is_none());
         assert!(cache.get(person(7).0, person(7).1).is_some());
     }
@@ -117,6 +137,18 @@ mod tests {
         cache.forget(tenant, subject);
         cache.keep(tenant, subject, read_before);
         assert!(cache.get(tenant, subject).is_none());
+    }
+
+    #[test]
+    fn of_a_closed_tenant_nothing_is_kept_and_of_others_everything() {
+        let cache = KeyCache::new(SUBJECTS_MAX, KEY_LIFE);
+        let ((tenant, subject), other) = (person(1), TenantId::from_bytes([2; 16]));
+        cache.keep(tenant, subject, key());
+        cache.keep(other, subject, key());
+        cache.close(tenant);
+        cache.keep(tenant, subject, key());
+        assert!(cache.get(tenant, subject).is_none());
+        assert!(cache.get(other, subject).is_some());
     }
 
     #[test]

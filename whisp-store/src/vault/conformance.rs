@@ -34,6 +34,8 @@ pub const CASES: &[(u32, &str)] = &[
     (7, "a_key_is_there_after_a_restart"),
     (8, "everything_goes_on_while_an_epoch_turns"),
     (9, "a_turn_is_told_until_it_is_ended"),
+    (10, "of_a_closed_tenant_nothing_opens_again"),
+    (10, "a_tenant_may_be_closed_before_its_first_key"),
 ];
 
 /// Makes a test of each case. `test` is the attribute of an async test, `open` makes an
@@ -56,6 +58,8 @@ macro_rules! vault_conformance {
             a_key_is_there_after_a_restart
             everything_goes_on_while_an_epoch_turns
             a_turn_is_told_until_it_is_ended
+            of_a_closed_tenant_nothing_opens_again
+            a_tenant_may_be_closed_before_its_first_key
         }
     };
 }
@@ -311,6 +315,48 @@ async fn finish(vault: &dyn Vault) {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// Nothing of a closed tenant opens, is sealed or indexed, also after a restart; of others everything does (contract 10).
+pub async fn of_a_closed_tenant_nothing_opens_again(open: &dyn Open<dyn Vault>) {
+    let vault = open.open().await;
+    let (closed, other) = (context(1, 1), context(2, 1));
+    let mut sealed = Vec::new();
+    for here in [&closed, &other] {
+        vault.provision(here.tenant, &[subject(1), subject(2), subject(3)]).await.expect("provisions");
+        sealed.push(vault.seal(here, PLAIN).await.expect("seals"));
+    }
+    let first = vault.close(tenant(1), at(5), 2).await.expect("closes");
+    assert!(first.at == at(5) && first.more, "{first:?}");
+    expect_erased(&*vault, &closed, &sealed[0]).await;
+    let mut last = first;
+    while last.more {
+        last = vault.close(tenant(1), at(9), 2).await.expect("closes");
+        assert_eq!((last.at, last.gone_at), (first.at, first.gone_at), "the first time counts");
+    }
+    let check = async |vault: &dyn Vault| {
+        expect_erased(vault, &closed, &sealed[0]).await;
+        let index = vault.index(tenant(1), IndexField::Handle, b"77").await;
+        assert_eq!(index.expect_err("indexes nothing").kind(), VaultErrorKind::Erased);
+        let turn = vault.turn(tenant(1), &due(), 10).await.expect("answers");
+        assert_eq!(turn, Turn::NotDue);
+        assert_eq!(vault.open(&grant(&other), &other, &sealed[1]).await.expect("opens").as_slice(), PLAIN);
+    };
+    check(&*vault).await;
+    drop(vault);
+    let vault = open.open().await;
+    check(&*vault).await;
+    let again = vault.close(tenant(1), at(11), 10).await.expect("closes");
+    assert!(again.at == at(5) && !again.more, "{again:?}");
+}
+
+/// Who never had a key gets none later (contract 10).
+pub async fn a_tenant_may_be_closed_before_its_first_key(open: &dyn Open<dyn Vault>) {
+    let vault = open.open().await;
+    let closed = vault.close(tenant(1), at(5), 10).await.expect("closes");
+    assert!(closed.at == at(5) && !closed.more, "{closed:?}");
+    let late = vault.provision(tenant(1), &[subject(1)]).await;
+    assert_eq!(late.expect_err("makes no key").kind(), VaultErrorKind::Erased);
 }
 
 async fn expect_erased(vault: &dyn Vault, context: &SealContext, sealed: &Sealed) {

@@ -1,6 +1,7 @@
 //! The vault: every person's data is sealed under a key of that person, and erased by destroying the key.
 
 mod cache;
+mod close;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod salts;
@@ -20,8 +21,8 @@ use whisp_core::id::{SubjectId, TenantId};
 use whisp_core::privacy::Grant;
 use whisp_core::store::Sealed;
 use whisp_core::vault::{
-    Destruction, Digest, EpochDue, IndexField, KeyErasure, KeyProvider, KeyTable, SealContext, SubjectKeyState, Turn,
-    Vault, VaultError, VaultErrorKind,
+    ClosedVault, Destruction, Digest, EpochDue, IndexField, KeyErasure, KeyProvider, KeyTable, SealContext,
+    SubjectKeyState, Turn, Vault, VaultError, VaultErrorKind,
 };
 use zeroize::Zeroizing;
 
@@ -126,6 +127,9 @@ impl EnvelopeVault {
         }
         let Some(mut key) = self.table.tenant(tenant).await? else { return Ok(None) };
         loop {
+            if key.erased_at().is_some() {
+                return Err(failed("use a tenant's key", VaultErrorKind::Erased));
+            }
             if let Some(open) = self.tenants.last(tenant).filter(|open| open.is(&key)) {
                 self.tenants.keep(tenant, &open);
                 return Ok(Some(open));
@@ -138,7 +142,7 @@ impl EnvelopeVault {
                 }
                 // It may have turned since it was read.
                 Err(error) => match self.table.tenant(tenant).await? {
-                    Some(now) if now.epoch > key.epoch => key = now,
+                    Some(now) if now != key => key = now,
                     _ => return Err(error),
                 },
             }
@@ -168,7 +172,11 @@ impl EnvelopeVault {
             let wrapped = match self.table.subject(tenant, subject).await? {
                 SubjectKeyState::Live(key) => key,
                 SubjectKeyState::Erased(_) => return Err(failed(operation, VaultErrorKind::Erased)),
-                SubjectKeyState::Absent => return Err(failed(operation, VaultErrorKind::UnknownSubject)),
+                SubjectKeyState::Absent => {
+                    // Of a tenant that was closed nobody is known any more.
+                    self.tenant(tenant).await?;
+                    return Err(failed(operation, VaultErrorKind::UnknownSubject));
+                }
             };
             let open = self.tenant(tenant).await?.ok_or_else(|| failed(operation, VaultErrorKind::WrongKey))?;
             match open.open_subject(subject, &wrapped, &*self.provider).await {
@@ -277,6 +285,10 @@ impl Vault for EnvelopeVault {
 
     async fn end_turn(&self, tenant: TenantId, epoch: u32) -> Result<(), VaultError> {
         self.finish_turn(tenant, epoch).await
+    }
+
+    async fn close(&self, tenant: TenantId, at: DateTime<Utc>, limit: usize) -> Result<ClosedVault, VaultError> {
+        self.close_tenant(tenant, at, limit).await
     }
 
     fn destruction(&self) -> Destruction {

@@ -21,7 +21,8 @@ impl EnvelopeVault {
         due: &EpochDue,
         limit: usize,
     ) -> Result<Turn, VaultError> {
-        let Some(key) = self.table.tenant(tenant).await? else { return Ok(Turn::NotDue) };
+        let key = self.table.tenant(tenant).await?.filter(|key| key.erased_at().is_none());
+        let Some(key) = key else { return Ok(Turn::NotDue) };
         match self.turn_from(tenant, key.clone(), due, limit).await {
             // Others have ended this turn meanwhile, or begun the next: what is left to do is theirs, or the next call's.
             Err(error)
@@ -47,7 +48,8 @@ impl EnvelopeVault {
             if key.begun_at.is_some_and(|at| at >= due.begun_before) {
                 return Ok(Turn::NotDue);
             }
-            let Some(begun) = self.begin_epoch(tenant, &key, due.now).await? else { return Ok(Turn::NotDue) };
+            let begun = self.begin_epoch(tenant, &key, due.now).await?.filter(|key| key.erased_at().is_none());
+            let Some(begun) = begun else { return Ok(Turn::NotDue) };
             key = begun;
         }
         let Some(before) = key.previous.as_ref().and_then(|_| key.epoch.checked_sub(1)) else {
@@ -102,9 +104,9 @@ impl EnvelopeVault {
         let there = self.table.swap_tenant(tenant, key, next).await?;
         self.tenants.doubt(tenant);
         if let Some(there) = &there {
-            let is_used = there.epoch <= epoch || (there.epoch == epoch + 1 && there.previous.is_some());
+            let is_used = (1..=epoch).contains(&there.epoch) || (there.epoch == epoch + 1 && there.previous.is_some());
             if !is_used {
-                // We came so late that this epoch is over, and may have made something for it again.
+                // We came so late that this epoch is over, or the tenant closed, and may have made something for it again.
                 self.provider.destroy(&KeyContext { tenant, epoch }).await?;
             }
         }

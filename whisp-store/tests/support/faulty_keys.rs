@@ -138,4 +138,8 @@ impl KeyTable for FaultyKeys {
     ) -> Result<SubjectKeyState, VaultError> {
         self.faults.around(self.inner.erase(tenant, subject, at)).await
     }
+
+    async fn drop_subjects(&self, tenant: TenantId, limit: usize) -> Result<usize, VaultError> {
+        self.faults.around(self.inner.drop_subjects(tenant, limit)).await
+    }
 }

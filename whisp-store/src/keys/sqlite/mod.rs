@@ -115,6 +115,10 @@ impl KeyTable for SqliteKeyTable {
     ) -> Result<SubjectKeyState, VaultError> {
         self.0.run("erase a subject's key", move |db| statements::erase(db, tenant, subject, at)).await
     }
+
+    async fn drop_subjects(&self, tenant: TenantId, limit: usize) -> Result<usize, VaultError> {
+        self.0.run("remove subjects' keys", move |db| statements::drop_subjects(db, tenant, limit)).await
+    }
 }
 
 /// Why SQLite did not do something: what it is to the caller, and SQLite's own number.

@@ -200,3 +200,21 @@ pub(super) fn erase(
     ))?;
     Ok(before)
 }
+
+/// Removes what is known of subjects of a tenant whose own key is erased.
+pub(super) fn drop_subjects(db: &Connection, owner: TenantId, limit: usize) -> Result<usize, Failure> {
+    if tenant(db, owner)?.and_then(|key| key.erased_at()).is_none() {
+        return Ok(0);
+    }
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let keys = db
+        .prepare_cached("DELETE FROM subject_key WHERE id IN (SELECT id FROM subject_key WHERE tenant = ?1 LIMIT ?2)")?
+        .execute((owner.into_bytes(), limit))?;
+    let marks = db
+        .prepare_cached(
+            "DELETE FROM erasure WHERE (tenant, subject) IN (SELECT tenant, subject FROM erasure WHERE tenant = ?1 LIMIT ?2)",
+        )?
+        .execute((owner.into_bytes(), limit))?;
+    // Whoever was erased is in both.
+    Ok(keys.max(marks))
+}

@@ -167,6 +167,7 @@ fn cases(sql: &Sql) -> Vec<Case<'_>> {
         remove_subjects,
         of_subject,
         expired,
+        clear,
         ..
     } = sql;
     let KindSql { stored, insert, update, delete, get, lookup, .. } = sql.kind(Kind::MESSAGE).unwrap();
@@ -224,6 +225,7 @@ fn cases(sql: &Sql) -> Vec<Case<'_>> {
     ]
     .into_iter()
     .map(|(name, sql, values)| (name, &**sql, values))
+    .chain(clear.iter().filter(|sql| is_ground(sql)).map(|sql| ("clear", &**sql, "3".to_owned())))
     .chain([
         ("first of a list", list(ListOrder::Ascending, false), format!("{parent}, 3")),
         ("next of a list", list(ListOrder::Ascending, true), format!("{parent}, 3, 5000, {one}")),
@@ -236,6 +238,11 @@ fn cases(sql: &Sql) -> Vec<Case<'_>> {
         values: if values.is_empty() { values } else { format!(", {values}") },
     })
     .collect()
+}
+
+/// Returns whether a statement is about a table that has rows here.
+fn is_ground(sql: &str) -> bool {
+    TABLES.iter().any(|table| sql.contains(&format!(".{table} ")))
 }
 
 /// Says how each table of a plan is read.
