@@ -117,3 +117,28 @@ async fn i20_no_moment_of_an_erasure_lets_a_late_message_through() {
     }
     assert!(tried > 5, "{tried}");
 }
+
+#[tokio::test]
+async fn i20_a_handle_that_is_new_leads_nothing_late_to_the_new_person() {
+    let world = World::new().await;
+    let (bsuid, phone) = (Handle::new(HandleKind::Bsuid, "KZ.100"), phone("77010000001"));
+    let before = world.now();
+    world.ingest(vec![written(&world, "m1", &phone, before)]).await;
+    world.settle().await;
+    let [(_, contact)] = inbox(&world).await[..] else { panic!() };
+    world.later(60);
+    world.assistant.erase(world.tenant, contact).await.unwrap();
+    world.later(1);
+    // The same person again, of whom only the number was known: from now on with another id.
+    let with_both = |id: &str, at| {
+        let mut message = incoming(id, Content::text("again"));
+        message.contact.handles = vec![bsuid.clone(), phone.clone()];
+        Item { at, ..world.event(id, Provenance::Live, Event::Message(Box::new(message))) }
+    };
+    world.ingest(vec![with_both("m2", world.now())]).await;
+    let [(id, new)] = inbox(&world).await[..] else { panic!() };
+    assert_ne!(new, contact);
+    assert_eq!(world.ingest(vec![with_both("m3", before)]).await.stored, 0, "the number tells that it is late");
+    let (messages, _) = world.assistant.desk(world.tenant).messages(id, None, 10).await.unwrap();
+    assert_eq!(messages.len(), 1);
+}

@@ -7,6 +7,7 @@ mod audit;
 mod callbacks;
 mod cancel;
 mod clocks;
+mod closing;
 mod connecting;
 mod delivery;
 mod edits;

@@ -12,6 +12,9 @@ use crate::privacy::{About, ServiceProvision};
 use crate::sensitive::Sensitive;
 use crate::store::{Commit, Kind, ListOrder, ListQuery, PAGE_MAX, Record, WriteBatch, WriteOp};
 
+/// Nothing is turned on for an account that is to be closed.
+const CLOSING: AssistantError = AssistantError::Invalid("the account is to be closed: keep it open first");
+
 /// How often a change is tried again when somebody else changed the same meanwhile.
 const TRIES_MAX: usize = 8;
 
@@ -55,7 +58,7 @@ impl Assistant {
     /// Takes a business on. Automation is off until [`set_automation`](Self::set_automation).
     ///
     /// # Errors
-    /// [`AssistantError::Invalid`] if the id is taken, the number of buckets is out of range, or the zone is not the name
+    /// [`AssistantError::Invalid`] if the id is taken, or was that of an account that is closed, the number of buckets is out of range, or the zone is not the name
     /// of one; by the store and the vault.
     ///
     /// # Cancellation
@@ -73,6 +76,9 @@ impl Assistant {
             ));
         }
         let inner = &self.inner;
+        if inner.entities.record(TenantId::DIRECTORY, Kind::CLOSED, new.id.into()).await?.is_some() {
+            return Err(AssistantError::Invalid("the account with this id was closed: take another id"));
+        }
         let account_holder = SubjectId::from_uuid(inner.ids.random());
         let tenant = Tenant {
             id: new.id,
@@ -82,6 +88,7 @@ impl Assistant {
             buckets: new.buckets,
             sensitive: SensitivePolicy::default(),
             created_at: inner.clock.now(),
+            closing: None,
         };
         inner.entities.vault.provision(tenant.id, &[account_holder]).await?;
         let record = inner.entities.new_tenant(&tenant, &new.name).await?;
@@ -107,12 +114,16 @@ impl Assistant {
     /// process, and within a second in those that are under way.
     ///
     /// # Errors
-    /// [`AssistantError::NotFound`], [`Conflict`](AssistantError::Conflict); by the store.
+    /// [`AssistantError::NotFound`], [`Conflict`](AssistantError::Conflict); [`Invalid`](AssistantError::Invalid) for an
+    /// account that is to be [closed](crate::assistant::Desk::close); by the store.
     ///
     /// # Cancellation
     /// Done or not done; repeat the call.
     pub async fn set_automation(&self, tenant: TenantId, on: bool) -> Result<(), AssistantError> {
         let mut row = self.inner.entities.tenant(tenant).await?;
+        if on && row.tenant.closing.is_some() {
+            return Err(CLOSING);
+        }
         row.tenant.automation = on;
         let action = if on { AuditAction::AutomationOn } else { AuditAction::AutomationOff };
         let settings = row.tenant.clone();
@@ -140,7 +151,8 @@ impl Assistant {
     ///
     /// # Errors
     /// [`AssistantError::Taken`] if another tenant has connected the account; [`NotFound`](AssistantError::NotFound) if
-    /// there is no such tenant; [`Conflict`](AssistantError::Conflict) when others change the connection all the time; by
+    /// there is no such tenant; [`Invalid`](AssistantError::Invalid) if its account is to be
+    /// [closed](crate::assistant::Desk::close); [`Conflict`](AssistantError::Conflict) when others change the connection all the time; by
     /// the store and the vault.
     ///
     /// # Cancellation
@@ -148,7 +160,11 @@ impl Assistant {
     /// one is listed as disconnected, and [`disconnect`](Self::disconnect) gives the account up.
     pub async fn connect(&self, tenant: TenantId, new: NewConnection) -> Result<ConnectionId, AssistantError> {
         let entities = &self.inner.entities;
-        let holder = entities.tenant(tenant).await?.tenant.account_holder;
+        let settings = entities.tenant(tenant).await?.tenant;
+        if settings.closing.is_some() {
+            return Err(CLOSING);
+        }
+        let holder = settings.account_holder;
         let key = entities.route_key(&new.channel, &new.account).await?;
         let id = ConnectionId::from_uuid(key.as_uuid());
         let mut connection = Connection {

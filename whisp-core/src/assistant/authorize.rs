@@ -161,7 +161,14 @@ impl Assistant {
         let DeletionClear { requests } = from_clear(&record)?;
         let (all, mut done) = (requests.len(), 0);
         for (tenant, request) in requests {
-            let Some(row) = inner.entities.request(tenant, request).await? else { return Ok(None) };
+            let Some(row) = inner.entities.request(tenant, request).await? else {
+                // It went with the account, or will in a moment; where it did not, it is kept no longer.
+                match inner.entities.record(TenantId::DIRECTORY, Kind::CLOSED, tenant.into()).await? {
+                    Some(_) => done += usize::from(self.closed(tenant).await?.is_some()),
+                    None => return Ok(None),
+                }
+                continue;
+            };
             match row.clear.request.state() {
                 RequestState::Answered { outcome } | RequestState::Closed { outcome } => match outcome {
                     RequestOutcome::Approved => done += 1,

@@ -323,7 +323,7 @@ impl Stage<'_> {
 
     /// Returns whether a conversation is older than a time: by its first message, because that may have come late; by our
     /// clock only where its messages are past their time.
-    async fn began_before(&self, alias: Alias, at: DateTime<Utc>) -> Result<bool, AssistantError> {
+    pub(super) async fn began_before(&self, alias: Alias, at: DateTime<Utc>) -> Result<bool, AssistantError> {
         let tenant = self.staged.batch.tenant;
         let entities = &self.inner.entities;
         if let Some(began) = self.begun.get(&alias.conversation) {

@@ -11,6 +11,7 @@ mod authorize;
 mod backlog;
 mod builder;
 mod clock_watch;
+mod closing;
 mod config;
 mod deliver;
 mod desk;
@@ -63,6 +64,9 @@ pub use authorize::{DeletionProgress, PlatformWord};
 pub use builder::{AssistantBuilder, BuildError};
 #[cfg(test)]
 pub(crate) use clock_watch::ClockClear;
+#[cfg(test)]
+pub(crate) use closing::ClosedClear;
+pub use closing::ClosingReceipt;
 pub use config::{Config, LocalText, Retention, Texts};
 pub use desk::{Desk, InboxPage};
 pub use disclose::DisclosurePage;

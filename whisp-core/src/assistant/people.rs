@@ -22,6 +22,15 @@ pub(super) struct Person {
     op: usize,
 }
 
+/// Who wrote something.
+enum Who {
+    Known(Found),
+    /// Somebody who was erased after they wrote it.
+    Erased,
+    /// Nobody whom we know.
+    Nobody,
+}
+
 impl Stage<'_> {
     /// Finds the conversation of a message that something happened to: the one in which it stands, or else, where it is
     /// not here yet, the contact's. Who has the contact's number by now does not matter to a message that is here.
@@ -64,7 +73,26 @@ impl Stage<'_> {
         at: DateTime<Utc>,
     ) -> Result<Option<Alias>, AssistantError> {
         let Some(contact) = contact else { return Ok(None) };
-        Ok(self.find(account, &contact.handles, at).await?.map(|found| found.alias))
+        match self.who(account, &contact.handles, at).await? {
+            Who::Known(found) => Ok(Some(found.alias)),
+            Who::Erased | Who::Nobody => Ok(None),
+        }
+    }
+
+    /// Tells who wrote something at a time, and whether they were erased since: then it is nobody's, though one of the
+    /// handles leads to whoever wrote afterwards.
+    async fn who(&mut self, account: &Account, handles: &[Handle], at: DateTime<Utc>) -> Result<Who, AssistantError> {
+        let found = self.find(account, handles, at).await?;
+        if self.is_fenced(account, handles, at).await? {
+            let began_before = match found {
+                Some(found) => self.began_before(found.alias, at).await?,
+                None => false,
+            };
+            if !began_before {
+                return Ok(Who::Erased);
+            }
+        }
+        Ok(found.map_or(Who::Nobody, Who::Known))
     }
 
     pub(super) async fn find(
@@ -90,15 +118,16 @@ impl Stage<'_> {
         contact: &ContactRef,
         at: DateTime<Utc>,
     ) -> Result<Option<Alias>, AssistantError> {
-        if let Some(Found { alias, late }) = self.find(account, &contact.handles, at).await? {
-            if !late {
-                self.add_handles(account, alias, contact, at).await?;
-                self.met = Some(alias.contact);
+        match self.who(account, &contact.handles, at).await? {
+            Who::Known(Found { alias, late }) => {
+                if !late {
+                    self.add_handles(account, alias, contact, at).await?;
+                    self.met = Some(alias.contact);
+                }
+                return Ok(Some(alias));
             }
-            return Ok(Some(alias));
-        }
-        if self.is_fenced(account, &contact.handles, at).await? {
-            return Ok(None);
+            Who::Erased => return Ok(None),
+            Who::Nobody => {}
         }
         let tenant = self.staged.batch.tenant;
         let subject = SubjectId::from_uuid(self.inner.ids.random());

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use crate::assistant::{Assistant, AssistantError, DueRequest, Inner};
+use crate::entity::TenantRow;
 use crate::id::{SubjectId, TenantId};
 use crate::store::{Commit, ExpiredQuery, Kind, ListOrder, ListQuery, WriteBatch, WriteOp};
 
@@ -32,6 +33,8 @@ pub struct SweepReport {
     pub turned: usize,
     /// People's keys that were wrapped anew for that.
     pub rewrapped: usize,
+    /// Accounts that were [closed](crate::assistant::Desk::close) to the end.
+    pub closed: usize,
     /// Whether more is past its time, or due, than the budget allowed for.
     pub more: bool,
     /// Requests about data whose deadline has come closer since it was told last: half of the time is over, 80 % of it, all
@@ -44,7 +47,8 @@ impl Assistant {
     /// what is past its time, at most `limit` records, each file before its record; looks for files that a crash left without
     /// one, some at each call; puts the events that wait into the [audit logs](crate::audit), which it anchors where there are
     /// a signer and a sink; and turns the epochs of keys that are older than
-    /// [`Config::epoch`](crate::assistant::Config::epoch), a part at each call.
+    /// [`Config::epoch`](crate::assistant::Config::epoch), a part at each call; and ends accounts whose time has come
+    /// ([`Desk::close`](crate::assistant::Desk::close)), a part at each call.
     ///
     /// Where the clock is a week ahead of the last sweep, or behind it, nothing is deleted by age until somebody has looked
     /// and called [`trust_clock`](Self::trust_clock). Nothing is read past its time all the same.
@@ -76,7 +80,8 @@ impl Assistant {
         loop {
             let tenants = inner.entities.store.list(&query).await?;
             for tenant in &tenants.records {
-                let tenant = TenantId::from_uuid(tenant.id.as_uuid());
+                let row = TenantRow::read(tenant.clone())?;
+                let tenant = row.tenant.id;
                 match self.log_events(tenant).await {
                     Ok(logged) => report.logged += logged,
                     Err(error) => trouble = trouble.or(Some(error)),
@@ -105,6 +110,10 @@ impl Assistant {
                 {
                     trouble.get_or_insert(error);
                 }
+                if doubt.is_none() && row.tenant.closing.is_some_and(|closing| closing.at <= at) {
+                    let log = self.audit(tenant).head().await?;
+                    inner.begin_closing(row, log).await?;
+                }
             }
             match tenants.next {
                 Some(next) => query.after = Some(next),
@@ -116,6 +125,7 @@ impl Assistant {
             if let Err(error) = inner.turn_epoch(TenantId::DIRECTORY, at, &mut report).await {
                 trouble.get_or_insert(error);
             }
+            inner.go_on_closing(&mut report).await?;
             report.orphans = inner.collect().await?;
         }
         if let Some(trouble) = doubt.or(trouble) {

@@ -57,6 +57,10 @@ pub enum AuditAction {
     AutomationOff,
     /// Automation was turned on for the tenant.
     AutomationOn,
+    /// A business began to close its account.
+    ClosingBegun,
+    /// It keeps it open.
+    ClosingStopped,
     /// An account was connected, or connected again.
     Connected,
     /// A person agreed to a purpose, or agreed again.

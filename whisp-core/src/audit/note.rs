@@ -1,6 +1,7 @@
 //! Checkpoints: how large a log is and what its root is, signed, in the forms of C2SP's
 //! [tlog-checkpoint](https://c2sp.org/tlog-checkpoint) and [signed-note](https://c2sp.org/signed-note).
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
@@ -21,7 +22,7 @@ const SIGNATURE: &str = "\u{2014} ";
 
 /// How large a log is, and the root over all its leaves. What it says counts only where its signature was verified:
 /// `whisp_store::audit`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// Of which log: its name.
     pub origin: String,

@@ -14,7 +14,7 @@ use super::plain::StatementClear;
 use super::raw::{RawClear, SuggestionClear};
 use super::request::RequestClear;
 use super::{Former, Holder, LetterClear, LogHead, RouteTarget, leaf_of};
-use crate::assistant::{ClockClear, EpochClear, ErasureClear, ErasureReceipt};
+use crate::assistant::{ClockClear, ClosedClear, EpochClear, ErasureClear, ErasureReceipt};
 use crate::audit::{AuditAction, AuditDetail, AuditEvent, SaltedDetail};
 use crate::channel::OutboundBody;
 use crate::id::RecordId;
@@ -83,6 +83,14 @@ fn a_member_and_the_glass_that_they_broke_are_kept_like_this() {
         r#"{"role":"integration","joined_at":"2026-11-22T09:00:00Z","left_at":"2026-11-23T09:00:00Z"}"#,
     ]);
     is_kept::<GlassClear>(&[r#"{"reason":"cover","since":"2026-11-22T09:00:00Z"}"#]);
+}
+
+#[test]
+fn an_account_that_is_closed_is_kept_like_this() {
+    is_kept::<ClosedClear>(&[
+        r#"{"asked_at":"2026-11-22T09:00:00Z","log":{"origin":"whisp/audit/1","size":3,"root":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="},"removed":0,"files":0}"#,
+        r#"{"asked_at":"2026-11-22T09:00:00Z","log":{"origin":"whisp/audit/1","size":3,"root":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="},"keys":["2026-12-22T09:00:00Z",null],"removed":70,"files":2,"completed_at":"2026-12-22T09:00:01Z"}"#,
+    ]);
 }
 
 #[test]
@@ -170,6 +178,7 @@ fn a_tenant_is_kept_like_this() {
     is_kept::<Tenant>(&[
         r#"{"id":"00000000-0000-0000-0000-000000000001","account_holder":"00000000-0000-0000-0000-000000000002","automation":true,"zone":"Asia/Almaty","buckets":4,"sensitive":"with_consent","created_at":"2026-11-22T09:00:00Z"}"#,
         r#"{"id":"00000000-0000-0000-0000-000000000001","account_holder":"00000000-0000-0000-0000-000000000002","automation":true,"zone":"Asia/Almaty","buckets":4,"created_at":"2026-11-22T09:00:00Z"}"#,
+        r#"{"id":"00000000-0000-0000-0000-000000000001","account_holder":"00000000-0000-0000-0000-000000000002","automation":false,"zone":"Asia/Almaty","buckets":4,"created_at":"2026-11-22T09:00:00Z","closing":{"asked_at":"2026-11-22T09:00:00Z","at":"2026-12-22T09:00:00Z"}}"#,
     ]);
 }
 

@@ -26,6 +26,18 @@ pub struct Tenant {
     pub sensitive: SensitivePolicy,
     /// Since when.
     pub created_at: DateTime<Utc>,
+    /// Whether its account is to be closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closing: Option<Closing>,
+}
+
+/// An account that is to be closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closing {
+    /// When that was asked for.
+    pub asked_at: DateTime<Utc>,
+    /// From when on everything is destroyed.
+    pub at: DateTime<Utc>,
 }
 
 /// What becomes of messages in which somebody tells of their health, their beliefs and the like

@@ -65,6 +65,8 @@ kinds! {
     CHALLENGE = "challenge": found owned expires;
     /// In the directory: what time it was when somebody swept last.
     CLOCK = "clock":;
+    /// In the directory: that an account was closed, or how far it is. Names nobody, and stays; the id is the tenant's.
+    CLOSED = "closed": listed;
     /// A connected account.
     CONNECTION = "connection": listed owned;
     /// One entry of a person's consent log, under the person.

@@ -30,7 +30,9 @@ impl Requests {
         let request = &row.clear.request;
         let subject = request.subject();
         if inner.entities.tenant(tenant).await?.tenant.account_holder == subject {
-            return Err(AssistantError::Invalid("the account holder's data go with the account: close it"));
+            return Err(AssistantError::Invalid(
+                "the account holder's data go with the account: close it with `Desk::close`",
+            ));
         }
         match (request.kind(), request.state()) {
             (RequestKind::Erasure, RequestState::Partial { .. }) if !inner.is_held(tenant, subject).await? => {
