@@ -188,7 +188,12 @@ fn fenced(sim: &Sim, model: &Model, cargo: Cargo) -> Option<bool> {
     match cargo {
         Cargo::Said(said) => model.is_fenced(model.said[said].person, model.said[said].at, sim.now()),
         Cargo::Typed(typed) => model.is_fenced(model.typed[typed].person, model.typed[typed].at, sim.now()),
-        Cargo::Changed(_) | Cargo::News(_) | Cargo::Other => Some(false),
+        // Its echo names the person too.
+        Cargo::News(out) => {
+            let out = &model.outs[out];
+            out.person.map_or(Some(false), |person| model.is_fenced(person, out.at, sim.now()))
+        }
+        Cargo::Changed(_) | Cargo::Other => Some(false),
     }
 }
 

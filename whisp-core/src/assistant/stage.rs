@@ -269,9 +269,7 @@ impl<'a> Stage<'a> {
             self.staged.batch.expects.push(Expect::Unseen { key, at: self.now });
             self.staged.origins.push(Origin::Item(self.current));
         }
-        let Some(alias) = self.resolve(account, &event.contact, self.told_at(item)).await? else {
-            return Ok(false);
-        };
+        let alias = self.resolve(account, &event.contact, self.told_at(item)).await?;
         let echo = item.provenance == Provenance::Echo;
         if echo {
             // The echo of a message that we sent and know: no second copy, only the news that it went out.
@@ -286,12 +284,14 @@ impl<'a> Stage<'a> {
                         at: self.at(item),
                         failure: None,
                     };
-                    let conversation = row.conversation().unwrap_or(alias.conversation);
+                    let conversation = row.conversation().or(alias.map(|alias| alias.conversation));
+                    let Some(conversation) = conversation else { return Ok(false) };
                     self.work(account, conversation, self.now, &task)?;
                     return Ok(true);
                 }
             }
         }
+        let Some(alias) = alias else { return Ok(false) };
         let id = MessageId::from_uuid(self.inner.ids.time_ordered(self.now));
         let outgoing = event.outgoing || echo;
         let mut draft = MessageDraft {
