@@ -8,7 +8,7 @@ use whisp::model::{AutomationMode, Content, Handle, HandleKind, Provenance};
 use whisp::store::{Kind, SubjectQuery};
 use whisp::stores::MemoryStore;
 use whisp::testing::cancel_after;
-use whisp::webhook::{Event, Item};
+use whisp::webhook::{ContactRef, Event, Item};
 
 use crate::world::{World, incoming, parrot};
 use crate::yielding::Yielding;
@@ -18,6 +18,10 @@ fn written(world: &World, id: &str, handle: &Handle, at: DateTime<Utc>) -> Item 
     let mut message = incoming(id, Content::text(&format!("text of {id}")));
     message.contact.handles = vec![handle.clone()];
     Item { at, ..world.event(id, Provenance::Live, Event::Message(Box::new(message))) }
+}
+
+fn who(handle: &Handle) -> ContactRef {
+    ContactRef { handles: vec![handle.clone()], name: None }
 }
 
 fn phone(number: &str) -> Handle {
@@ -49,6 +53,9 @@ async fn i20_what_was_written_before_an_erasure_and_comes_late_is_dropped() {
         let report = world.ingest(vec![written(&world, id, &own, at)]).await;
         assert_eq!((report.stored, report.duplicates + report.ignored), (0, 1), "{id}");
     }
+    let raw = Event::Unknown { kind: Some("hologram".to_owned()), contact: Some(who(&own)), raw: "{\"x\":1}".into() };
+    let raw = Item { at: before, ..world.event("x1", Provenance::Live, raw) };
+    assert_eq!(world.ingest(vec![raw]).await.stored, 0, "nor is it kept as somebody else's");
     assert_eq!(inbox(&world).await, []);
     // It comes every day, as the platform delivers again.
     for day in 1..=8 {

@@ -37,6 +37,7 @@ mod requests;
 mod retain;
 #[cfg(feature = "runtime")]
 mod runner;
+mod said;
 mod say;
 mod sent;
 mod share;

@@ -23,7 +23,7 @@ pub(super) struct Person {
 }
 
 /// Who wrote something.
-enum Who {
+pub(super) enum Who {
     Known(Found),
     /// Somebody who was erased after they wrote it.
     Erased,
@@ -81,7 +81,12 @@ impl Stage<'_> {
 
     /// Tells who wrote something at a time, and whether they were erased since: then it is nobody's, though one of the
     /// handles leads to whoever wrote afterwards.
-    async fn who(&mut self, account: &Account, handles: &[Handle], at: DateTime<Utc>) -> Result<Who, AssistantError> {
+    pub(super) async fn who(
+        &mut self,
+        account: &Account,
+        handles: &[Handle],
+        at: DateTime<Utc>,
+    ) -> Result<Who, AssistantError> {
         let found = self.find(account, handles, at).await?;
         if self.is_fenced(account, handles, at).await? {
             let began_before = match found {

@@ -6,15 +6,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::assistant::identity::Held;
 use crate::assistant::ingest::{Account, Incoming};
-use crate::assistant::people::Person;
+use crate::assistant::people::{Person, Who};
 use crate::assistant::task::{Task, bucket_of};
 use crate::assistant::{AssistantError, Inner};
-use crate::detect::Signal;
-use crate::entity::{Alias, AuditDraft, Entities, MessageDraft, RawDraft, Said, after};
-use crate::id::{ConnectionId, ContactId, ConversationId, FactId, MessageId, RecordId, SubjectId, TenantId, WorkId};
-use crate::kpi::{Actor, Fact, FactKind};
+use crate::entity::{Alias, MessageDraft, RawDraft, Said};
+use crate::id::{ConnectionId, ContactId, ConversationId, MessageId, RecordId, SubjectId, TenantId, WorkId};
 use crate::model::{Author, Content, ContentKind, Provenance};
-use crate::privacy::{Act, Purpose, Statement, StatementEvent};
+use crate::privacy::{Act, Purpose};
 use crate::store::{BlindIndex, DedupKey, Expect, Kind, RECORD_MAX, Record, WriteBatch, WriteOp};
 use crate::vault::IndexField;
 use crate::webhook::{ContactRef, Delivery, Event, Item, MessageEvent, Receipt, ReceiptTarget};
@@ -46,7 +44,7 @@ pub(crate) struct Stage<'a> {
     /// The contact that was found last.
     pub(super) met: Option<ContactId>,
     /// The time of the last statement about a person that this batch writes.
-    statements: BTreeMap<SubjectId, DateTime<Utc>>,
+    pub(super) statements: BTreeMap<SubjectId, DateTime<Utc>>,
     pub(super) staged: Staged,
 }
 
@@ -141,7 +139,7 @@ impl<'a> Stage<'a> {
 
     /// Returns when it happened. What is said to happen later than now would stay on top of everything for ever, and hold
     /// the messaging window open.
-    fn at(&self, item: &Item) -> DateTime<Utc> {
+    pub(super) fn at(&self, item: &Item) -> DateTime<Utc> {
         item.at.min(self.now)
     }
 
@@ -212,7 +210,14 @@ impl<'a> Stage<'a> {
                 Ok(true)
             }
             Event::Unknown { kind, contact, raw } => {
-                let alias = self.known(account, contact.as_ref(), self.told_at(item)).await?;
+                let alias = match contact {
+                    Some(contact) => match self.who(account, &contact.handles, self.told_at(item)).await? {
+                        Who::Known(found) => Some(found.alias),
+                        Who::Erased => return Ok(false),
+                        Who::Nobody => None,
+                    },
+                    None => None,
+                };
                 let topic = kind.as_deref().unwrap_or("unknown");
                 let keep = self.inner.config.retention.raw;
                 Ok(self.raw(account, alias, topic, raw, (item.at, keep)).await?.is_some())
@@ -334,61 +339,6 @@ impl<'a> Stage<'a> {
         Ok(true)
     }
 
-    /// A contact wrote: counts it, notices a stop at once, and lets the rest wait for the end of the burst.
-    async fn live(
-        &mut self,
-        account: &Account,
-        alias: Alias,
-        message: MessageId,
-        item: &Item,
-        content: &Content,
-    ) -> Result<(), AssistantError> {
-        if matches!(content, Content::Reaction { .. }) {
-            return Ok(());
-        }
-        self.op(WriteOp::Append(Fact {
-            id: FactId::from_uuid(message.as_uuid()),
-            at: self.at(item),
-            kind: FactKind::MessageIn,
-            actor: Actor::Contact,
-            connection: account.connection,
-            conversation: alias.conversation,
-            inquiry: None,
-        }));
-        let signal = content.readable().and_then(|text| self.inner.detector.detect(text));
-        let act = Act::InChat { message };
-        match signal {
-            // In the same commit as the message: from here on no permit for an automatic reply holds.
-            Some(Signal::Stop) => self.consent(alias.contact.0, Purpose::AutomatedReplies, false, act).await?,
-            Some(Signal::Resume) => self.consent(alias.contact.0, Purpose::AutomatedReplies, true, act).await?,
-            _ => {}
-        }
-        let due = if signal.is_some() { self.now } else { self.now + self.inner.config.burst_quiet };
-        self.work(account, alias.conversation, due, &Task::Turn { message })
-    }
-
-    /// A stop is a stop too where the contact edits it into an earlier message, even into one that is not here yet.
-    async fn edited(
-        &mut self,
-        alias: Alias,
-        target: RecordId,
-        item: &Item,
-        content: &Content,
-    ) -> Result<(), AssistantError> {
-        let signal = content.readable().and_then(|text| self.inner.detector.detect(text));
-        if signal != Some(Signal::Stop) {
-            return Ok(());
-        }
-        let index = BlindIndex(target.into_bytes());
-        let found = self.inner.entities.messages_by(self.staged.batch.tenant, index).await?;
-        let act = match found.iter().find(|row| row.clear.author == Author::Contact) {
-            Some(row) => Act::InChat { message: row.id() },
-            None if found.is_empty() && item.provenance == Provenance::Live => Act::InEdit,
-            None => return Ok(()),
-        };
-        self.consent(alias.contact.0, Purpose::AutomatedReplies, false, act).await
-    }
-
     async fn receipt(&mut self, account: &Account, item: &Item, receipt: &Receipt) -> Result<bool, AssistantError> {
         let tenant = self.staged.batch.tenant;
         let entities = &self.inner.entities;
@@ -454,38 +404,6 @@ impl<'a> Stage<'a> {
         }
         self.op(WriteOp::Put(record));
         Ok(Some(id))
-    }
-
-    async fn consent(
-        &mut self,
-        subject: SubjectId,
-        purpose: Purpose,
-        given: bool,
-        act: Act,
-    ) -> Result<(), AssistantError> {
-        let statement = if given { Statement::given(purpose, None) } else { Statement::withdrawn(purpose) };
-        self.state(subject, statement, act).await
-    }
-
-    /// Stages what a person said about the use of their data.
-    pub(super) async fn state(
-        &mut self,
-        subject: SubjectId,
-        statement: Statement,
-        act: Act,
-    ) -> Result<(), AssistantError> {
-        let last = match self.statements.get(&subject) {
-            Some(last) => Some(*last),
-            None => self.inner.entities.last_statement(self.staged.batch.tenant, subject).await?,
-        };
-        let at = after(last, self.now);
-        self.statements.insert(subject, at);
-        let event = StatementEvent { id: self.inner.record_id(), subject, statement, act, at };
-        self.op(WriteOp::Put(Entities::new_statement(&event)?));
-        let audited = self.inner.audit(self.staged.batch.tenant, AuditDraft::statement(&event)).await?;
-        self.staged.batch.ops.extend(audited);
-        self.staged.about.push(subject);
-        Ok(())
     }
 
     pub(super) fn work(

@@ -1,0 +1,103 @@
+//! What a contact says: counted, and what it says about the use of their data taken down in the commit of the message.
+
+use crate::assistant::AssistantError;
+use crate::assistant::ingest::Account;
+use crate::assistant::stage::Stage;
+use crate::assistant::task::Task;
+use crate::detect::Signal;
+use crate::entity::{Alias, AuditDraft, Entities, after};
+use crate::id::{FactId, MessageId, RecordId, SubjectId};
+use crate::kpi::{Actor, Fact, FactKind};
+use crate::model::{Author, Content, Provenance};
+use crate::privacy::{Act, Purpose, Statement, StatementEvent};
+use crate::store::{BlindIndex, WriteOp};
+use crate::webhook::Item;
+
+impl Stage<'_> {
+    /// A contact wrote: counts it, notices a stop at once, and lets the rest wait for the end of the burst.
+    pub(super) async fn live(
+        &mut self,
+        account: &Account,
+        alias: Alias,
+        message: MessageId,
+        item: &Item,
+        content: &Content,
+    ) -> Result<(), AssistantError> {
+        if matches!(content, Content::Reaction { .. }) {
+            return Ok(());
+        }
+        self.op(WriteOp::Append(Fact {
+            id: FactId::from_uuid(message.as_uuid()),
+            at: self.at(item),
+            kind: FactKind::MessageIn,
+            actor: Actor::Contact,
+            connection: account.connection,
+            conversation: alias.conversation,
+            inquiry: None,
+        }));
+        let signal = content.readable().and_then(|text| self.inner.detector.detect(text));
+        let act = Act::InChat { message };
+        match signal {
+            // In the same commit as the message: from here on no permit for an automatic reply holds.
+            Some(Signal::Stop) => self.consent(alias.contact.0, Purpose::AutomatedReplies, false, act).await?,
+            Some(Signal::Resume) => self.consent(alias.contact.0, Purpose::AutomatedReplies, true, act).await?,
+            _ => {}
+        }
+        let due = if signal.is_some() { self.now } else { self.now + self.inner.config.burst_quiet };
+        self.work(account, alias.conversation, due, &Task::Turn { message })
+    }
+
+    /// A stop is a stop too where the contact edits it into an earlier message, even into one that is not here yet.
+    pub(super) async fn edited(
+        &mut self,
+        alias: Alias,
+        target: RecordId,
+        item: &Item,
+        content: &Content,
+    ) -> Result<(), AssistantError> {
+        let signal = content.readable().and_then(|text| self.inner.detector.detect(text));
+        if signal != Some(Signal::Stop) {
+            return Ok(());
+        }
+        let index = BlindIndex(target.into_bytes());
+        let found = self.inner.entities.messages_by(self.staged.batch.tenant, index).await?;
+        let act = match found.iter().find(|row| row.clear.author == Author::Contact) {
+            Some(row) => Act::InChat { message: row.id() },
+            None if found.is_empty() && item.provenance == Provenance::Live => Act::InEdit,
+            None => return Ok(()),
+        };
+        self.consent(alias.contact.0, Purpose::AutomatedReplies, false, act).await
+    }
+
+    pub(super) async fn consent(
+        &mut self,
+        subject: SubjectId,
+        purpose: Purpose,
+        given: bool,
+        act: Act,
+    ) -> Result<(), AssistantError> {
+        let statement = if given { Statement::given(purpose, None) } else { Statement::withdrawn(purpose) };
+        self.state(subject, statement, act).await
+    }
+
+    /// Stages what a person said about the use of their data.
+    pub(super) async fn state(
+        &mut self,
+        subject: SubjectId,
+        statement: Statement,
+        act: Act,
+    ) -> Result<(), AssistantError> {
+        let last = match self.statements.get(&subject) {
+            Some(last) => Some(*last),
+            None => self.inner.entities.last_statement(self.staged.batch.tenant, subject).await?,
+        };
+        let at = after(last, self.now);
+        self.statements.insert(subject, at);
+        let event = StatementEvent { id: self.inner.record_id(), subject, statement, act, at };
+        self.op(WriteOp::Put(Entities::new_statement(&event)?));
+        let audited = self.inner.audit(self.staged.batch.tenant, AuditDraft::statement(&event)).await?;
+        self.staged.batch.ops.extend(audited);
+        self.staged.about.push(subject);
+        Ok(())
+    }
+}
