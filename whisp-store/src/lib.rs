@@ -57,6 +57,8 @@ pub mod vault;
 pub use keys::PostgresKeyTable;
 #[cfg(feature = "sqlite")]
 pub use keys::SqliteKeyTable;
+#[cfg(feature = "transit")]
+pub use keys::TransitKeyProvider;
 pub use keys::{CellKeyProvider, FolderCells, LocalKeyProvider, MemoryCells, MemoryKeyTable};
 #[cfg(feature = "media")]
 pub use media::ObjectMedia;

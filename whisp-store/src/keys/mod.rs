@@ -34,6 +34,8 @@ mod memory;
 mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(feature = "transit")]
+pub mod transit;
 mod wrap;
 
 use whisp_core::error::Retry;
@@ -49,6 +51,8 @@ pub use memory::MemoryKeyTable;
 pub use postgres::PostgresKeyTable;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteKeyTable;
+#[cfg(feature = "transit")]
+pub use transit::TransitKeyProvider;
 pub(crate) use wrap::{Wrapper, random, random_key};
 
 /// Makes an error that another try can't help.
