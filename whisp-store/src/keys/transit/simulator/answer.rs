@@ -74,6 +74,6 @@ pub(super) fn faulty(fault: Fault) -> Response {
         Fault::Page(status) => page(status, Vec::new(), "<html>Somebody else's trouble</html>".into()),
         Fault::Endless => page(200, Vec::new(), vec![b' '; ANSWER_BYTES_MAX + 1].into()),
         Fault::Redirect => page(307, vec![(LOCATION, "https://active.example.com/".to_owned())], Body::empty()),
-        Fault::Cut { .. } | Fault::NoAnswer { .. } => page(200, Vec::new(), broken()),
+        Fault::Cut { .. } | Fault::NoAnswer { .. } | Fault::Echo(_) => page(200, Vec::new(), broken()),
     }
 }

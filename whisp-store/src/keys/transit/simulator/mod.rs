@@ -81,6 +81,8 @@ pub enum Fault {
     Endless,
     /// The answer points to another address.
     Redirect,
+    /// It is refused with this HTTP status, in words that repeat the request and the token.
+    Echo(u16),
 }
 
 /// A request that came in.
@@ -236,6 +238,11 @@ async fn serve(
     };
     match fault {
         None => answer.response(),
+        Some(Fault::Echo(status)) => {
+            let token = headers.get("x-vault-token").map(|token| String::from_utf8_lossy(token.as_bytes()));
+            let words = format!("{} {}", token.unwrap_or_default(), String::from_utf8_lossy(&body));
+            Answer::refused(status, &words).response()
+        }
         Some(Fault::NoAnswer { .. }) => pending().await,
         Some(fault) => answer::faulty(fault),
     }
