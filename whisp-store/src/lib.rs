@@ -59,7 +59,7 @@ pub use keys::PostgresKeyTable;
 pub use keys::SqliteKeyTable;
 #[cfg(feature = "transit")]
 pub use keys::TransitKeyProvider;
-pub use keys::{CellKeyProvider, FolderCells, LocalKeyProvider, MemoryCells, MemoryKeyTable};
+pub use keys::{CellKeyProvider, FolderCells, LocalKeyProvider, MemoryCells, MemoryKeyTable, MovingKeyProvider};
 #[cfg(feature = "media")]
 pub use media::ObjectMedia;
 pub use memory::MemoryStore;

@@ -30,6 +30,7 @@ pub mod conformance;
 pub(crate) mod key_file;
 mod local;
 mod memory;
+mod moving;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]
@@ -47,6 +48,7 @@ pub use cells::{FolderCells, MemoryCells};
 pub(crate) use key_file::sync_folder;
 pub use local::LocalKeyProvider;
 pub use memory::MemoryKeyTable;
+pub use moving::MovingKeyProvider;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresKeyTable;
 #[cfg(feature = "sqlite")]
