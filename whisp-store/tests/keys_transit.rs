@@ -313,10 +313,7 @@ struct Raw {
 
 impl Raw {
     fn new(simulator: &TransitSimulator) -> Self {
-        // The simulator prints where it is.
-        let shown = format!("{simulator:?}");
-        let address = shown.trim_start_matches("TransitSimulator(").trim_end_matches(')');
-        Self { http: reqwest::Client::new(), base: format!("http://{address}/v1/whisp") }
+        Self { http: reqwest::Client::new(), base: format!("{}/v1/whisp", simulator.address()) }
     }
 
     async fn ask(&self, method: Method, path: &str, body: Value) -> (u16, Value) {

@@ -19,9 +19,9 @@ use whisp_core::vault::{
 ///
 /// # How to move
 /// 1. Open the vault with it in every process that uses the key table, before any turns an epoch so.
-/// 2. Let the sweeps turn the epochs, which takes a week and a day unless told otherwise, or turn them at once
-///    ([`Vault::turn`](whisp_core::vault::Vault::turn)): each tenant's, and that of the directory
-///    ([`TenantId::DIRECTORY`](whisp_core::id::TenantId::DIRECTORY)).
+/// 2. Let the sweeps turn the epochs, each tenant's and that of the directory
+///    ([`TenantId::DIRECTORY`](whisp_core::id::TenantId::DIRECTORY)), which takes a week and a day unless told otherwise. Or
+///    [`turn`](whisp_core::vault::Vault::turn) them at once, and leave it to the sweeps to note that and to end it.
 /// 3. When [`is_moved`](Self::is_moved) says so of each of them, open the vault with the new provider alone, and take the old
 ///    one down.
 ///

@@ -145,11 +145,22 @@ impl TransitSimulator {
         Ok(Self { address, world, server })
     }
 
+    /// Returns where it is: `http://127.0.0.1:...`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Returns the token that it takes.
+    #[must_use]
+    pub fn token(&self) -> SecretString {
+        self.world().token.clone().into()
+    }
+
     /// Returns how to reach it.
     #[must_use]
     pub fn config(&self, snapshots: Snapshots) -> TransitConfig {
-        let token = SecretString::from(self.world().token.clone());
-        TransitConfig::new(&format!("http://{}", self.address), token, snapshots)
+        TransitConfig::new(&self.address(), self.token(), snapshots)
             .with_mount(MOUNT)
             .danger_allow_plain_http_to_loopback()
     }
