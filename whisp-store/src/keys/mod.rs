@@ -19,8 +19,12 @@
 //!   hand, loses the data of its tenant: where one disk is not enough, implement
 //!   [`ErasableCell`](whisp_core::vault::ErasableCell) over several that can all destroy.
 //!
+//! In place of the key file and the cells there can be a key service that destroys by itself: `TransitKeyProvider` (feature
+//! `transit`) keeps each epoch under a key of its own in a Vault or OpenBao, for any number of machines. Then there are no cells,
+//! and what must not be kept is a snapshot of that service's storage.
+//!
 //! A [`LocalKeyProvider`] without cells works too: then nothing is ever destroyed for sure, and an erasure's horizon is
-//! unbounded.
+//! unbounded. What began so, or otherwise, moves on with [`MovingKeyProvider`].
 
 mod canonical;
 mod cell_provider;
