@@ -200,7 +200,8 @@ async fn a_token_that_may_not_make_keys_uses_those_that_are_there() {
     provider.wrap(&ONE, &key()).await.unwrap();
     let refused = provider.wrap(&KeyContext { epoch: 2, ..ONE }, &key()).await.unwrap_err();
     assert_eq!(refused.kind(), VaultErrorKind::Permissions);
-    assert!(refused.to_string().contains("policy"), "it says what to do: {refused}");
+    let line = r#"path "MOUNT/encrypt/+" { capabilities = ["create", "update"] }"#;
+    assert!(refused.to_string().contains(line), "it says what to do: {refused}");
 }
 
 /// What an operator does to a key is harmless, or is told.

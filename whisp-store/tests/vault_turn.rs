@@ -250,6 +250,24 @@ async fn i_21_with_a_key_service_a_copy_of_the_key_table_opens_nothing_after_the
     assert_eq!(simulator.keys().len(), 2, "one key for each, the directory and the tenant: {:?}", simulator.keys());
 }
 
+/// The service unwraps one key and wraps one, whoever's keys are below them.
+#[tokio::test]
+async fn a_turn_asks_the_key_service_as_often_for_many_people_as_for_one() {
+    let mut calls = Vec::new();
+    for count in [1, 200] {
+        let simulator = TransitSimulator::start().await.unwrap();
+        let provider = TransitKeyProvider::new(&simulator.config(Snapshots::Never), Arc::new(SystemClock)).unwrap();
+        let vault = EnvelopeVault::open(Arc::new(provider), Arc::new(MemoryKeyTable::new())).await.unwrap();
+        let sealed = people(&vault, count).await;
+        let before = simulator.requests().len();
+        turn(&vault, TENANT, &due(1)).await;
+        opens(&vault, 0, &sealed[0]).await.unwrap();
+        calls.push(simulator.requests().len() - before);
+    }
+    assert_eq!(calls[0], calls[1]);
+    assert!(calls[0] <= 8, "{calls:?}");
+}
+
 /// The key table's own backup, restored: before the turn it brings the erased back, which is why there is a horizon; after
 /// it, it opens nothing. Each vault is opened as after a restart, over `keys.db` in the folder.
 async fn is_useless_after_the_turn(folder: &Path, open: impl AsyncFn() -> Result<EnvelopeVault, VaultError>) {

@@ -1,6 +1,5 @@
 //! Calls to Vault: over HTTPS only, repeated where that may help, with nothing secret in what they say.
 
-use std::fmt;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
@@ -19,8 +18,9 @@ use super::config::{CONNECT_TIMEOUT, TransitConfig, TransitConfigError};
 /// How large an answer may be, in bytes. Vault's answers here take a few hundred.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
-/// How large a request is at most, in bytes: so much is reserved, so that no copy of a key is left where a buffer grew.
-const REQUEST_BYTES_MAX: usize = 1_024;
+/// How many bytes are reserved for a request, and for an answer at least: more than either takes, so that no buffer grows and
+/// leaves a part of a key behind.
+const RESERVED: usize = 1_024;
 
 /// How often a call is made at most, where Vault says or shows that it can't answer for now: the election of a new leader, a
 /// connection that broke. What waits longer than that is the caller's to repeat.
@@ -50,6 +50,8 @@ pub(super) struct Http {
 pub(super) struct Ask<'a> {
     /// For what: the operation that an error names.
     pub(super) operation: &'static str,
+    /// The line of a policy that allows it.
+    pub(super) policy: &'static str,
     pub(super) method: Method,
     /// Below the engine's mount.
     pub(super) path: &'a [&'a str],
@@ -123,7 +125,7 @@ impl Http {
         let mut response = request.send().await.map_err(unanswered)?;
         let status = response.status().as_u16();
         if !matches!(status, 200 | 204 | 400) {
-            return Err(refused(ask.operation, status, response.headers()));
+            return Err(refused(ask, status, response.headers()));
         }
         let body = read_bounded(&mut response).await.map_err(unanswered)?;
         let foreign =
@@ -148,12 +150,6 @@ impl Http {
     }
 }
 
-impl fmt::Debug for Http {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Http(..)")
-    }
-}
-
 /// The body of every refusal (<https://developer.hashicorp.com/vault/api-docs#error-response>, read November 2026).
 #[derive(serde::Deserialize)]
 struct Errors {
@@ -168,20 +164,20 @@ fn header(token: &SecretString) -> Option<HeaderValue> {
 
 /// What a status means (<https://developer.hashicorp.com/vault/api-docs#http-status-codes>, read November 2026). None is final:
 /// an operator corrects a policy, a mount or a seal, and what waited for the key must still be there then.
-fn refused(operation: &'static str, status: u16, headers: &HeaderMap) -> Failure {
-    let unavailable = |advice| trouble(operation, advice);
+fn refused(ask: &Ask<'_>, status: u16, headers: &HeaderMap) -> Failure {
+    let unavailable = |advice| trouble(ask.operation, advice);
     let (error, passing) = match status {
         403 => {
-            let refused = VaultError::new(operation, VaultErrorKind::Permissions, Retry::After(None)).with_advice(
-                "Vault refuses the token: give a new one (set_token), or a policy with the lines that the docs of \
-                 TransitKeyProvider name",
-            );
-            (refused, false)
+            let forbidden = VaultError::new(ask.operation, VaultErrorKind::Permissions, Retry::After(None));
+            let advice = format!("Vault refuses the token: give another, or its policy the line {}", ask.policy);
+            (forbidden.with_advice(advice), false)
         }
         404 => (unavailable("Vault has no such engine: look at the mount and the namespace"), false),
         // A quota. When it says how long to rest, that is longer than we wait here.
         429 => match retry_after(headers) {
-            Some(rest) => (VaultError::new(operation, VaultErrorKind::Unavailable, Retry::After(Some(rest))), false),
+            Some(rest) => {
+                (VaultError::new(ask.operation, VaultErrorKind::Unavailable, Retry::After(Some(rest))), false)
+            }
             None => (unavailable("Vault limits the rate of calls"), true),
         },
         // A replica that has not caught up yet.
@@ -210,7 +206,7 @@ pub(super) fn trouble(operation: &'static str, advice: &'static str) -> VaultErr
 async fn read_bounded(response: &mut Response) -> Result<Option<Zeroizing<Vec<u8>>>, reqwest::Error> {
     // Vault tells the length, so that the buffer never grows and leaves a part of a key behind.
     let told = response.content_length().and_then(|told| usize::try_from(told).ok()).unwrap_or(0);
-    let mut body = Zeroizing::new(Vec::with_capacity(told.clamp(REQUEST_BYTES_MAX, ANSWER_BYTES_MAX)));
+    let mut body = Zeroizing::new(Vec::with_capacity(told.clamp(RESERVED, ANSWER_BYTES_MAX)));
     while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > ANSWER_BYTES_MAX {
             return Ok(None);
@@ -222,7 +218,7 @@ async fn read_bounded(response: &mut Response) -> Result<Option<Zeroizing<Vec<u8
 
 /// Writes JSON into memory that is wiped when the last one who sends it has dropped it.
 pub(super) fn body(operation: &'static str, json: &impl Serialize) -> Result<Bytes, VaultError> {
-    let mut body = Zeroizing::new(Vec::with_capacity(REQUEST_BYTES_MAX));
+    let mut body = Zeroizing::new(Vec::with_capacity(RESERVED));
     serde_json::to_writer(&mut *body, json).map_err(|_| trouble(operation, "the request can't be written"))?;
     Ok(Bytes::from_owner(Wiped(body)))
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use reqwest::Method;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -59,8 +60,8 @@ const KEY_TEXT_LEN: usize = KEY_LEN.div_ceil(3) * 4;
 /// Vault can't undo a deletion, but a snapshot of its storage from before can. So a host says how long snapshots are kept
 /// ([`Snapshots`]), and this provider destroys [`AtOnce`](Destruction::AtOnce) where none are, [`Within`](Destruction::Within) that
 /// time, or, where nobody can tell, [`Unverifiable`](Destruction::Unverifiable). Deleted bytes may linger in the files of Vault's
-/// storage, encrypted under its own root key, until those are compacted; and a replica deletes when the deletion reaches
-/// it.
+/// storage, encrypted under its own root key, until those are compacted; a replica deletes when the deletion reaches it; and
+/// whoever may make keys exportable there can take a copy before, which no deletion reaches.
 ///
 /// # Set-up
 /// Enable an engine for Whisp alone (`vault secrets enable -path=whisp transit`), and give the token this policy. It can
@@ -81,8 +82,8 @@ const KEY_TEXT_LEN: usize = KEY_LEN.div_ceil(3) * 4;
 /// The key, its base64 and the JSON around it are wiped on the way out and on the way in, as far as they are in memory of this
 /// crate. What the HTTP client, TLS and the system's sockets copy into buffers of their own is not.
 ///
-/// Requests and answers were written after Vault's documentation and source (`builtin/logical/transit`, `sdk/helper/keysutil`)
-/// and tested with the [simulator](simulator) of them; not tried with a real server.
+/// Requests and answers were written after the documentation and source of both (`builtin/logical/transit`, `sdk/helper/keysutil`),
+/// and tested with a simulator of them (feature `simulator`): not tried with a real server.
 ///
 /// # Examples
 /// ```
@@ -129,16 +130,6 @@ impl TransitKeyProvider {
         format!("{}{}", self.prefix, CellName::of(context).as_str())
     }
 
-    /// Posts what belongs to an epoch's key.
-    async fn post(
-        &self,
-        operation: &'static str,
-        path: &[&str],
-        json: &(impl Serialize + Sync),
-    ) -> Result<Answer, VaultError> {
-        self.http.ask(&Ask { operation, method: Method::POST, path, body: body(operation, json)? }).await
-    }
-
     fn destroyed(&self) -> Destroyed {
         match self.snapshots {
             Snapshots::Never => Destroyed::Now,
@@ -153,11 +144,17 @@ impl TransitKeyProvider {
 #[async_trait]
 impl KeyProvider for TransitKeyProvider {
     async fn wrap(&self, context: &KeyContext, key: &SecretKey) -> Result<WrappedKey, VaultError> {
-        let mut plaintext = Zeroizing::new([0; KEY_TEXT_LEN]);
-        let len = STANDARD.encode_slice(key.expose(), plaintext.as_mut_slice()).unwrap_or(0);
-        let plaintext = plaintext.get(..len).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default();
+        let mut text = Zeroizing::new([0; KEY_TEXT_LEN]);
+        let plaintext = encoded(key, &mut text).ok_or_else(|| trouble(WRAP, "the key can't be written in base64"))?;
         let json = Encrypt { plaintext, associated_data: &associated_data(context), kind: KEY_TYPE };
-        match self.post(WRAP, &["encrypt", &self.name(context)], &json).await? {
+        let ask = Ask {
+            operation: WRAP,
+            policy: r#"path "MOUNT/encrypt/+" { capabilities = ["create", "update"] }"#,
+            method: Method::POST,
+            path: &["encrypt", &self.name(context)],
+            body: body(WRAP, &json)?,
+        };
+        match self.http.ask(&ask).await? {
             Answer::Done(body) => match serde_json::from_slice::<Data<Ciphertext<'_>>>(&body) {
                 Ok(Data { data: Ciphertext { ciphertext } }) if is_ours(ciphertext) => {
                     Ok(WrappedKey(ciphertext.into()))
@@ -167,7 +164,7 @@ impl KeyProvider for TransitKeyProvider {
                     "that is no ciphertext of a key of the type aes256-gcm96: let Whisp make its keys",
                 )),
             },
-            Answer::Refused(said) if said.iter().any(|text| says_no_key(text)) => {
+            Answer::Refused(said) if says_no_key(&said) => {
                 Err(trouble(WRAP, "Vault does not make keys on encryption: do not disable it (disable_upsert)"))
             }
             Answer::Refused(_) => Err(trouble(WRAP, NOT_OURS)),
@@ -179,7 +176,14 @@ impl KeyProvider for TransitKeyProvider {
         // What was not wrapped here is asked for all the same: only Vault knows whether the epoch's key is there, and who
         // waits for a turn to end must be told that it is gone.
         let json = Decrypt { ciphertext: ours.unwrap_or(UNFIT), associated_data: &associated_data(context) };
-        match self.post(UNWRAP, &["decrypt", &self.name(context)], &json).await? {
+        let ask = Ask {
+            operation: UNWRAP,
+            policy: r#"path "MOUNT/decrypt/+" { capabilities = ["update"] }"#,
+            method: Method::POST,
+            path: &["decrypt", &self.name(context)],
+            body: body(UNWRAP, &json)?,
+        };
+        match self.http.ask(&ask).await? {
             Answer::Done(_) if ours.is_none() => Err(failed(UNWRAP, VaultErrorKind::WrongKey)),
             Answer::Done(body) => {
                 decoded(&body).ok_or_else(|| trouble(UNWRAP, "that is no key: look what answers there"))
@@ -190,17 +194,28 @@ impl KeyProvider for TransitKeyProvider {
 
     async fn destroy(&self, context: &KeyContext) -> Result<Destroyed, VaultError> {
         let name = self.name(context);
-        let allowed = self.post(DESTROY, &["keys", &name, "config"], &Deletion { deletion_allowed: true }).await?;
-        match allowed {
+        let allow = Ask {
+            operation: DESTROY,
+            policy: r#"path "MOUNT/keys/+/config" { capabilities = ["update"] }"#,
+            method: Method::POST,
+            path: &["keys", &name, "config"],
+            body: body(DESTROY, &Deletion { deletion_allowed: true })?,
+        };
+        match self.http.ask(&allow).await? {
             Answer::Done(_) => {}
-            Answer::Refused(said) if said.iter().any(|text| says_no_key(text)) => return Ok(self.destroyed()),
+            Answer::Refused(said) if says_no_key(&said) => return Ok(self.destroyed()),
             Answer::Refused(_) => return Err(trouble(DESTROY, NOT_OURS)),
         }
-        let path: &[&str] = &["keys", &name];
-        let delete = Ask { operation: DESTROY, method: Method::DELETE, path, body: bytes::Bytes::new() };
+        let delete = Ask {
+            operation: DESTROY,
+            policy: r#"path "MOUNT/keys/+" { capabilities = ["delete"] }"#,
+            method: Method::DELETE,
+            path: &["keys", &name],
+            body: Bytes::new(),
+        };
         match self.http.ask(&delete).await? {
             Answer::Done(_) => Ok(self.destroyed()),
-            Answer::Refused(said) if said.iter().any(|text| says_no_key(text)) => Ok(self.destroyed()),
+            Answer::Refused(said) if says_no_key(&said) => Ok(self.destroyed()),
             Answer::Refused(_) => Err(trouble(DESTROY, "Vault does not delete the key: somebody forbids it meanwhile")),
         }
     }
@@ -272,6 +287,12 @@ fn is_ours(text: &str) -> bool {
     is_version && STANDARD.decode(cipher).is_ok_and(|bytes| bytes.len() == CIPHER_LEN)
 }
 
+/// Writes a key in base64.
+fn encoded<'t>(key: &SecretKey, text: &'t mut [u8; KEY_TEXT_LEN]) -> Option<&'t str> {
+    let len = STANDARD.encode_slice(key.expose(), text).ok()?;
+    std::str::from_utf8(text.get(..len)?).ok()
+}
+
 /// Reads the key from a successful answer.
 fn decoded(body: &[u8]) -> Option<SecretKey> {
     let Data { data: Plaintext { plaintext } } = serde_json::from_slice(body).ok()?;
@@ -286,16 +307,18 @@ fn decoded(body: &[u8]) -> Option<SecretKey> {
 /// Whether Vault says that there is no key of the name, in the words of encrypting and decrypting, of `config`, and of `DELETE`
 /// (`path_decrypt.go`, `path_keys_config.go`, `lock_manager.go`; the same in Vault and OpenBao). They all come with
 /// status 400; a 404 would say that there is no engine, and the key may be there.
-fn says_no_key(text: &str) -> bool {
-    text == "encryption key not found"
-        || (text.starts_with("no existing key named ") && text.ends_with(" could be found"))
-        || (text.starts_with("error deleting policy ") && text.ends_with("could not delete key; not found"))
+fn says_no_key(said: &[String]) -> bool {
+    said.iter().any(|text| {
+        text == "encryption key not found"
+            || (text.starts_with("no existing key named ") && text.ends_with(" could be found"))
+            || (text.starts_with("error deleting policy ") && text.ends_with("could not delete key; not found"))
+    })
 }
 
 /// What a refusal to decrypt means (`policy.go`).
 fn not_unwrapped(said: &[String]) -> VaultError {
     let says = |what: fn(&str) -> bool| said.iter().any(|text| what(text));
-    if says(says_no_key) {
+    if says_no_key(said) {
         return failed(UNWRAP, VaultErrorKind::Destroyed).with_advice(
             "Vault has no key of its epoch: an old copy of the key table never opens again, use the current one; if that is the \
              one, look at the mount, the namespace and the prefix",

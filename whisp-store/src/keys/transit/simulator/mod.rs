@@ -268,7 +268,7 @@ impl World {
         if text("x-vault-token") != Some(&self.token) {
             return Answer::refused(403, "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n");
         }
-        let path = uri.path().trim_start_matches("/v1/");
+        let Some(path) = uri.path().strip_prefix("/v1/") else { return Answer::refused(404, "unsupported path") };
         let is_here = text("x-vault-namespace").map(|name| name.trim_matches('/')) == self.namespace.as_deref();
         let Some(path) = path.strip_prefix(MOUNT).and_then(|path| path.strip_prefix('/')).filter(|_| is_here) else {
             return Answer::refused(404, &format!("no handler for route {path:?}. route entry not found."));
@@ -292,12 +292,6 @@ impl World {
             }
             _ => Answer::refused(404, "unsupported path"),
         }
-    }
-}
-
-impl fmt::Debug for World {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("World(..)")
     }
 }
 
