@@ -1,12 +1,12 @@
-//! A key provider of one's own: a business that wants it has its keys in a key service of its own, here the Transit engine of
-//! a Vault; those of the others are in a key file with cells.
+//! A key provider of one's own: a business that wants it has its keys in a key service of its own, here the Transit
+//! engine of a Vault; those of the others are in a key file with cells.
 //!
 //! `cargo run -p whisp-examples --example custom_keys [-- --json]`
 //!
-//! First it proves the provider with the suite that every key provider passes. Then a business moves into its own service and
-//! is sold, and the key service of its old owner opens nothing any more. Vault is simulated, in this process. With
-//! `--json` each line of standard output is `{"step": string, "done": bool}`. Exits with 0 when all went well, else with 1;
-//! a broken contract panics.
+//! First it proves the provider with the suite that every key provider passes. Then a business moves into its own
+//! service and is sold, and the key service of its old owner opens nothing any more. Vault is simulated, in this
+//! process. With `--json` each line of standard output is `{"step": string, "done": bool}`. Exits with 0 when all went
+//! well, else with 1; a broken contract panics.
 #![expect(clippy::print_stdout, reason = "what it found is its output")]
 
 use std::collections::BTreeMap;
@@ -79,8 +79,8 @@ impl Services {
         Ok(Self { vault: TransitSimulator::start().await?, folder: tempfile::tempdir()? })
     }
 
-    /// The Transit engine. A real one has an address with `https`, a token from the environment, and `Snapshots` that say how
-    /// long its operator keeps them.
+    /// The Transit engine. A real one has an address with `https`, a token from the environment, and `Snapshots` that
+    /// say how long its operator keeps them.
     fn transit(&self) -> Result<Arc<dyn KeyProvider>, BoxError> {
         Ok(Arc::new(TransitKeyProvider::new(&self.vault.config(Snapshots::Never), Arc::new(SystemClock))?))
     }

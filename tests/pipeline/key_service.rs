@@ -1,5 +1,5 @@
-//! A key service that is not always there, and of which snapshots are kept: nothing is lost by the one, and a receipt tells the
-//! other (invariant I-40).
+//! A key service that is not always there, and of which snapshots are kept: nothing is lost by the one, and a receipt
+//! tells the other (invariant I-40).
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! From one key provider to another: whatever happens in between nobody's data is lost, nobody comes back, and at the end the
-//! old provider opens nothing (promises P38 and P47).
+//! From one key provider to another: whatever happens in between nobody's data is lost, nobody comes back, and at the
+//! end the old provider opens nothing (promises P38 and P47).
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by a panic")]
 
 #[path = "support/epochs.rs"]

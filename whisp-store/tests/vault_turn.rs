@@ -1,5 +1,5 @@
-//! The epoch of a tenant's key turns: whatever happens in between, what was sealed opens, and a copy of the keys from before
-//! does not (invariants I-19, I-21).
+//! The epoch of a tenant's key turns: whatever happens in between, what was sealed opens, and a copy of the keys from
+//! before does not (invariants I-19, I-21).
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by a panic")]
 
 #[path = "support/epochs.rs"]
@@ -268,8 +268,8 @@ async fn a_turn_asks_the_key_service_as_often_for_many_people_as_for_one() {
     assert!(calls[0] <= 8, "{calls:?}");
 }
 
-/// The key table's own backup, restored: before the turn it brings the erased back, which is why there is a horizon; after
-/// it, it opens nothing. Each vault is opened as after a restart, over `keys.db` in the folder.
+/// The key table's own backup, restored: before the turn it brings the erased back, which is why there is a horizon;
+/// after it, it opens nothing. Each vault is opened as after a restart, over `keys.db` in the folder.
 async fn is_useless_after_the_turn(folder: &Path, open: impl AsyncFn() -> Result<EnvelopeVault, VaultError>) {
     let (table, copy, now) = ["keys.db", "copy.db", "now.db"].map(|name| folder.join(name)).into();
     let vault = open().await.unwrap();

@@ -10,29 +10,30 @@ use whisp_core::vault::{
 };
 
 /// A [`KeyProvider`] for the time in which a key table moves from one provider to another: from a bare
-/// [`LocalKeyProvider`](crate::LocalKeyProvider) to one with cells, from cells to a key service, from the key service of
-/// a business's old owner to that of its new one.
+/// [`LocalKeyProvider`](crate::LocalKeyProvider) to one with cells, from cells to a key service, from the key service
+/// of a business's old owner to that of its new one.
 ///
 /// It wraps with the new one and unwraps with whichever fits. So the next turn of a tenant's epoch wraps the tenant's
-/// key under the new one, and everyone's under that, and destroys the epoch in both. Nothing else is to be done, and nothing
-/// to be written down: a crash anywhere leaves a turn that goes on.
+/// key under the new one, and everyone's under that, and destroys the epoch in both. Nothing else is to be done, and
+/// nothing to be written down: a crash anywhere leaves a turn that goes on.
 ///
 /// # How to move
 /// 1. Open the vault with it in every process that uses the key table, before any turns an epoch so.
 /// 2. Let the sweeps turn the epochs, each tenant's and that of the directory
-///    ([`TenantId::DIRECTORY`](whisp_core::id::TenantId::DIRECTORY)), which takes a week and a day unless told otherwise. Or
-///    [`turn`](whisp_core::vault::Vault::turn) them at once, and leave it to the sweeps to note that and to end it.
-/// 3. When [`is_moved`](Self::is_moved) says so of each of them, open the vault with the new provider alone, and take the old
-///    one down.
+///    ([`TenantId::DIRECTORY`](whisp_core::id::TenantId::DIRECTORY)), which takes a week and a day unless told
+///    otherwise. Or [`turn`](whisp_core::vault::Vault::turn) them at once, and leave it to the sweeps to note that and
+///    to end it.
+/// 3. When [`is_moved`](Self::is_moved) says so of each of them, open the vault with the new provider alone, and take
+///    the old one down.
 ///
 /// Never leave the old one out before: what it wrapped could not be read, and nothing would be destroyed in it.
 ///
 /// # What remains true
-/// After the turn the old provider opens nothing of the table as it is, nor of any later one. What it wrapped before, in an
-/// old copy of the table, is as far gone as it destroys: one with cells, or a key service that deletes, has destroyed the
-/// epoch; a bare `LocalKeyProvider` can't, and an old copy of the table and the key file together open what the copy holds,
-/// the erased among it, and what was sealed since for those in it, until the last copy of that file is gone. The receipts say
-/// so: while it takes part, nothing is destroyed better than the worse of the two does.
+/// After the turn the old provider opens nothing of the table as it is, nor of any later one. What it wrapped before,
+/// in an old copy of the table, is as far gone as it destroys: one with cells, or a key service that deletes, has
+/// destroyed the epoch; a bare `LocalKeyProvider` can't, and an old copy of the table and the key file together open
+/// what the copy holds, the erased among it, and what was sealed since for those in it, until the last copy of that
+/// file is gone. The receipts say so: while it takes part, nothing is destroyed better than the worse of the two does.
 ///
 /// # Examples
 /// ```
@@ -75,8 +76,8 @@ impl MovingKeyProvider {
         Self { from, to }
     }
 
-    /// Returns whether a tenant needs the old provider no more: its key is wrapped by the new one, and no turn is under way.
-    /// A tenant without a key never needed it.
+    /// Returns whether a tenant needs the old provider no more: its key is wrapped by the new one, and no turn is under
+    /// way. A tenant without a key never needed it.
     ///
     /// # Errors
     /// By [`VaultErrorKind`], where the table or the new provider can't be asked.

@@ -26,10 +26,11 @@ const PREFIX_MAX: usize = 64;
 
 /// Until when whoever runs Vault can bring a deleted key back.
 ///
-/// `DELETE` takes a Transit key out of Vault's storage at once, and Vault has no way to undo it. But a snapshot of that storage
-/// (`vault operator raft snapshot save`, a backup of Consul or of the disk) that was made before holds the key, and restoring
-/// it into a Vault with the same seal brings the key back, for anybody who then has an old copy of the key table. Whisp can't see
-/// snapshots, so its host says how they are kept; the date in an erasure's receipt rests on it.
+/// `DELETE` takes a Transit key out of Vault's storage at once, and Vault has no way to undo it. But a snapshot of that
+/// storage (`vault operator raft snapshot save`, a backup of Consul or of the disk) that was made before holds the key,
+/// and restoring it into a Vault with the same seal brings the key back, for anybody who then has an old copy of the
+/// key table. Whisp can't see snapshots, so its host says how they are kept; the date in an erasure's receipt rests on
+/// it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Snapshots {
@@ -96,8 +97,8 @@ impl TransitConfig {
 
     /// Begins the names of the keys with `prefix` in place of `whisp-`: letters, digits and dashes.
     ///
-    /// Two key tables must never share names: the turn of one would destroy the other's. Give each a mount or a prefix of
-    /// its own.
+    /// Two key tables must never share names: the turn of one would destroy the other's. Give each a mount or a prefix
+    /// of its own.
     #[must_use]
     pub fn with_prefix(mut self, prefix: &str) -> Self {
         prefix.clone_into(&mut self.prefix);

@@ -18,12 +18,12 @@ use super::config::{CONNECT_TIMEOUT, TransitConfig, TransitConfigError};
 /// How large an answer may be, in bytes. Vault's answers here take a few hundred.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
-/// How many bytes are reserved for a request, and for an answer at least: more than either takes, so that no buffer grows and
-/// leaves a part of a key behind.
+/// How many bytes are reserved for a request, and for an answer at least: more than either takes, so that no buffer
+/// grows and leaves a part of a key behind.
 const RESERVED: usize = 1_024;
 
-/// How often a call is made at most, where Vault says or shows that it can't answer for now: the election of a new leader, a
-/// connection that broke. What waits longer than that is the caller's to repeat.
+/// How often a call is made at most, where Vault says or shows that it can't answer for now: the election of a new
+/// leader, a connection that broke. What waits longer than that is the caller's to repeat.
 const CALLS_MAX: usize = 3;
 
 /// How long to wait before the second call; twice as long before the third, each up to twice that by chance.
@@ -32,8 +32,8 @@ const WAIT_FIRST: Duration = Duration::from_millis(50);
 /// How long an idle connection is kept: shorter than load balancers keep it.
 const IDLE: Duration = Duration::from_secs(20);
 
-/// Vault's own headers (<https://developer.hashicorp.com/vault/api-docs>, read November 2026). `X-Vault-Request` is asked
-/// for by a Vault Proxy with `require_request_header`.
+/// Vault's own headers (<https://developer.hashicorp.com/vault/api-docs>, read November 2026). `X-Vault-Request` is
+/// asked for by a Vault Proxy with `require_request_header`.
 const TOKEN: &str = "x-vault-token";
 const NAMESPACE: &str = "x-vault-namespace";
 const REQUEST: &str = "x-vault-request";
@@ -162,8 +162,8 @@ fn header(token: &SecretString) -> Option<HeaderValue> {
     Some(header)
 }
 
-/// What a status means (<https://developer.hashicorp.com/vault/api-docs#http-status-codes>, read November 2026). None is final:
-/// an operator corrects a policy, a mount or a seal, and what waited for the key must still be there then.
+/// What a status means (<https://developer.hashicorp.com/vault/api-docs#http-status-codes>, read November 2026). None
+/// is final: an operator corrects a policy, a mount or a seal, and what waited for the key must still be there then.
 fn refused(ask: &Ask<'_>, status: u16, headers: &HeaderMap) -> Failure {
     let unavailable = |advice| trouble(ask.operation, advice);
     let (error, passing) = match status {

@@ -31,9 +31,9 @@ const WRAP: &str = "wrap a tenant's key";
 const UNWRAP: &str = "unwrap a tenant's key";
 const DESTROY: &str = "destroy an epoch's key";
 
-/// The type of the keys: AES-256-GCM with a nonce of 96 bits, which takes associated data (since Vault 1.13; earlier ones
-/// ignore it, and then the key's name alone binds what is wrapped). The names of types, operations and fields are from
-/// <https://developer.hashicorp.com/vault/api-docs/secret/transit> (read November 2026).
+/// The type of the keys: AES-256-GCM with a nonce of 96 bits, which takes associated data (since Vault 1.13; earlier
+/// ones ignore it, and then the key's name alone binds what is wrapped). The names of types, operations and fields are
+/// from <https://developer.hashicorp.com/vault/api-docs/secret/transit> (read November 2026).
 const KEY_TYPE: &str = "aes256-gcm96";
 
 /// How many bytes that type makes of a key: nonce 12, ciphertext 32, tag 16.
@@ -47,25 +47,27 @@ const KEY_TEXT_LEN: usize = KEY_LEN.div_ceil(3) * 4;
 
 /// A [`KeyProvider`] over the Transit engine of HashiCorp Vault or OpenBao, over HTTPS.
 ///
-/// Each tenant's epoch has a Transit key of its own, `whisp-{tenant}-{epoch}`, which never leaves Vault. Wrapping makes it where
-/// it is not there yet; destroying allows its deletion and deletes it. So what Vault deletes is the only thing that could
-/// open the epoch, nobody needs to remember which version of a key stood for which epoch, and a call may be repeated or come
-/// from several processes at once. (One key a tenant with a version an epoch would not do: two processes that rotate at
-/// once skip a version, `min_decryption_version` alone keeps the old ones, and `trim` never removes the last.)
+/// Each tenant's epoch has a Transit key of its own, `whisp-{tenant}-{epoch}`, which never leaves Vault. Wrapping makes
+/// it where it is not there yet; destroying allows its deletion and deletes it. So what Vault deletes is the only thing
+/// that could open the epoch, nobody needs to remember which version of a key stood for which epoch, and a call may be
+/// repeated or come from several processes at once. (One key a tenant with a version an epoch would not do: two
+/// processes that rotate at once skip a version, `min_decryption_version` alone keeps the old ones, and `trim` never
+/// removes the last.)
 ///
-/// What is wrapped is Vault's own ciphertext, `vault:v1:...`, bound to the tenant and epoch as associated data too. Whoever
-/// runs Vault may rotate the keys; do not raise their `min_decryption_version`.
+/// What is wrapped is Vault's own ciphertext, `vault:v1:...`, bound to the tenant and epoch as associated data too.
+/// Whoever runs Vault may rotate the keys; do not raise their `min_decryption_version`.
 ///
 /// # How surely it destroys
-/// Vault can't undo a deletion, but a snapshot of its storage from before can. So a host says how long snapshots are kept
-/// ([`Snapshots`]), and this provider destroys [`AtOnce`](Destruction::AtOnce) where none are, [`Within`](Destruction::Within) that
-/// time, or, where nobody can tell, [`Unverifiable`](Destruction::Unverifiable). Deleted bytes may linger in the files of Vault's
-/// storage, encrypted under its own root key, until those are compacted; a replica deletes when the deletion reaches it; and
-/// whoever may make keys exportable there can take a copy before, which no deletion reaches.
+/// Vault can't undo a deletion, but a snapshot of its storage from before can. So a host says how long snapshots are
+/// kept ([`Snapshots`]), and this provider destroys [`AtOnce`](Destruction::AtOnce) where none are,
+/// [`Within`](Destruction::Within) that time, or, where nobody can tell, [`Unverifiable`](Destruction::Unverifiable).
+/// Deleted bytes may linger in the files of Vault's storage, encrypted under its own root key, until those are
+/// compacted; a replica deletes when the deletion reaches it; and whoever may make keys exportable there can take a
+/// copy before, which no deletion reaches.
 ///
 /// # Set-up
-/// Enable an engine for Whisp alone (`vault secrets enable -path=whisp transit`), and give the token this policy. It can
-/// make, use and delete keys there, and neither read nor export one, nor allow that to anybody:
+/// Enable an engine for Whisp alone (`vault secrets enable -path=whisp transit`), and give the token this policy. It
+/// can make, use and delete keys there, and neither read nor export one, nor allow that to anybody:
 /// ```text
 /// path "whisp/encrypt/+"     { capabilities = ["create", "update"] }
 /// path "whisp/decrypt/+"     { capabilities = ["update"] }
@@ -75,15 +77,15 @@ const KEY_TEXT_LEN: usize = KEY_LEN.div_ceil(3) * 4;
 ///   allowed_parameters = { "deletion_allowed" = [] }
 /// }
 /// ```
-/// Vault's certificate must be one that this machine trusts. The token is sent in a header only; renew it, or give a new
-/// one with [`set_token`](Self::set_token), before it expires.
+/// Vault's certificate must be one that this machine trusts. The token is sent in a header only; renew it, or give a
+/// new one with [`set_token`](Self::set_token), before it expires.
 ///
 /// # What is wiped and what is not
-/// The key, its base64 and the JSON around it are wiped on the way out and on the way in, as far as they are in memory of this
-/// crate. What the HTTP client, TLS and the system's sockets copy into buffers of their own is not.
+/// The key, its base64 and the JSON around it are wiped on the way out and on the way in, as far as they are in memory
+/// of this crate. What the HTTP client, TLS and the system's sockets copy into buffers of their own is not.
 ///
-/// Requests and answers were written after the documentation and source of both (`builtin/logical/transit`, `sdk/helper/keysutil`),
-/// and tested with a simulator of them (feature `simulator`): not tried with a real server.
+/// Requests and answers were written after the documentation and source of both (`builtin/logical/transit`,
+/// `sdk/helper/keysutil`), and tested with a simulator of them (feature `simulator`): not tried with a real server.
 ///
 /// # Examples
 /// ```
@@ -94,8 +96,8 @@ const KEY_TEXT_LEN: usize = KEY_LEN.div_ceil(3) * 4;
 /// use whisp_store::keys::transit::{Snapshots, TransitConfig, TransitKeyProvider};
 /// # fn token() -> secrecy::SecretString { "hvs.example".to_owned().into() }
 /// let kept = TimeDelta::days(3);
-/// let config = TransitConfig::new("https://vault.example.com:8200", token(), Snapshots::KeptFor(kept)).with_mount("whisp");
-/// let keys = TransitKeyProvider::new(&config, Arc::new(SystemClock))?;
+/// let config = TransitConfig::new("https://vault.example.com:8200", token(), Snapshots::KeptFor(kept));
+/// let keys = TransitKeyProvider::new(&config.with_mount("whisp"), Arc::new(SystemClock))?;
 /// assert_eq!(keys.destruction(), Destruction::Within(kept));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -107,8 +109,8 @@ pub struct TransitKeyProvider {
 }
 
 impl TransitKeyProvider {
-    /// Makes a provider. It calls nobody yet: [`EnvelopeVault::open`](crate::EnvelopeVault::open) makes the first call, and so
-    /// finds out whether Vault is there and takes the token.
+    /// Makes a provider. It calls nobody yet: [`EnvelopeVault::open`](crate::EnvelopeVault::open) makes the first call,
+    /// and so finds out whether Vault is there and takes the token.
     ///
     /// # Errors
     /// [`TransitConfigError`], when the configuration is not what it should be.
@@ -173,8 +175,8 @@ impl KeyProvider for TransitKeyProvider {
 
     async fn unwrap(&self, context: &KeyContext, wrapped: &WrappedKey) -> Result<SecretKey, VaultError> {
         let ours = std::str::from_utf8(&wrapped.0).ok().filter(|text| is_ours(text));
-        // What was not wrapped here is asked for all the same: only Vault knows whether the epoch's key is there, and who
-        // waits for a turn to end must be told that it is gone.
+        // What was not wrapped here is asked for all the same: only Vault knows whether the epoch's key is there, and
+        // who waits for a turn to end must be told that it is gone.
         let json = Decrypt { ciphertext: ours.unwrap_or(UNFIT), associated_data: &associated_data(context) };
         let ask = Ask {
             operation: UNWRAP,
@@ -277,8 +279,8 @@ fn associated_data(context: &KeyContext) -> String {
     STANDARD.encode(Canonical::new("whisp/transit/v1").part(&context.tenant.into_bytes()).number(context.epoch))
 }
 
-/// Whether a ciphertext is one that Vault makes of a key, written as Vault writes it. Vault itself reads more than it writes:
-/// version 0 for version 1, and line ends within base64.
+/// Whether a ciphertext is one that Vault makes of a key, written as Vault writes it. Vault itself reads more than it
+/// writes: version 0 for version 1, and line ends within base64.
 fn is_ours(text: &str) -> bool {
     let Some((version, cipher)) = text.strip_prefix("vault:v").and_then(|rest| rest.split_once(':')) else {
         return false;
@@ -304,9 +306,9 @@ fn decoded(body: &[u8]) -> Option<SecretKey> {
     Some(SecretKey::new(key))
 }
 
-/// Whether Vault says that there is no key of the name, in the words of encrypting and decrypting, of `config`, and of `DELETE`
-/// (`path_decrypt.go`, `path_keys_config.go`, `lock_manager.go`; the same in Vault and OpenBao). They all come with
-/// status 400; a 404 would say that there is no engine, and the key may be there.
+/// Whether Vault says that there is no key of the name, in the words of encrypting and decrypting, of `config`, and of
+/// `DELETE` (`path_decrypt.go`, `path_keys_config.go`, `lock_manager.go`; the same in Vault and OpenBao). They all come
+/// with status 400; a 404 would say that there is no engine, and the key may be there.
 fn says_no_key(said: &[String]) -> bool {
     said.iter().any(|text| {
         text == "encryption key not found"
@@ -320,8 +322,8 @@ fn not_unwrapped(said: &[String]) -> VaultError {
     let says = |what: fn(&str) -> bool| said.iter().any(|text| what(text));
     if says_no_key(said) {
         return failed(UNWRAP, VaultErrorKind::Destroyed).with_advice(
-            "Vault has no key of its epoch: an old copy of the key table never opens again, use the current one; if that is the \
-             one, look at the mount, the namespace and the prefix",
+            "Vault has no key of its epoch: an old copy of the key table never opens again, use the current one; if that \
+             is the one, look at the mount, the namespace and the prefix",
         );
     }
     if says(|text| text.contains("message authentication failed") || text.starts_with("invalid ciphertext")) {

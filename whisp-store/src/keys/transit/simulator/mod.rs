@@ -1,9 +1,9 @@
-//! Vault's Transit engine in this process: an HTTP server on loopback with its paths, JSON, errors and status codes, which
-//! really encrypts, and goes wrong on demand.
+//! Vault's Transit engine in this process: an HTTP server on loopback with its paths, JSON, errors and status codes,
+//! which really encrypts, and goes wrong on demand.
 //!
-//! Written after Vault's documentation and source (`builtin/logical/transit`, `sdk/helper/keysutil`, `http/`), as far as
-//! [`TransitKeyProvider`](super::TransitKeyProvider) and those who run Vault use it: encrypting, which makes a key, decrypting,
-//! reading, configuring, rotating and deleting keys.
+//! Written after Vault's documentation and source (`builtin/logical/transit`, `sdk/helper/keysutil`, `http/`), as far
+//! as [`TransitKeyProvider`](super::TransitKeyProvider) and those who run Vault use it: encrypting, which makes a key,
+//! decrypting, reading, configuring, rotating and deleting keys.
 //!
 //! # Examples
 //! ```
