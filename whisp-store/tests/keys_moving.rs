@@ -137,6 +137,11 @@ async fn the_next_turn_moves_a_tenant_and_the_old_provider_opens_nothing_after_i
             moving.is_moved(&*table, TenantId::from_bytes([9; 16])).await.unwrap(),
             "who has no key needs no provider"
         );
+        // Of a business that ends nothing is left to move.
+        let closed = TenantId::from_bytes([8; 16]);
+        vault_moving.provision(closed, &[subject(1)]).await.unwrap();
+        vault_moving.close(closed, day(1), 10).await.unwrap();
+        assert!(moving.is_moved(&*table, closed).await.unwrap(), "{name}");
         drop(vault_moving);
 
         let after = vault(Arc::clone(&pair.to), &table).await.unwrap();

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by a panic")]
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta};
 use reqwest::Method;
@@ -138,13 +138,12 @@ async fn a_quota_is_left_to_the_caller_with_the_time_that_vault_names() {
 async fn an_answer_that_does_not_come_is_waited_for_once() {
     let simulator = TransitSimulator::start().await.unwrap();
     let config = simulator.config(Snapshots::Never);
-    let provider = provider(&config.with_answer_timeout(Duration::from_millis(200)));
+    let impatient = provider(&config.clone().with_answer_timeout(Duration::from_millis(200)));
+    let provider = provider(&config);
     provider.wrap(&ONE, &key()).await.unwrap();
-    let begun = Instant::now();
     simulator.next_goes(Fault::NoAnswer { done: true });
-    let error = provider.destroy(&ONE).await.unwrap_err();
+    let error = impatient.destroy(&ONE).await.unwrap_err();
     assert_eq!((error.kind(), error.retry()), (VaultErrorKind::Unavailable, Retry::After(None)));
-    assert!(begun.elapsed() < Duration::from_secs(5));
     assert_eq!(simulator.requests().len(), 2);
     assert_eq!(provider.destroy(&ONE).await.unwrap(), Destroyed::Now);
 }

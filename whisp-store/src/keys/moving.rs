@@ -77,7 +77,7 @@ impl MovingKeyProvider {
     }
 
     /// Returns whether a tenant needs the old provider no more: its key is wrapped by the new one, and no turn is under
-    /// way. A tenant without a key never needed it.
+    /// way. A tenant without a key never needed it, nor does one that is closed.
     ///
     /// # Errors
     /// By [`VaultErrorKind`], where the table or the new provider can't be asked.
@@ -85,7 +85,8 @@ impl MovingKeyProvider {
     /// # Cancellation
     /// Dropping it has no effect.
     pub async fn is_moved(&self, table: &dyn KeyTable, tenant: TenantId) -> Result<bool, VaultError> {
-        let Some(key) = table.tenant(tenant).await? else { return Ok(true) };
+        let key = table.tenant(tenant).await?.filter(|key| key.erased_at().is_none());
+        let Some(key) = key else { return Ok(true) };
         if key.previous.is_some() {
             return Ok(false);
         }
