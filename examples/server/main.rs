@@ -130,8 +130,10 @@ async fn run(options: &Options) -> Result<(), BoxError> {
         platform.post_to(&format!("http://{address}/webhooks/meta"));
     }
     let running = Runner::new(assistant).on_error(move |error| say(json, "error", &json!({"error": error}))).start();
+    // Whoever is told that it listens may ask it to stop at once.
+    let stopped = stopped()?;
     say(json, "listening", &json!({"address": address.to_string()}));
-    axum::serve(listener, app).with_graceful_shutdown(stopped()?).await?;
+    axum::serve(listener, app).with_graceful_shutdown(stopped).await?;
     // No webhook comes in any more. What is being done ends, and the leases go back, so that others go on at once.
     running.stop().await?;
     say(json, "stopped", &json!({}));
