@@ -5,7 +5,7 @@
 //!
 //! First it proves the provider with the suite that every key provider passes. Then a business moves into its own
 //! service and is sold, and the key service of its old owner opens nothing any more. Vault is simulated, in this
-//! process. With `--json` each line of standard output is `{"step": string, "done": bool}`. Exits with 0 when all went
+//! process. With `--json` each line of standard output is `{"done": bool, "step": string}`. Exits with 0 when all went
 //! well, else with 1; a broken contract panics.
 #![expect(clippy::print_stdout, reason = "what it found is its output")]
 
