@@ -27,6 +27,7 @@ impl Server {
             .envs([("META_APP_SECRET", "app-secret"), ("META_VERIFY_TOKEN", "verify")])
             .envs(["whatsapp", "instagram", "messenger"].map(|channel| (channel, format!("{channel}-token"))))
             .envs([("WHISP_DATABASE_URL", url), ("WHISP_KEYS_DATABASE_URL", url)])
+            .env("VAULT_TOKEN", "hvs.simulated-token")
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

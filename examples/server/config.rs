@@ -14,11 +14,10 @@ use whisp::id::TenantId;
 use whisp::model::{AutomationMode, ChannelKind, Tenant};
 use whisp::reply::ReplyEngine;
 use whisp::store::Store;
-use whisp::stores::{
-    CellKeyProvider, EnvelopeVault, FolderCells, LocalKeyProvider, PostgresKeyTable, PostgresOptions, SqliteKeyTable,
-    SqliteStore,
-};
-use whisp::vault::{KeyProvider, KeyTable, Vault};
+use whisp::stores::{EnvelopeVault, PostgresKeyTable, PostgresOptions, SqliteKeyTable, SqliteStore};
+use whisp::vault::{KeyTable, Vault};
+
+use crate::keys::{Files, KeysConfig};
 
 /// The file. See `whisp.toml` beside this example for what each field means.
 #[derive(Debug, Deserialize)]
@@ -31,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) public: Option<String>,
     knowledge: PathBuf,
     store: StoreConfig,
+    #[serde(default)]
+    keys: KeysConfig,
     #[serde(default)]
     behaviour: Behaviour,
     pub(crate) tenant: TenantConfig,
@@ -125,24 +126,17 @@ impl Config {
     }
 
     pub(crate) async fn vault(&self) -> Result<Arc<dyn Vault>, BoxError> {
-        let (root_key, cells, table): (_, _, Arc<dyn KeyTable>) = match &self.store {
+        let (files, table): (_, Arc<dyn KeyTable>) = match &self.store {
             StoreConfig::Sqlite { keys, root_key, cells, .. } => {
-                (root_key, cells, Arc::new(SqliteKeyTable::open(self.folder.join(keys))?))
+                (Files { root_key, cells: cells.as_deref() }, Arc::new(SqliteKeyTable::open(self.folder.join(keys))?))
             }
             StoreConfig::Postgres { keys_schema, root_key, cells, .. } => {
                 let url = secret("WHISP_KEYS_DATABASE_URL")?;
-                (root_key, cells, Arc::new(PostgresKeyTable::open(url, keys_schema).await?))
+                let table = PostgresKeyTable::open(url, keys_schema).await?;
+                (Files { root_key, cells: cells.as_deref() }, Arc::new(table))
             }
         };
-        let root_key = Arc::new(LocalKeyProvider::open_or_create(self.folder.join(root_key))?);
-        let provider: Arc<dyn KeyProvider> = match cells {
-            Some(cells) => {
-                let cells = Arc::new(FolderCells::open(self.folder.join(cells))?);
-                Arc::new(CellKeyProvider::new(root_key, cells))
-            }
-            // The runner says at its start what that means.
-            None => root_key,
-        };
+        let provider = self.keys.provider(&self.folder, &files, &table, self.tenant.id).await?;
         Ok(Arc::new(EnvelopeVault::open(provider, table).await?))
     }
 

@@ -5,7 +5,7 @@
 //! cargo run --example server -- --config examples/server/whisp.toml --simulator
 //! ```
 //! Everything but secrets is in the file; secrets come from the environment: `META_APP_SECRET`, `META_VERIFY_TOKEN`, the
-//! access token of each account under the name that the file gives it, and for PostgreSQL `WHISP_DATABASE_URL` and
+//! access token of each account under the name that the file gives it, `VAULT_TOKEN` for a Vault, and for PostgreSQL `WHISP_DATABASE_URL` and
 //! `WHISP_KEYS_DATABASE_URL`.
 //!
 //! | request | answer |
@@ -24,6 +24,7 @@
 #![allow(clippy::print_stdout, reason = "a program that shows something")]
 
 mod config;
+mod keys;
 mod simulated;
 
 use std::path::PathBuf;
@@ -129,8 +130,10 @@ async fn run(options: &Options) -> Result<(), BoxError> {
         platform.post_to(&format!("http://{address}/webhooks/meta"));
     }
     let running = Runner::new(assistant).on_error(move |error| say(json, "error", &json!({"error": error}))).start();
+    // Whoever is told that it listens may ask it to stop at once.
+    let stopped = stopped()?;
     say(json, "listening", &json!({"address": address.to_string()}));
-    axum::serve(listener, app).with_graceful_shutdown(stopped()?).await?;
+    axum::serve(listener, app).with_graceful_shutdown(stopped).await?;
     // No webhook comes in any more. What is being done ends, and the leases go back, so that others go on at once.
     running.stop().await?;
     say(json, "stopped", &json!({}));

@@ -21,6 +21,7 @@ mod holds;
 mod horizon;
 mod identity;
 mod interleaving;
+mod key_service;
 mod letters;
 mod masking;
 mod media;

@@ -257,8 +257,8 @@ define_error! {
         Locked = "another process holds the keys",
         /// The keys were written by a newer version of this library.
         Newer = "the keys are of a newer version",
-        /// The key file may be read by others, or not by us.
-        Permissions = "the permissions of the key file are wrong",
+        /// The key file may be read by others, or not by us; or the key table or key service refuses us.
+        Permissions = "the permissions for the keys are wrong",
         /// The tenant's key has turned meanwhile: what was to be written is of an epoch that is not the current one.
         Turned = "the tenant's key has turned meanwhile",
         /// The key service or the key table can't be reached.

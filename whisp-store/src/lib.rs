@@ -19,9 +19,9 @@
 //! ```
 //!
 //! [`EnvelopeVault`] seals everything personal before a store sees it. It needs two things: what wraps the tenants' keys and
-//! destroys their epochs ([`LocalKeyProvider`] with [`CellKeyProvider`] around it, or your own key service behind
-//! [`KeyProvider`](whisp_core::vault::KeyProvider)), and where
-//! the wrapped keys are kept ([`MemoryKeyTable`] for tests, `SqliteKeyTable` and `PostgresKeyTable` with the features of
+//! destroys their epochs ([`LocalKeyProvider`] with [`CellKeyProvider`] around it, `TransitKeyProvider` with the feature
+//! `transit`, or your own key service behind [`KeyProvider`](whisp_core::vault::KeyProvider); [`MovingKeyProvider`] from one to
+//! another), and where the wrapped keys are kept ([`MemoryKeyTable`] for tests, `SqliteKeyTable` and `PostgresKeyTable` with the features of
 //! those names, or your own [`KeyTable`](whisp_core::vault::KeyTable)).
 //!
 //! Which store: [`MemoryStore`] for tests, `SqliteStore` (feature `sqlite`) for one process on one machine, which is backed
@@ -35,7 +35,7 @@
 //!
 //! # What it does not do
 //! A backup of the key table opens what was erased after it was made, until the epoch turns: see [`keys`]. Cells are kept on
-//! one machine; for several there is none yet.
+//! one machine; for several, use a key service that destroys.
 
 pub mod audit;
 #[cfg(feature = "conformance")]
@@ -57,7 +57,9 @@ pub mod vault;
 pub use keys::PostgresKeyTable;
 #[cfg(feature = "sqlite")]
 pub use keys::SqliteKeyTable;
-pub use keys::{CellKeyProvider, FolderCells, LocalKeyProvider, MemoryCells, MemoryKeyTable};
+#[cfg(feature = "transit")]
+pub use keys::TransitKeyProvider;
+pub use keys::{CellKeyProvider, FolderCells, LocalKeyProvider, MemoryCells, MemoryKeyTable, MovingKeyProvider};
 #[cfg(feature = "media")]
 pub use media::ObjectMedia;
 pub use memory::MemoryStore;

@@ -9,8 +9,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tempfile::TempDir;
+use whisp_core::system::SystemClock;
 use whisp_core::vault::{ErasableCell, KeyProvider, KeyTable};
 use whisp_store::keys::conformance::Open;
+use whisp_store::keys::transit::simulator::TransitSimulator;
+use whisp_store::keys::transit::{Snapshots, TransitKeyProvider};
 use whisp_store::{CellKeyProvider, FolderCells, LocalKeyProvider, MemoryCells, MemoryKeyTable, SqliteKeyTable};
 
 struct Memory(Arc<MemoryKeyTable>);
@@ -121,4 +124,38 @@ mod local_with_cells {
     }
 
     whisp_store::key_provider_conformance! { test: tokio::test, open: WithCells(Folder::new()) }
+}
+
+mod transit {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    struct Transit(TransitSimulator, Snapshots);
+
+    #[async_trait]
+    impl Open<dyn KeyProvider> for Transit {
+        async fn open(&self) -> Arc<dyn KeyProvider> {
+            Arc::new(TransitKeyProvider::new(&self.0.config(self.1), Arc::new(SystemClock)).unwrap())
+        }
+    }
+
+    async fn with(snapshots: Snapshots) -> Transit {
+        Transit(TransitSimulator::start().await.unwrap(), snapshots)
+    }
+
+    mod without_snapshots {
+        use super::*;
+        whisp_store::key_provider_conformance! { test: tokio::test, open: with(Snapshots::Never).await }
+    }
+
+    mod with_snapshots {
+        use super::*;
+        whisp_store::key_provider_conformance! { test: tokio::test, open: with(Snapshots::KeptFor(TimeDelta::days(3))).await }
+    }
+
+    mod with_unknown_snapshots {
+        use super::*;
+        whisp_store::key_provider_conformance! { test: tokio::test, open: with(Snapshots::Unknown).await }
+    }
 }

@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tempfile::TempDir;
+use whisp_core::system::SystemClock;
 use whisp_core::vault::{KeyTable, Vault};
 use whisp_store::keys::conformance::Open;
-use whisp_store::{EnvelopeVault, LocalKeyProvider, MemoryKeyTable, SqliteKeyTable};
+use whisp_store::keys::transit::Snapshots;
+use whisp_store::keys::transit::simulator::TransitSimulator;
+use whisp_store::{EnvelopeVault, LocalKeyProvider, MemoryKeyTable, SqliteKeyTable, TransitKeyProvider};
 
 struct Over {
     folder: TempDir,
@@ -44,4 +47,25 @@ mod memory {
 mod sqlite {
     use super::*;
     whisp_store::vault_conformance! { test: tokio::test, open: Over::sqlite() }
+}
+
+mod with_a_key_service {
+    use super::*;
+
+    struct Service(TransitSimulator, TempDir);
+
+    #[async_trait]
+    impl Open<dyn Vault> for Service {
+        async fn open(&self) -> Arc<dyn Vault> {
+            let config = self.0.config(Snapshots::Never);
+            let provider = TransitKeyProvider::new(&config, Arc::new(SystemClock)).unwrap();
+            let table = SqliteKeyTable::open(self.1.path().join("keys.db")).unwrap();
+            Arc::new(EnvelopeVault::open(Arc::new(provider), Arc::new(table)).await.unwrap())
+        }
+    }
+
+    whisp_store::vault_conformance! {
+        test: tokio::test,
+        open: Service(TransitSimulator::start().await.unwrap(), tempfile::tempdir().unwrap()),
+    }
 }

@@ -1,7 +1,9 @@
-//! The epoch of a tenant's key turns: whatever happens in between, what was sealed opens, and a copy of the keys from before
-//! does not (invariants I-19, I-21).
+//! The epoch of a tenant's key turns: whatever happens in between, what was sealed opens, and a copy of the keys from
+//! before does not (invariants I-19, I-21).
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by a panic")]
 
+#[path = "support/epochs.rs"]
+mod epochs;
 #[path = "support/faulty_keys.rs"]
 mod faulty_keys;
 
@@ -9,78 +11,20 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use epochs::{TENANT, day, due, opens, people, place, subject, turn};
 use faulty_keys::{Faults, FaultyKeys, FaultyProvider};
-use futures_util::future::join_all;
-use whisp_core::id::{RecordId, SubjectId, TenantId};
-use whisp_core::privacy::{DataCategory, Grant, Purpose};
-use whisp_core::store::{Kind, Sealed};
+use whisp_core::id::TenantId;
+use whisp_core::system::SystemClock;
 use whisp_core::vault::{
-    CellName, Destroyed, Destruction, EpochDue, ErasableCell, IndexField, KeyContext, KeyProvider, KeyTable,
-    SealContext, Turn, Vault, VaultError, VaultErrorKind,
+    CellName, Destroyed, Destruction, EpochDue, ErasableCell, IndexField, KeyContext, KeyProvider, KeyTable, Turn,
+    Vault, VaultError, VaultErrorKind,
 };
+use whisp_store::keys::transit::Snapshots;
+use whisp_store::keys::transit::simulator::TransitSimulator;
 use whisp_store::{
     CellKeyProvider, EnvelopeVault, FolderCells, LocalKeyProvider, MemoryCells, MemoryKeyTable, SqliteKeyTable,
+    TransitKeyProvider,
 };
-
-const TENANT: TenantId = TenantId::from_bytes([1; 16]);
-
-fn subject(n: u8) -> SubjectId {
-    SubjectId::from_bytes([n; 16])
-}
-
-fn place(n: u8) -> SealContext {
-    SealContext {
-        tenant: TENANT,
-        subject: subject(n),
-        kind: Kind::MESSAGE,
-        record: RecordId::from_bytes([3; 16]),
-        field: "body",
-        category: DataCategory::MessageContent,
-        revision: 1,
-    }
-}
-
-fn day(n: i64) -> DateTime<Utc> {
-    DateTime::UNIX_EPOCH + TimeDelta::days(20_000 + n)
-}
-
-/// Everything that began before today is due.
-fn due(n: i64) -> EpochDue {
-    EpochDue { now: day(n), begun_before: day(n) }
-}
-
-async fn opens(vault: &EnvelopeVault, n: u8, sealed: &Sealed) -> Result<(), VaultErrorKind> {
-    let grant = Grant::for_tests(TENANT, subject(n), Purpose::ServiceProvision, DateTime::UNIX_EPOCH);
-    match vault.open(&grant, &place(n), sealed).await {
-        Ok(plain) => {
-            assert_eq!(plain.as_slice(), [n]);
-            Ok(())
-        }
-        Err(error) => Err(error.kind()),
-    }
-}
-
-/// Seals something for each of so many people.
-async fn people(vault: &EnvelopeVault, count: u8) -> Vec<Sealed> {
-    vault.provision(TENANT, &(0..count).map(subject).collect::<Vec<_>>()).await.unwrap();
-    join_all((0..count).map(async |n| vault.seal(&place(n), &[n]).await.unwrap())).await
-}
-
-/// Turns until it is done.
-async fn turn(vault: &EnvelopeVault, tenant: TenantId, due: &EpochDue) -> Turn {
-    loop {
-        match vault.turn(tenant, due, 3).await.unwrap() {
-            // Fewer than were looked at where another process wraps the same ones.
-            Turn::UnderWay { rewrapped } => assert!(rewrapped <= 3, "{rewrapped}"),
-            turn @ Turn::Destroyed { epoch, .. } => {
-                vault.end_turn(tenant, epoch).await.unwrap();
-                return turn;
-            }
-            turn => return turn,
-        }
-    }
-}
 
 /// Keys in memory, and what opens vaults over them.
 struct Keys {
@@ -287,35 +231,70 @@ async fn on_files(folder: &Path) -> Result<EnvelopeVault, VaultError> {
     EnvelopeVault::open(Arc::new(provider), Arc::new(SqliteKeyTable::open(folder.join("keys.db"))?)).await
 }
 
-/// The key table's own backup, restored: before the turn it brings the erased back, which is why there is a horizon; after
-/// it, it opens nothing.
 #[tokio::test]
 async fn i_21_a_copy_of_the_key_table_from_before_the_turn_opens_nothing_after_it() {
     let folder = tempfile::tempdir().unwrap();
-    let (table, copy, now) = ["keys.db", "copy.db", "now.db"].map(|name| folder.path().join(name)).into();
-    let vault = on_files(folder.path()).await.unwrap();
+    is_useless_after_the_turn(folder.path(), async || on_files(folder.path()).await).await;
+}
+
+#[tokio::test]
+async fn i_21_with_a_key_service_a_copy_of_the_key_table_opens_nothing_after_the_turn() {
+    let folder = tempfile::tempdir().unwrap();
+    let simulator = TransitSimulator::start().await.unwrap();
+    let open = async || {
+        let provider = TransitKeyProvider::new(&simulator.config(Snapshots::Never), Arc::new(SystemClock)).unwrap();
+        let table = SqliteKeyTable::open(folder.path().join("keys.db"))?;
+        EnvelopeVault::open(Arc::new(provider), Arc::new(table)).await
+    };
+    is_useless_after_the_turn(folder.path(), open).await;
+    assert_eq!(simulator.keys().len(), 2, "one key for each, the directory and the tenant: {:?}", simulator.keys());
+}
+
+#[tokio::test]
+async fn a_turn_asks_the_key_service_as_often_for_many_people_as_for_one() {
+    // It wraps the next key and unwraps both, allows to delete and deletes, and is told at the end that it is gone.
+    const CALLS: usize = 6;
+    let mut calls = Vec::new();
+    for count in [1, 200] {
+        let simulator = TransitSimulator::start().await.unwrap();
+        let provider = TransitKeyProvider::new(&simulator.config(Snapshots::Never), Arc::new(SystemClock)).unwrap();
+        let vault = EnvelopeVault::open(Arc::new(provider), Arc::new(MemoryKeyTable::new())).await.unwrap();
+        let sealed = people(&vault, count).await;
+        let before = simulator.requests().len();
+        turn(&vault, TENANT, &due(1)).await;
+        opens(&vault, 0, &sealed[0]).await.unwrap();
+        calls.push(simulator.requests().len() - before);
+    }
+    assert_eq!(calls, [CALLS; 2]);
+}
+
+/// The key table's own backup, restored: before the turn it brings the erased back, which is why there is a horizon;
+/// after it, it opens nothing. Each vault is opened as after a restart, over `keys.db` in the folder.
+async fn is_useless_after_the_turn(folder: &Path, open: impl AsyncFn() -> Result<EnvelopeVault, VaultError>) {
+    let (table, copy, now) = ["keys.db", "copy.db", "now.db"].map(|name| folder.join(name)).into();
+    let vault = open().await.unwrap();
     let sealed = people(&vault, 2).await;
     drop(vault);
     fs::copy(&table, &copy).unwrap();
 
-    let vault = on_files(folder.path()).await.unwrap();
+    let vault = open().await.unwrap();
     vault.erase(TENANT, subject(0), day(0)).await.unwrap();
     assert_eq!(opens(&vault, 0, &sealed[0]).await, Err(VaultErrorKind::Erased));
     drop(vault);
     fs::copy(&table, &now).unwrap();
     fs::copy(&copy, &table).unwrap();
-    let restored = on_files(folder.path()).await.unwrap();
+    let restored = open().await.unwrap();
     assert_eq!(opens(&restored, 0, &sealed[0]).await, Ok(()), "that is what the horizon is for");
     drop(restored);
     fs::copy(&now, &table).unwrap();
 
     // The tenant's epoch turns, the directory's does not: the copy opens as a table, and nobody in it does.
-    let vault = on_files(folder.path()).await.unwrap();
+    let vault = open().await.unwrap();
     assert!(matches!(turn(&vault, TENANT, &due(1)).await, Turn::Destroyed { before: Destroyed::Now, .. }));
     drop(vault);
     fs::copy(&table, &now).unwrap();
     fs::copy(&copy, &table).unwrap();
-    let restored = on_files(folder.path()).await.unwrap();
+    let restored = open().await.unwrap();
     for (n, sealed) in (0..).zip(&sealed) {
         assert_eq!(opens(&restored, n, sealed).await, Err(VaultErrorKind::Destroyed));
     }
@@ -323,7 +302,7 @@ async fn i_21_a_copy_of_the_key_table_from_before_the_turn_opens_nothing_after_i
 
     // The survivor's data, which are as old as the copy, open with the current table.
     fs::copy(&now, &table).unwrap();
-    let vault = on_files(folder.path()).await.unwrap();
+    let vault = open().await.unwrap();
     assert_eq!(opens(&vault, 1, &sealed[1]).await, Ok(()));
     assert_eq!(opens(&vault, 0, &sealed[0]).await, Err(VaultErrorKind::Erased));
 
@@ -331,7 +310,7 @@ async fn i_21_a_copy_of_the_key_table_from_before_the_turn_opens_nothing_after_i
     turn(&vault, TenantId::DIRECTORY, &due(1)).await;
     drop(vault);
     fs::copy(&copy, &table).unwrap();
-    let refused = on_files(folder.path()).await.unwrap_err();
+    let refused = open().await.unwrap_err();
     assert_eq!(refused.kind(), VaultErrorKind::Destroyed);
     assert!(refused.to_string().contains("the current one"), "{refused}");
     assert_eq!(fs::read(&table).unwrap(), fs::read(&copy).unwrap());

@@ -17,6 +17,7 @@ const OFFLINE_EXAMPLES: &[(&str, &[&str])] = &[
     ("custom_engine", &[]),
     ("custom_channel", &[]),
     ("custom_store", &[]),
+    ("custom_keys", &[]),
 ];
 
 const EXAMPLES: &str = "whisp-examples";

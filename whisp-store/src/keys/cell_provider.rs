@@ -67,7 +67,7 @@ impl KeyProvider for CellKeyProvider {
         let Some(value) = self.cells.read(&CellName::of(context)).await? else {
             return Err(failed("unwrap a tenant's key", VaultErrorKind::Destroyed).with_advice(
                 "the cell of its epoch is not there: an old copy of the key table never opens again, use the current one; \
-                 if that is the one, bring back the folder or service of the cells, or open without cells what was begun so",
+                 if that is the one, bring back the folder or service of the cells; what was begun without cells moves by MovingKeyProvider",
             ));
         };
         self.epoch_key(context, &value).await?.unwrap(&place(context), &wrapped.0)

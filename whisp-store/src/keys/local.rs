@@ -17,7 +17,8 @@ use super::{Canonical, Wrapper, failed};
 /// keep one copy of it in a safe place, because without it nothing can be read any more.
 ///
 /// By itself it destroys nothing: it opens what it wrapped in every epoch, and so a copy of the key table from before an
-/// erasure brings the erased back, whenever. Put a [`CellKeyProvider`](crate::CellKeyProvider) around it.
+/// erasure brings the erased back, whenever. Put a [`CellKeyProvider`](crate::CellKeyProvider) around it, from the start or by
+/// a [`MovingKeyProvider`](crate::MovingKeyProvider).
 ///
 /// # Examples
 /// ```

@@ -19,8 +19,12 @@
 //!   hand, loses the data of its tenant: where one disk is not enough, implement
 //!   [`ErasableCell`](whisp_core::vault::ErasableCell) over several that can all destroy.
 //!
+//! In place of the key file and the cells there can be a key service that destroys by itself: `TransitKeyProvider` (feature
+//! `transit`) keeps each epoch under a key of its own in a Vault or OpenBao, for any number of machines. Then there are no cells,
+//! and what must not be kept is a snapshot of that service's storage.
+//!
 //! A [`LocalKeyProvider`] without cells works too: then nothing is ever destroyed for sure, and an erasure's horizon is
-//! unbounded.
+//! unbounded. What began so, or otherwise, moves on with [`MovingKeyProvider`].
 
 mod canonical;
 mod cell_provider;
@@ -30,10 +34,13 @@ pub mod conformance;
 pub(crate) mod key_file;
 mod local;
 mod memory;
+mod moving;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(feature = "transit")]
+pub mod transit;
 mod wrap;
 
 use whisp_core::error::Retry;
@@ -45,10 +52,13 @@ pub use cells::{FolderCells, MemoryCells};
 pub(crate) use key_file::sync_folder;
 pub use local::LocalKeyProvider;
 pub use memory::MemoryKeyTable;
+pub use moving::MovingKeyProvider;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresKeyTable;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteKeyTable;
+#[cfg(feature = "transit")]
+pub use transit::TransitKeyProvider;
 pub(crate) use wrap::{Wrapper, random, random_key};
 
 /// Makes an error that another try can't help.
