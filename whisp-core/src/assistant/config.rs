@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 
 use crate::assistant::epoch::EPOCH_LENGTH;
 use crate::detect::script_language;
-use crate::privacy::{Law, Processors, ProfileId, Register};
+use crate::privacy::{Controller, Law, Processors, ProfileId, Register};
 
 /// How the assistant behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,11 @@ pub struct Config {
     pub epoch: TimeDelta,
     /// How long things are kept.
     pub retention: Retention,
+    /// Who is responsible for the data. Without it there is no notice and no record of processing.
+    pub controller: Option<Controller>,
+    /// For whom the controller runs the assistant, if it does that for other businesses: each is the controller of the data
+    /// of its contacts and of its team. Empty where the business itself runs it.
+    pub served: Vec<Controller>,
     /// What data is used for, about whom, on what ground. What is not in it is denied.
     pub register: Register,
     /// How soon people have to be answered who ask about their data.
@@ -68,6 +73,8 @@ impl Default for Config {
             audit_origin: "whisp/audit".to_owned(),
             epoch: EPOCH_LENGTH,
             retention: Retention::default(),
+            controller: None,
+            served: Vec::new(),
             register: Register::standard(),
             profiles: law.profiles().iter().map(|profile| profile.id.clone()).collect(),
             law,
