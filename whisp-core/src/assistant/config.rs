@@ -1,6 +1,7 @@
 //! How the assistant behaves, with defaults that need no thought.
 
 use chrono::TimeDelta;
+use serde::Serialize;
 
 use crate::assistant::epoch::EPOCH_LENGTH;
 use crate::detect::script_language;
@@ -196,7 +197,8 @@ impl Default for Texts {
 /// assert_eq!(text.like("Сколько стоит доставка?"), "Здравствуйте");
 /// assert_eq!(text.like("¿Cuánto cuesta?"), "Hello");
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
 pub struct LocalText(Vec<(String, String)>);
 
 impl LocalText {
@@ -209,8 +211,13 @@ impl LocalText {
     /// Returns the text in the language that `sample` seems to be written in.
     #[must_use]
     pub fn like(&self, sample: &str) -> &str {
-        let language = script_language(sample);
-        let fits = self.0.iter().find(|(tag, _)| Some(tag.as_str()) == language);
+        self.in_language(script_language(sample).unwrap_or_default())
+    }
+
+    /// Returns the text in a language by its tag, the first one if there is none.
+    #[must_use]
+    pub fn in_language(&self, language: &str) -> &str {
+        let fits = self.0.iter().find(|(tag, _)| tag == language);
         fits.or_else(|| self.0.first()).map_or("", |(_, text)| text)
     }
 }

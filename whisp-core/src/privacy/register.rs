@@ -3,13 +3,15 @@
 use std::fmt;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use serde::Serialize;
 
 use crate::id::{ContactId, MemberId, SubjectId};
 use crate::model::{ChannelKind, Tenant};
 use crate::privacy::{Categories, DataCategory, DeniedReason, LawfulBasis, Purpose};
 
 /// Who somebody is to the business.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SubjectKind {
     /// The business that signed up.
@@ -20,6 +22,19 @@ pub enum SubjectKind {
     Member,
     /// Somebody whom others wrote about.
     Mentioned,
+}
+
+impl SubjectKind {
+    /// Returns the name, as in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AccountHolder => "account_holder",
+            Self::Contact => "contact",
+            Self::Member => "member",
+            Self::Mentioned => "mentioned",
+        }
+    }
 }
 
 impl fmt::Display for SubjectKind {
