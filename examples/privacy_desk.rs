@@ -321,7 +321,7 @@ async fn open(folder: &Path) -> Result<Assistant, Box<dyn Error>> {
     let store = Arc::new(SqliteStore::open(database)?);
     let mut config = Config::default();
     config.controller =
-        Some(Controller::new("Coffee & Co", "1 Abay Avenue, Almaty, Kazakhstan", "privacy@coffee.example"));
+        Some(Controller::new("Coffee on the Corner", "1 Abay Avenue, Almaty, Kazakhstan", "privacy@coffee.example"));
     // Without a ground nothing may be held. This one is for claims, whatever they are about.
     config.register = config.register.with(ProcessingActivity::new(
         Purpose::LegalCompliance,

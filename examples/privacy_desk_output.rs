@@ -131,7 +131,7 @@ fn the_documents_are_of_the_running_configuration() {
     assert_eq!(later["version"], notice["version"], "a version is of what is said");
     let [ropa] = &lines(&kept, &["ropa"])[..] else { panic!("one document") };
     assert_eq!(fields(ropa), ["activities", "controller", "horizon_hours", "made_at", "measures"]);
-    assert_eq!(ropa["controller"]["name"], "Coffee & Co");
+    assert_eq!(ropa["controller"]["name"], "Coffee on the Corner");
     let [stale] = &lines(&kept, &["stale"])[..] else { panic!("one document") };
     assert_eq!(fields(stale), ["at", "findings"]);
     assert!(stale["findings"].as_array().is_some_and(|found| !found.is_empty()), "{stale}");
