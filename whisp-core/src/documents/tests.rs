@@ -25,10 +25,12 @@ pub(super) struct Parts {
 impl Parts {
     /// The standard configuration of a business that has one model elsewhere.
     pub(super) fn standard() -> Self {
-        let mut config = Config::default();
-        config.controller =
-            Some(Controller::new("Coffee & Co", "1 Abay Avenue, Almaty, Kazakhstan", "privacy@coffee.example"));
-        config.processors = Processors::default().with(model()).allowing(Region::new("IE"));
+        let controller = Controller::new("Coffee & Co", "1 Abay Avenue, Almaty, Kazakhstan", "privacy@coffee.example");
+        let config = Config {
+            controller: Some(controller),
+            processors: Processors::default().with(model()).allowing(Region::new("IE")),
+            ..Config::default()
+        };
         Self {
             config,
             horizon: Ok(TimeDelta::days(8)),
