@@ -1,5 +1,5 @@
 //! The privacy desk over what a quickstart left: the lines of `--json` are public, and what they tell is so.
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
