@@ -18,6 +18,9 @@
 //! cargo run --example privacy_desk -- --dir shop release 0197              and what no longer
 //! cargo run --example privacy_desk -- --dir shop retention                 what the next sweep would delete, and why
 //! cargo run --example privacy_desk -- --dir shop explain                   what is done with whose data, and why
+//! cargo run --example privacy_desk -- --dir shop notice --language kk      the privacy notice, by the running configuration
+//! cargo run --example privacy_desk -- --dir shop ropa                      the record of processing activities
+//! cargo run --example privacy_desk -- --dir shop stale                     what of all this has become stale, or is missing
 //! ```
 //! A person is named by the id that `people` prints, or by the beginning of it. Who asks must be verified first: this is
 //! the desk of somebody who has done that.
@@ -28,7 +31,8 @@
 //! lines of the copy; `erase --dry-run` `{"kind","records"}`; `erase` and `receipts`
 //! `{"receipt","key_destroyed_at","horizon","deleted","withheld","completed_at","remaining"}`; `requests`
 //! `{"request","person","kind","state","due"}`; `hold`, `holds`, `release` `{"hold","person","authority","review_by","released_at"}`;
-//! `retention` `{"past","silent","kept","more"}`; `explain` `{"about","purpose","basis","categories","rights"}`.
+//! `retention` `{"past","silent","kept","more"}`; `explain` `{"about","purpose","basis","categories","rights"}`;
+//! `notice`, `ropa` and `stale` the whole document as one object; without `--json` they are Markdown.
 //!
 //! The exit status is 0 if it was done, 1 if it could not be (it says why), 2 if the arguments are wrong.
 
@@ -44,12 +48,13 @@ use chrono::{NaiveDate, NaiveTime};
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 use whisp::assistant::{Assistant, Config, Desk, ErasureHorizon, ErasureReceipt};
+use whisp::documents::Language;
 use whisp::error::ErrorChain;
 use whisp::id::{ContactId, TenantId};
 use whisp::model::Conversation;
 use whisp::privacy::{
-    Act, Categories, DataCategory, Hold, HoldGround, HoldScope, Law, LawfulBasis, NewHold, ProcessingActivity, Purpose,
-    RestrictionGround, Statement, StatementEvent, SubjectKind,
+    Act, Categories, Controller, DataCategory, Hold, HoldGround, HoldScope, Law, LawfulBasis, NewHold,
+    ProcessingActivity, Purpose, RestrictionGround, Statement, StatementEvent, SubjectKind,
 };
 use whisp::stores::{CellKeyProvider, EnvelopeVault, FolderCells, LocalKeyProvider, SqliteKeyTable, SqliteStore};
 
@@ -110,6 +115,12 @@ enum Task {
         /// Only what the person gave, to take it elsewhere.
         #[arg(long)]
         portable: bool,
+        /// Writes what explains the copy to the person into this file, which must not be there yet, as Markdown.
+        #[arg(long, value_name = "FILE")]
+        summary: Option<PathBuf>,
+        /// In which language: `en`, `kk` or `ru`.
+        #[arg(long, default_value = "en", value_parser = language)]
+        language: Language,
     },
     /// Erases somebody, for good.
     Erase {
@@ -140,6 +151,29 @@ enum Task {
     Retention,
     /// Says what is done with whose data, on what ground.
     Explain,
+    /// Writes the privacy notice, by the running configuration.
+    Notice {
+        /// From which day on it holds; from today unless told.
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        effective: Option<NaiveDate>,
+        /// In which language: `en`, `kk` or `ru`.
+        #[arg(long, default_value = "en", value_parser = language)]
+        language: Language,
+    },
+    /// Writes the record of processing activities (GDPR Art. 30), by the running configuration.
+    Ropa {
+        /// In which language: `en`, `kk` or `ru`.
+        #[arg(long, default_value = "en", value_parser = language)]
+        language: Language,
+    },
+    /// Lists what of the configuration has become stale, or is missing, and the holds that nobody looked at.
+    Stale,
+}
+
+/// Reads a language by its tag.
+fn language(tag: &str) -> Result<Language, String> {
+    let known = Language::ALL.into_iter().find(|language| language.tag() == tag);
+    known.ok_or_else(|| "one of en, kk, ru".to_owned())
 }
 
 #[tokio::main]
@@ -190,8 +224,12 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         }
         Task::Restrict { person } => say(person, restriction(true)).await?,
         Task::Lift { person } => say(person, restriction(false)).await?,
-        Task::Export { person, out, portable } => {
+        Task::Export { person, out, portable, summary, language } => {
             let person = find(&desk, person).await?;
+            if let Some(file) = summary {
+                let text = assistant.summary(TENANT, person, *language).await?;
+                File::create_new(file)?.write_all(text.as_bytes())?;
+            }
             let lines = match out {
                 Some(file) => export(&assistant, person, *portable, File::create_new(file)?).await?,
                 None => export(&assistant, person, *portable, stdout()).await?,
@@ -246,6 +284,18 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
             })?;
         }
         Task::Explain => explain(options, &assistant)?,
+        Task::Notice { effective, language } => {
+            let notice = assistant.notice(effective.unwrap_or_else(|| assistant.now().date_naive()))?;
+            print(serde_json::to_value(&notice)?, &|| notice.to_markdown(*language))?;
+        }
+        Task::Ropa { language } => {
+            let ropa = assistant.ropa()?;
+            print(serde_json::to_value(&ropa)?, &|| ropa.to_markdown(*language))?;
+        }
+        Task::Stale => {
+            let stale = assistant.stale_in(TENANT).await?;
+            print(serde_json::to_value(&stale)?, &|| stale.to_markdown())?;
+        }
     }
     Ok(())
 }
@@ -270,6 +320,8 @@ async fn open(folder: &Path) -> Result<Assistant, Box<dyn Error>> {
     let vault = EnvelopeVault::open(Arc::new(provider), Arc::new(SqliteKeyTable::open(keys)?)).await?;
     let store = Arc::new(SqliteStore::open(database)?);
     let mut config = Config::default();
+    config.controller =
+        Some(Controller::new("Coffee on the Corner", "1 Abay Avenue, Almaty, Kazakhstan", "privacy@coffee.example"));
     // Without a ground nothing may be held. This one is for claims, whatever they are about.
     config.register = config.register.with(ProcessingActivity::new(
         Purpose::LegalCompliance,

@@ -58,6 +58,11 @@ fn a_person_is_shown_heard_given_a_copy_and_erased() {
     let copied = std::fs::read_to_string(&copy).unwrap();
     assert!(copied.lines().any(|line| line.contains(r#""kind":"message""#)), "{copied}");
     assert!(!desk(&kept, &["export", person, "--out", copy.to_str().unwrap()]).status.success(), "it is there already");
+    let (copy, summary) = (folder.path().join("second.jsonl"), folder.path().join("second.md"));
+    let (copy, summary) = (copy.to_str().unwrap(), summary.to_str().unwrap());
+    assert!(lines(&kept, &["export", person, "--out", copy, "--summary", summary, "--language", "ru"]).is_empty());
+    let told = std::fs::read_to_string(summary).unwrap();
+    assert!(told.starts_with("# Ваши данные, кратко\n") && told.contains("privacy@coffee.example"), "{told}");
     let would: u64 =
         lines(&kept, &["erase", person, "--dry-run"]).iter().map(|line| line["records"].as_u64().unwrap()).sum();
     assert_eq!(would, u64::try_from(copied.lines().count()).unwrap());
@@ -92,6 +97,55 @@ fn a_person_is_shown_heard_given_a_copy_and_erased() {
     let output = desk(&kept, &["show", person]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("`people` lists them"));
+}
+
+#[test]
+fn the_documents_are_of_the_running_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("shop");
+    let quickstart = Command::new(program("quickstart")).arg("--keep").arg(&kept).arg("--json").output().unwrap();
+    assert!(quickstart.status.success(), "{}", String::from_utf8_lossy(&quickstart.stderr));
+
+    let [notice] = &lines(&kept, &["notice", "--effective", "2026-12-01"])[..] else { panic!("one document") };
+    assert_eq!(fields(notice), ["effective", "facts", "version"]);
+    assert_eq!(
+        fields(&notice["facts"]),
+        [
+            "answers",
+            "authorities",
+            "automation",
+            "channels",
+            "controller",
+            "horizon_hours",
+            "items",
+            "kept",
+            "kept_in",
+            "min_age",
+            "receivers",
+            "served",
+            "uses"
+        ]
+    );
+    assert_eq!(notice["effective"], "2026-12-01");
+    let later = lines(&kept, &["notice", "--effective", "2027-01-01"]).remove(0);
+    assert_eq!(later["version"], notice["version"], "a version is of what is said");
+    let [ropa] = &lines(&kept, &["ropa"])[..] else { panic!("one document") };
+    assert_eq!(fields(ropa), ["activities", "controller", "horizon_hours", "made_at", "measures"]);
+    assert_eq!(ropa["controller"]["name"], "Coffee on the Corner");
+    let [stale] = &lines(&kept, &["stale"])[..] else { panic!("one document") };
+    assert_eq!(fields(stale), ["at", "findings"]);
+    assert!(stale["findings"].as_array().is_some_and(|found| !found.is_empty()), "{stale}");
+
+    let markdown = |arguments: &[&str]| {
+        let output = Command::new(program("privacy_desk")).arg("--dir").arg(&kept).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(markdown(&["notice"]).starts_with("# Privacy notice\n"));
+    assert!(markdown(&["notice", "--language", "kk"]).starts_with("# Құпиялылық туралы хабарлама\n"));
+    assert!(markdown(&["ropa"]).starts_with("# Record of processing activities\n"));
+    assert!(markdown(&["stale"]).starts_with("# What has become stale\n"));
+    assert_eq!(desk(&kept, &["notice", "--language", "xx"]).status.code(), Some(2));
 }
 
 #[test]

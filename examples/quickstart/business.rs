@@ -18,7 +18,7 @@ use whisp::meta::simulator::{Account, Receipts, Shape, Simulator, SimulatorConfi
 use whisp::meta::webhook::MetaDecoder;
 use whisp::meta::{GraphClient, Instagram, Messenger, WhatsApp};
 use whisp::model::{AutomationMode, ChannelKind};
-use whisp::privacy::Role;
+use whisp::privacy::{Controller, Role};
 use whisp::stores::{CellKeyProvider, EnvelopeVault, FolderCells, LocalKeyProvider, SqliteKeyTable};
 use whisp::system::{RandomIds, SystemClock};
 use whisp::testing::SeqIds;
@@ -189,6 +189,9 @@ fn hurried() -> Config {
     config.reply_deadline = TimeDelta::seconds(1);
     config.burst_quiet = TimeDelta::milliseconds(150);
     config.burst_max = TimeDelta::milliseconds(800);
+    // Without it there is no privacy notice, and nobody is told whom to ask.
+    config.controller =
+        Some(Controller::new("Coffee on the Corner", "1 Abay Avenue, Almaty, Kazakhstan", "privacy@coffee.example"));
     config
 }
 

@@ -91,6 +91,7 @@ pub(crate) fn config(graph: &str, store: &str, behaviour: &str, accounts: &[(&st
         knowledge = "{knowledge}"
         store = {{ {store}, root_key = "root.key", cells = "cells" }}
         behaviour = {{ {behaviour} }}
+        controller = {{ name = "Coffee", address = "Almaty", contact = "privacy@coffee.example" }}
         [tenant]
         id = "0c0ffee0-0000-4000-8000-000000000001"
         name = "Coffee on the Corner"

@@ -12,6 +12,7 @@ use whisp::clock::Clock;
 use whisp::error::BoxError;
 use whisp::id::TenantId;
 use whisp::model::{AutomationMode, ChannelKind, Tenant};
+use whisp::privacy::Controller;
 use whisp::reply::ReplyEngine;
 use whisp::store::Store;
 use whisp::stores::{EnvelopeVault, PostgresKeyTable, PostgresOptions, SqliteKeyTable, SqliteStore};
@@ -34,6 +35,8 @@ pub(crate) struct Config {
     keys: KeysConfig,
     #[serde(default)]
     behaviour: Behaviour,
+    /// Who is responsible for the data: a service that people write to has somebody.
+    controller: Controller,
     pub(crate) tenant: TenantConfig,
     pub(crate) account: Vec<AccountConfig>,
     /// Relative paths are meant from here.
@@ -148,6 +151,7 @@ impl Config {
 
     pub(crate) fn behaviour(&self) -> whisp::assistant::Config {
         let mut config = whisp::assistant::Config::default();
+        config.controller = Some(self.controller.clone());
         let set = |field: &mut TimeDelta, value: Option<i64>| {
             *field = value.map_or(*field, TimeDelta::milliseconds);
         };

@@ -10,6 +10,7 @@ mod clocks;
 mod closing;
 mod connecting;
 mod delivery;
+mod documents;
 mod edits;
 mod egress;
 mod erasing;

@@ -33,6 +33,7 @@ pub(crate) fn model() -> Processor {
         categories: Categories::of(&[DataCategory::MessageContent]),
         regions: [Region::new("EU")].into(),
         contract: Some("DPA 17".into()),
+        safeguard: None,
         retention_days: 30,
         trains_on_data: false,
         deletion: Deletion::ByRetention,

@@ -40,6 +40,7 @@
 //! | it goes out | [`channel`], [`assistant`]: `deliver` |
 //! | its files are fetched and kept, sealed in chunks | [`media`], [`assistant`]: `fetch` |
 //! | who did what with it is logged, for whoever checks | [`audit`] |
+//! | what people and authorities are told of all this | [`documents`] |
 //! | it is counted | [`kpi`], [`assistant`]: `measure` |
 //! | it is kept | [`store`], sealed by the [`vault`] |
 //!
@@ -63,6 +64,7 @@ pub mod audit;
 pub mod channel;
 pub mod clock;
 pub mod detect;
+pub mod documents;
 mod entity;
 pub mod error;
 pub mod find;

@@ -1,10 +1,11 @@
 //! How the assistant behaves, with defaults that need no thought.
 
 use chrono::TimeDelta;
+use serde::Serialize;
 
 use crate::assistant::epoch::EPOCH_LENGTH;
 use crate::detect::script_language;
-use crate::privacy::{Law, Processors, ProfileId, Register};
+use crate::privacy::{Controller, Law, Processors, ProfileId, Register};
 
 /// How the assistant behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,11 @@ pub struct Config {
     pub epoch: TimeDelta,
     /// How long things are kept.
     pub retention: Retention,
+    /// Who is responsible for the data. Without it there is no notice and no record of processing.
+    pub controller: Option<Controller>,
+    /// For whom the controller runs the assistant, if it does that for other businesses: each is the controller of the data
+    /// of its contacts and of its team. Empty where the business itself runs it.
+    pub served: Vec<Controller>,
     /// What data is used for, about whom, on what ground. What is not in it is denied.
     pub register: Register,
     /// How soon people have to be answered who ask about their data.
@@ -68,6 +74,8 @@ impl Default for Config {
             audit_origin: "whisp/audit".to_owned(),
             epoch: EPOCH_LENGTH,
             retention: Retention::default(),
+            controller: None,
+            served: Vec::new(),
             register: Register::standard(),
             profiles: law.profiles().iter().map(|profile| profile.id.clone()).collect(),
             law,
@@ -189,7 +197,8 @@ impl Default for Texts {
 /// assert_eq!(text.like("Сколько стоит доставка?"), "Здравствуйте");
 /// assert_eq!(text.like("¿Cuánto cuesta?"), "Hello");
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
 pub struct LocalText(Vec<(String, String)>);
 
 impl LocalText {
@@ -202,8 +211,13 @@ impl LocalText {
     /// Returns the text in the language that `sample` seems to be written in.
     #[must_use]
     pub fn like(&self, sample: &str) -> &str {
-        let language = script_language(sample);
-        let fits = self.0.iter().find(|(tag, _)| Some(tag.as_str()) == language);
+        self.in_language(script_language(sample).unwrap_or_default())
+    }
+
+    /// Returns the text in a language by its tag, the first one if there is none.
+    #[must_use]
+    pub fn in_language(&self, language: &str) -> &str {
+        let fits = self.0.iter().find(|(tag, _)| tag == language);
         fits.or_else(|| self.0.first()).map_or("", |(_, text)| text)
     }
 }

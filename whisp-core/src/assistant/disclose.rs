@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 
 use crate::assistant::lane::LaneRun;
-use crate::assistant::{Assistant, AssistantError, Desk};
+use crate::assistant::{Assistant, AssistantError, Desk, Inner};
 use crate::clock::Clock;
 use crate::entity::Entities;
 use crate::id::{ContactId, IdSource, RecordId, SubjectId, TenantId};
@@ -108,16 +108,27 @@ impl Assistant {
         let inner = &self.inner;
         let settings = inner.entities.tenant(tenant).await?.tenant;
         inner.gate.permit::<Rights>(&settings, contact, inner.clock.now()).await?;
+        inner.recipients(tenant, contact.0).await
+    }
+}
+
+impl Inner {
+    /// Sums up who was given somebody's data.
+    pub(super) async fn recipients(
+        &self,
+        tenant: TenantId,
+        subject: SubjectId,
+    ) -> Result<Vec<Recipient>, AssistantError> {
         let (mut all, mut after) = (Vec::new(), None);
         loop {
-            let (page, next) = inner.entities.disclosures(tenant, contact.0, after, PAGE_MAX).await?;
+            let (page, next) = self.entities.disclosures(tenant, subject, after, PAGE_MAX).await?;
             all.extend(page);
             if next.is_none() {
                 break;
             }
             after = next;
         }
-        let known = inner.processors.list();
+        let known = self.processors.list();
         let name = |id: &_| known.iter().find(|known| known.id == *id).map(|known| known.name.clone());
         Ok(Recipient::sum(all, name))
     }

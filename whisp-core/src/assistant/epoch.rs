@@ -89,7 +89,7 @@ impl Assistant {
 }
 
 impl Inner {
-    fn erasure_horizon(&self) -> Result<TimeDelta, Unbounded> {
+    pub(super) fn erasure_horizon(&self) -> Result<TimeDelta, Unbounded> {
         let turned = self.config.epoch + TURN_WITHIN;
         match self.entities.vault.destruction() {
             Destruction::AtOnce => Ok(turned),

@@ -17,8 +17,8 @@ use crate::model::{
     Author, ChannelKind, Content, Conversation, Delivery, Handle, PlatformMessageId, Provenance, StoryRef,
 };
 use crate::privacy::{
-    About, Act, Categories, DataCategory, Disclosure, GlassReason, Grant, ProcessingActivity, Processor, ProcessorRole,
-    Purpose, Region, Register, Right, Rights, Role, Statement, SubjectKind,
+    About, Act, Authority, Categories, Controller, DataCategory, Disclosure, GlassReason, Grant, ProcessingActivity,
+    Processor, ProcessorRole, Purpose, Region, Register, Right, Rights, Role, Statement, SubjectKind,
 };
 use crate::sensitive::Sensitive;
 use crate::store::{Kind, Record, SubjectCursor, SubjectQuery};
@@ -240,6 +240,11 @@ pub struct Explanation {
     pub schema: &'static str,
     /// When it was made.
     pub made_at: DateTime<Utc>,
+    /// Who is responsible; absent if the host has not said it ([`Config::controller`](super::Config::controller)).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub controller: Option<Controller>,
+    /// To whom the person may complain, by each law that applies.
+    pub authorities: Vec<Authority>,
     /// What is done with the data.
     pub activities: Vec<ExplainedActivity>,
     /// Who else may be given them. Who was given those of one person, [`Assistant::recipients`] tells.
@@ -348,6 +353,8 @@ impl Assistant {
         Explanation {
             schema: EXPORT_SCHEMA,
             made_at,
+            controller: self.inner.config.controller.clone(),
+            authorities: self.inner.authorities(),
             activities: explained(self.inner.gate.register(), about),
             processors: self.inner.processors.list().iter().map(ExplainedProcessor::from).collect(),
         }
@@ -366,6 +373,13 @@ fn explained(register: &Register, about: SubjectKind) -> Vec<ExplainedActivity> 
 }
 
 impl Inner {
+    /// Lists to whom people may complain, by each law that applies.
+    pub(super) fn authorities(&self) -> Vec<Authority> {
+        let (law, profiles) = (&self.config.law, &self.config.profiles);
+        let applying = law.profiles().iter().filter(|profile| profiles.contains(&profile.id));
+        applying.filter_map(|profile| profile.authority.as_ref()).map(|cited| cited.value.clone()).collect()
+    }
+
     /// Reads a page of what is kept about whoever a grant is about.
     pub(super) async fn export(
         &self,

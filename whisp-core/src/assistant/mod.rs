@@ -16,6 +16,7 @@ mod config;
 mod deliver;
 mod desk;
 mod disclose;
+mod documents;
 mod epoch;
 mod erase;
 mod error;

@@ -3,6 +3,7 @@
 mod access;
 mod basis;
 mod category;
+mod controller;
 mod disclosure;
 mod gate;
 mod hold;
@@ -22,12 +23,13 @@ pub use access::{
 };
 pub use basis::{Assessment, LawfulBasis, Right};
 pub use category::{Categories, DataCategory};
+pub use controller::{Authority, Controller, NoticeItem};
 pub use disclosure::{Disclosure, DisclosureGround, Recipient};
 pub use gate::{Gate, STANDING_LIFE, STANDINGS_MAX};
 pub use hold::{Hold, HoldGround, HoldScope, NewHold};
 pub use law::{
-    AiDisclosure, Calendar, CalendarId, Cited, Deadline, Duty, JurisdictionProfile, Law, LawError, Period, ProfileId,
-    TimeLimit, Timing, Urgency,
+    AiDisclosure, Calendar, CalendarId, Citation, Cited, Deadline, Duty, JurisdictionProfile, Law, LawError, Period,
+    ProfileId, TimeLimit, Timing, Urgency,
 };
 pub use permit::{Denied, DeniedReason, Grant, PERMIT_LIFE, Permit};
 pub use processor::{Deletion, EgressRefusal, Processor, ProcessorId, ProcessorRole, Processors, Region};

@@ -77,6 +77,10 @@ pub struct Processor {
     /// Which contract binds it to our instructions (Art. 28(3) GDPR). Without one it gets nothing.
     #[serde(default)]
     pub contract: Option<String>,
+    /// What makes a transfer to where it works lawful, where that is abroad (Art. 46 GDPR): standard clauses, a decision of
+    /// adequacy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub safeguard: Option<String>,
     /// For how many days it keeps what it was given, logs against abuse included; 0 if it keeps nothing. At OpenAI up to 30
     /// unless agreed otherwise (<https://platform.openai.com/docs/guides/your-data>, read in November 2026).
     pub retention_days: u16,
@@ -150,6 +154,11 @@ impl Processors {
         self
     }
 
+    /// Lists where data may be processed.
+    pub fn regions(&self) -> impl Iterator<Item = &Region> {
+        self.allowed.iter()
+    }
+
     /// Lists the processors.
     #[must_use]
     pub fn list(&self) -> &[Processor] {
@@ -207,6 +216,7 @@ mod tests {
             categories: TEXT,
             regions: [Region::new("EU"), Region::new("KZ")].into(),
             contract: Some("DPA 17".into()),
+            safeguard: None,
             retention_days: 30,
             trains_on_data: false,
             deletion: Deletion::ByRetention,

@@ -2,14 +2,16 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Serialize;
 
 use crate::id::{ContactId, MemberId, SubjectId};
 use crate::model::{ChannelKind, Tenant};
 use crate::privacy::{Categories, DataCategory, DeniedReason, LawfulBasis, Purpose};
 
 /// Who somebody is to the business.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SubjectKind {
     /// The business that signed up.
@@ -20,6 +22,19 @@ pub enum SubjectKind {
     Member,
     /// Somebody whom others wrote about.
     Mentioned,
+}
+
+impl SubjectKind {
+    /// Returns the name, as in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AccountHolder => "account_holder",
+            Self::Contact => "contact",
+            Self::Member => "member",
+            Self::Mentioned => "mentioned",
+        }
+    }
 }
 
 impl fmt::Display for SubjectKind {
@@ -84,13 +99,15 @@ pub struct ProcessingActivity {
     pub categories: Categories,
     /// Which channels the data may have come over; `None` where it does not matter.
     pub channels: Option<Vec<ChannelKind>>,
+    /// When somebody looked last whether all of this is so; `None` if nobody has.
+    pub reviewed_at: Option<NaiveDate>,
 }
 
 impl ProcessingActivity {
     /// An activity over every channel.
     #[must_use]
     pub const fn new(purpose: Purpose, about: SubjectKind, basis: LawfulBasis, categories: Categories) -> Self {
-        Self { purpose, about, basis, categories, channels: None }
+        Self { purpose, about, basis, categories, channels: None, reviewed_at: None }
     }
 }
 
@@ -148,7 +165,7 @@ impl Register {
     /// # Errors
     /// [`RegisterError`], with the rule that it breaks.
     pub fn with(mut self, activity: ProcessingActivity) -> Result<Self, RegisterError> {
-        let ProcessingActivity { purpose, about, basis, categories, channels } = &activity;
+        let ProcessingActivity { purpose, about, basis, categories, channels, .. } = &activity;
         if *purpose == Purpose::DirectMarketing {
             return Err(RegisterError::Marketing);
         }
@@ -177,6 +194,15 @@ impl Register {
     #[must_use]
     pub fn without(mut self, purpose: Purpose, about: SubjectKind) -> Self {
         self.0.retain(|activity| (activity.purpose, activity.about) != (purpose, about));
+        self
+    }
+
+    /// Notes that somebody has looked at every activity, and that all of it is so.
+    #[must_use]
+    pub fn reviewed(mut self, on: NaiveDate) -> Self {
+        for activity in &mut self.0 {
+            activity.reviewed_at = Some(on);
+        }
         self
     }
 

@@ -224,6 +224,11 @@ impl Requests {
         self.desk.may(AccessAction::Rights).await
     }
 
+    /// Returns what they are requests of.
+    pub(in crate::assistant) fn inner(&self) -> &Inner {
+        &self.desk.assistant.inner
+    }
+
     async fn row(&self, id: RequestId) -> Result<RequestRow, AssistantError> {
         self.may().await?;
         let row = self.desk.assistant.inner.entities.request(self.desk.tenant, id).await?;

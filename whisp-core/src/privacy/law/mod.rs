@@ -17,10 +17,12 @@ use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
 
+use crate::privacy::Authority;
+
 pub use calendar::{Calendar, CalendarId};
 pub use deadline::{Deadline, Timing, Urgency};
 pub use period::Period;
-pub use profile::{AiDisclosure, Cited, Duty, JurisdictionProfile, ProfileId, TimeLimit};
+pub use profile::{AiDisclosure, Citation, Cited, Duty, JurisdictionProfile, ProfileId, TimeLimit};
 
 const PROFILES: [&str; 5] = [
     include_str!("profiles/policy-2025-08-12.json"),
@@ -139,16 +141,31 @@ impl Law {
         earliest.ok_or(LawError::NoLimit(duty))
     }
 
-    /// Returns what nobody has confirmed: the profile or calendar, what it is about, and what is known of its source.
-    pub fn unconfirmed(&self) -> impl Iterator<Item = (&str, &'static str, &str)> {
-        let profiles = self.profiles.iter().flat_map(|profile| {
-            profile
-                .citations()
-                .filter(|(_, _, sure)| !sure)
-                .map(|(what, source, _)| (profile.id.as_str(), what, source))
+    /// Names the authority that leads for the host under a law that has one in each country.
+    ///
+    /// # Errors
+    /// [`LawError::UnknownProfile`].
+    pub fn with_authority(mut self, id: &ProfileId, authority: Cited<Authority>) -> Result<Self, LawError> {
+        let profile = self.profiles.iter_mut().find(|known| known.id == *id);
+        profile.ok_or_else(|| LawError::UnknownProfile(id.clone()))?.authority = Some(authority);
+        Ok(self)
+    }
+
+    /// Returns everything that the profiles and calendars cite.
+    pub fn citations(&self) -> impl Iterator<Item = Citation<'_>> {
+        let calendars = self.calendars.iter().map(|calendar| Citation {
+            of: calendar.id.as_str(),
+            what: "calendar",
+            source: &calendar.source,
+            read_at: calendar.read_at,
+            confirmed: calendar.confirmed,
         });
-        let calendars = self.calendars.iter().filter(|calendar| !calendar.confirmed);
-        profiles.chain(calendars.map(|calendar| (calendar.id.as_str(), "calendar", calendar.source.as_str())))
+        self.profiles.iter().flat_map(JurisdictionProfile::citations).chain(calendars)
+    }
+
+    /// Returns what of it nobody has confirmed.
+    pub fn unconfirmed(&self) -> impl Iterator<Item = Citation<'_>> {
+        self.citations().filter(|citation| !citation.confirmed)
     }
 
     fn calendar(&self, profile: &JurisdictionProfile) -> Option<&Calendar> {

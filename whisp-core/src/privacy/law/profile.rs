@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::{CalendarId, LawError, Period, parse};
-use crate::privacy::RequestKind;
+use crate::privacy::{Authority, NoticeItem, Region, RequestKind};
 
 names! {
     /// The name of a profile, such as `kz`.
@@ -33,7 +33,7 @@ pub struct Cited<T> {
 }
 
 impl<T> Cited<T> {
-    fn holds(&self, day: NaiveDate) -> bool {
+    pub(crate) fn holds(&self, day: NaiveDate) -> bool {
         self.since.is_none_or(|since| since <= day)
     }
 }
@@ -127,6 +127,32 @@ pub struct JurisdictionProfile {
     /// In which country the data must be kept: its two letters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub localisation: Option<Cited<String>>,
+    /// To whom people may complain. Where that is a country's authority, the host names its own with
+    /// [`Law::with_authority`](super::Law::with_authority).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<Cited<Authority>>,
+    /// Where data are not abroad: what goes elsewhere is a transfer that needs safeguards. Without it nowhere is abroad.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub territory: Option<Cited<BTreeSet<Region>>>,
+    /// What people must be told besides what every notice says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<Cited<BTreeSet<NoticeItem>>>,
+}
+
+/// Something that a profile or a calendar cites.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Citation<'a> {
+    /// The id of the profile or the calendar.
+    pub of: &'a str,
+    /// What it is about.
+    pub what: &'static str,
+    /// The text, or what is known of it.
+    pub source: &'a str,
+    /// When it was read there.
+    pub read_at: NaiveDate,
+    /// Whether the text itself, or somebody to rely on, was read.
+    pub confirmed: bool,
 }
 
 impl JurisdictionProfile {
@@ -153,20 +179,36 @@ impl JurisdictionProfile {
         self.limits.iter().flat_map(|limit| [Some(&limit.within), limit.extension.as_ref()]).flatten().map(|c| c.value)
     }
 
-    /// Everything that it cites: what about, the source, whether it is confirmed.
-    pub(super) fn citations(&self) -> impl Iterator<Item = (&'static str, &str, bool)> {
-        fn of<'a, T>(what: &'static str, cited: &'a Cited<T>) -> (&'static str, &'a str, bool) {
-            (what, &cited.source, cited.confirmed)
+    /// Returns whether data in this region are abroad by this law.
+    #[must_use]
+    pub fn is_abroad(&self, region: &Region) -> bool {
+        self.territory.as_ref().is_some_and(|territory| !territory.value.contains(region))
+    }
+
+    /// Everything that it cites.
+    pub(super) fn citations(&self) -> impl Iterator<Item = Citation<'_>> {
+        fn of<'a, T>(id: &'a ProfileId, what: &'static str, cited: &'a Cited<T>) -> Citation<'a> {
+            Citation {
+                of: id.as_str(),
+                what,
+                source: &cited.source,
+                read_at: cited.read_at,
+                confirmed: cited.confirmed,
+            }
         }
-        let limits = self.limits.iter().flat_map(|limit| {
-            let duties = limit.duties.iter().map(|duty| of(duty.as_str(), &limit.within));
-            duties.chain(limit.extension.iter().map(|cited| of("extension", cited)))
+        let id = &self.id;
+        let limits = self.limits.iter().flat_map(move |limit| {
+            let duties = limit.duties.iter().map(move |duty| of(id, duty.as_str(), &limit.within));
+            duties.chain(limit.extension.iter().map(move |cited| of(id, "extension", cited)))
         });
         limits
-            .chain([of("identity_pause", &self.identity_pause)])
-            .chain(self.min_age.iter().map(|cited| of("min_age", cited)))
-            .chain(self.ai_disclosure.iter().map(|cited| of("ai_disclosure", cited)))
-            .chain(self.localisation.iter().map(|cited| of("localisation", cited)))
+            .chain([of(id, "identity_pause", &self.identity_pause)])
+            .chain(self.min_age.iter().map(move |cited| of(id, "min_age", cited)))
+            .chain(self.ai_disclosure.iter().map(move |cited| of(id, "ai_disclosure", cited)))
+            .chain(self.localisation.iter().map(move |cited| of(id, "localisation", cited)))
+            .chain(self.authority.iter().map(move |cited| of(id, "authority", cited)))
+            .chain(self.territory.iter().map(move |cited| of(id, "territory", cited)))
+            .chain(self.notice.iter().map(move |cited| of(id, "notice", cited)))
     }
 }
 

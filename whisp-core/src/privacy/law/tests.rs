@@ -178,7 +178,7 @@ fn a_host_replaces_a_profile_and_needs_a_calendar_for_working_days() {
 #[test]
 fn what_is_not_confirmed_is_told() {
     let law = Law::built_in();
-    let told: Vec<_> = law.unconfirmed().map(|(whose, what, _)| (whose, what)).collect();
+    let told: Vec<_> = law.unconfirmed().map(|citation| (citation.of, citation.what)).collect();
     // Section 3.19 of the reference, and what it marks as from memory.
     for known in [("kz", "erasure"), ("kz", "access"), ("kz", "rectification"), ("eu-gdpr", "identity_pause")] {
         assert!(told.contains(&known), "{known:?}");

@@ -33,6 +33,23 @@ pub enum RefusalReason {
 }
 
 impl RefusalReason {
+    /// Returns the name, as in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ContractNecessity => "contract_necessity",
+            Self::FreedomOfExpression => "freedom_of_expression",
+            Self::FulfilmentImpossible => "fulfilment_impossible",
+            Self::IdentityFailure => "identity_failure",
+            Self::LegalClaims => "legal_claims",
+            Self::LegallyExempted => "legally_exempted",
+            Self::LegallyRequired => "legally_required",
+            Self::ManifestlyExcessive => "manifestly_excessive",
+            Self::ManifestlyUnfounded => "manifestly_unfounded",
+            Self::ThirdPartyRights => "third_party_rights",
+        }
+    }
+
     /// Returns the term of the vocabulary (2.1) with its usual prefix.
     #[must_use]
     pub const fn dpv(self) -> &'static str {

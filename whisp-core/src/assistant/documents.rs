@@ -1,0 +1,158 @@
+//! The documents of this assistant, from the values by which it decides.
+
+use std::collections::BTreeSet;
+
+use chrono::NaiveDate;
+
+use crate::assistant::requests::Requests;
+use crate::assistant::{Assistant, AssistantError, Inner};
+use crate::documents::{
+    Answer, Language, Measure, NoController, Person, PrivacyNotice, Ropa, Source, Stale, summary_text,
+};
+use crate::id::{RequestId, TenantId};
+use crate::privacy::{About, ProcessorRole, Rights};
+use crate::store::{PAGE_MAX, SubjectQuery};
+
+/// Why an answer or a summary can't be written.
+const NO_CONTROLLER: AssistantError =
+    AssistantError::Invalid("nobody is named who is responsible for the data: see `Config::controller`");
+
+impl Assistant {
+    /// Writes the record of processing activities (Art. 30 GDPR), as this assistant is put together.
+    ///
+    /// # Errors
+    /// [`NoController`].
+    pub fn ropa(&self) -> Result<Ropa, NoController> {
+        Ropa::of(&self.inner.documented())
+    }
+
+    /// Writes the privacy notice that holds from a day on, as this assistant is put together. Another configuration makes
+    /// another [`version`](PrivacyNotice::version).
+    ///
+    /// # Errors
+    /// [`NoController`].
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use whisp_core::{assistant::Assistant, documents::{Language, NoController}};
+    /// # fn publish(assistant: &Assistant) -> Result<(), NoController> {
+    /// let notice = assistant.notice(assistant.now().date_naive())?;
+    /// for language in Language::ALL {
+    ///     println!("{}", notice.to_markdown(language));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn notice(&self, effective: NaiveDate) -> Result<PrivacyNotice, NoController> {
+        PrivacyNotice::of(&self.inner.documented(), effective)
+    }
+
+    /// Lists what of the configuration has become stale, or is missing.
+    #[must_use]
+    pub fn stale(&self) -> Stale {
+        Stale::of(&self.inner.documented())
+    }
+
+    /// Lists the same, and the holds of a tenant that were to be looked at by now.
+    ///
+    /// # Errors
+    /// By the store.
+    ///
+    /// # Cancellation
+    /// No effect.
+    pub async fn stale_in(&self, tenant: TenantId) -> Result<Stale, AssistantError> {
+        let (mut stale, mut after) = (self.stale(), None);
+        loop {
+            let (rows, next) = self.inner.entities.open_holds(tenant, after, PAGE_MAX).await?;
+            stale = stale.with_holds(rows.iter().map(|row| &row.hold));
+            // The first one to be looked at comes first.
+            match next.filter(|_| rows.iter().all(|row| row.hold.review_by <= stale.at)) {
+                Some(next) => after = Some(next),
+                None => return Ok(stale),
+            }
+        }
+    }
+
+    /// Explains a copy to the person whose data it holds, in a language: how much of what is kept, who was given it, for what
+    /// data are used and on what ground, how long they are kept, the person's rights, and to whom they may complain. As
+    /// Markdown. It works under restriction too. It goes with [`export`](Self::export), and never in its place.
+    ///
+    /// # Errors
+    /// [`AssistantError::Invalid`] if nobody is named who is responsible; as [`export`](Self::export).
+    ///
+    /// # Cancellation
+    /// No effect.
+    pub async fn summary(
+        &self,
+        tenant: TenantId,
+        about: impl Into<About> + Send,
+        language: Language,
+    ) -> Result<String, AssistantError> {
+        let (inner, about) = (&self.inner, about.into());
+        let (subject, kind, now) = (about.subject, about.kind, inner.clock.now());
+        let settings = inner.entities.tenant(tenant).await?.tenant;
+        inner.gate.permit::<Rights>(&settings, about, now).await?;
+        let mut person = Person { given: inner.recipients(tenant, subject).await?, ..Person::default() };
+        let mut query = SubjectQuery { tenant, subject, after: None, limit: PAGE_MAX };
+        loop {
+            let page = inner.entities.store.of_subject(&query).await?;
+            for record in page.records.iter().filter(|record| !record.is_past(now)) {
+                *person.records.entry(record.kind.name()).or_default() += 1;
+            }
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => return summary_text(&inner.documented(), kind, &person, language).map_err(|_| NO_CONTROLLER),
+            }
+        }
+    }
+}
+
+impl Requests {
+    /// Writes what the person is to be told of their request: what came of it, what is withheld and why, and where they may
+    /// complain. Send it, then [`answer`](Self::answer).
+    ///
+    /// # Errors
+    /// [`AssistantError::Invalid`] before it is decided, and if nobody is named who is responsible; as [`get`](Self::get).
+    ///
+    /// # Cancellation
+    /// No effect.
+    pub async fn answer_text(&self, id: RequestId, language: Language) -> Result<String, AssistantError> {
+        let answer = Answer::of(&self.get(id).await?);
+        let answer = answer.ok_or(AssistantError::Invalid("there is nothing to tell yet: decide the request first"))?;
+        let inner = self.inner();
+        let controller = inner.config.controller.as_ref().filter(|controller| controller.is_complete());
+        Ok(answer.to_text(language, controller.ok_or(NO_CONTROLLER)?, &inner.authorities()))
+    }
+}
+
+impl Inner {
+    /// Returns what documents are made of.
+    fn documented(&self) -> Source<'_> {
+        let config = &self.config;
+        let horizon = self.erasure_horizon();
+        let mut measures = BTreeSet::from(Measure::ALWAYS);
+        let models = self.processors.list().iter().any(|each| each.role == ProcessorRole::LanguageModel);
+        let more = [
+            (horizon.is_ok(), Measure::EpochsDestroyed),
+            (self.signer.is_some(), Measure::AuditSigned),
+            (self.signer.is_some() && self.anchor.is_some(), Measure::AuditAnchored),
+            (self.media.is_some(), Measure::SealedFiles),
+            (models, Measure::Masking),
+        ];
+        measures.extend(more.into_iter().filter(|(there, _)| *there).map(|(_, measure)| measure));
+        Source {
+            controller: config.controller.as_ref(),
+            served: &config.served,
+            register: self.gate.register(),
+            retention: &config.retention,
+            processors: &self.processors,
+            law: &config.law,
+            profiles: &config.profiles,
+            horizon,
+            channels: self.channels.keys().cloned().collect(),
+            disclosure: config.texts.disclosure.as_ref(),
+            measures,
+            at: self.clock.now(),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! How long what is kept.
+
+use chrono::TimeDelta;
+use serde::Serialize;
+
+use crate::assistant::Retention;
+use crate::privacy::{DataCategory, Processors};
+
+/// How long some data are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Kept {
+    /// Which data.
+    pub data: KeptData,
+    /// Of which kinds they are.
+    pub categories: Vec<DataCategory>,
+    /// How long.
+    pub keep: Keep,
+}
+
+/// Data that are kept equally long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum KeptData {
+    /// What more is known of an event of the audit log.
+    AuditDetails,
+    /// The tokens of connected accounts, and who connected them.
+    Connections,
+    /// That data went to a processor.
+    Disclosures,
+    /// Files that came with messages.
+    Files,
+    /// Messages.
+    Messages,
+    /// Names, ids and what was said about the use of the data.
+    People,
+    /// Requests about data, and holds, once they have ended.
+    Requests,
+    /// Answers that an engine proposed and nobody used.
+    Suggestions,
+    /// The members of the team.
+    Team,
+    /// What could not be done.
+    Undone,
+    /// What a webhook held that could not be read.
+    Unreadable,
+}
+
+impl KeptData {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::AuditDetails => "audit_details",
+            Self::Connections => "connections",
+            Self::Disclosures => "disclosures",
+            Self::Files => "files",
+            Self::Messages => "messages",
+            Self::People => "people",
+            Self::Requests => "requests",
+            Self::Suggestions => "suggestions",
+            Self::Team => "team",
+            Self::Undone => "undone",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// How long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Keep {
+    /// So many hours from when it came, or ended; a part of one counts as one.
+    Hours(i64),
+    /// So many hours from when somebody was in touch with the person last.
+    HoursAfterLastContact(i64),
+    /// As long as the account is connected.
+    WhileConnected,
+    /// As long as the business is served.
+    WhileServed,
+    /// As long as the person is on the team.
+    WhileOnTeam,
+}
+
+fn hours(time: TimeDelta) -> i64 {
+    let whole = time.num_hours();
+    if TimeDelta::hours(whole) < time { whole + 1 } else { whole }
+}
+
+/// Lists what is kept how long.
+pub(super) fn all(retention: &Retention, processors: &Processors) -> Vec<Kept> {
+    use DataCategory::{Audit, Credential, Identity, Media, MessageContent, Raw};
+    // Each field by its name: whoever adds one decides here what people are told of it.
+    let Retention { messages, suggestions, raw, dead_letters, disclosures, audit_details, requests, contacts } =
+        *retention;
+    let longest = processors.list().iter().map(|each| TimeDelta::days(each.retention_days.into())).max();
+    let disclosures = longest.map_or(disclosures, |longest| longest.max(disclosures));
+    let people = contacts.map_or(Keep::WhileServed, |silent| Keep::HoursAfterLastContact(hours(silent)));
+    let rule = |data, categories: &[DataCategory], keep| Kept { data, categories: categories.to_vec(), keep };
+    let timed = |data, categories, time| rule(data, categories, Keep::Hours(hours(time)));
+    vec![
+        timed(KeptData::Messages, &[MessageContent], messages),
+        timed(KeptData::Files, &[Media], messages),
+        timed(KeptData::Suggestions, &[MessageContent], suggestions),
+        timed(KeptData::Unreadable, &[Raw], raw),
+        timed(KeptData::Undone, &[Identity], dead_letters),
+        rule(KeptData::People, &[Identity], people),
+        timed(KeptData::Disclosures, &[Identity], disclosures),
+        timed(KeptData::Requests, &[Identity], requests),
+        timed(KeptData::AuditDetails, &[Audit], audit_details),
+        rule(KeptData::Team, &[Identity], Keep::WhileOnTeam),
+        rule(KeptData::Connections, &[Credential, Identity], Keep::WhileConnected),
+    ]
+}
