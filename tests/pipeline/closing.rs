@@ -157,8 +157,7 @@ async fn a_hold_and_somebody_who_waits_for_a_copy_keep_an_account_from_its_end()
 
 #[tokio::test]
 async fn a_closing_cut_short_anywhere_ends_with_the_next_sweep() {
-    let mut cut = 0;
-    for polls in (0..2_000).step_by(3) {
+    for (cut, polls) in (0..2_000).step_by(3).enumerate() {
         let (world, _) = two_of(Arc::new(Yielding(Arc::new(MemoryStore::new())))).await;
         world.assistant.desk(world.tenant).close(TimeDelta::zero()).await.unwrap();
         let swept = cancel_after(polls, world.assistant.sweep(1_000)).await;
@@ -172,7 +171,6 @@ async fn a_closing_cut_short_anywhere_ends_with_the_next_sweep() {
             assert!(cut > 20, "{cut}");
             return;
         }
-        cut += 1;
     }
     panic!("a sweep comes to no end");
 }

@@ -320,6 +320,50 @@ pub async fn the_erased_stay_erased_whoever_wraps_anew(open: &dyn Open<dyn KeyTa
     }
 }
 
+/// The mark stands for the tenant's key; its subjects' keys go a few at a time, and no others (contract 9).
+pub async fn of_a_tenant_whose_key_is_erased_nothing_is_written_and_everything_goes(open: &dyn Open<dyn KeyTable>) {
+    let table = open.open().await;
+    for owner in [1, 2] {
+        first_epoch(&*table, owner).await;
+        for n in 1..=5 {
+            put(&*table, owner, n, key(n)).await;
+        }
+        table.erase(tenant(owner), subject(5), at(5)).await.expect("erases");
+        table.erase(tenant(owner), subject(6), at(5)).await.expect("erases");
+    }
+    let mark = TenantKey::erased(at(7));
+    let there = table.tenant(tenant(1)).await.expect("reads").expect("it has one");
+    assert_eq!(table.swap_tenant(tenant(1), &there, mark.clone()).await.expect("swaps"), Some(mark.clone()));
+    assert_eq!(table.put_tenant(tenant(1), tenant_key(1)).await.expect("answers"), mark, "it is a key like others");
+    let late = table.put_subjects(tenant(1), vec![(subject(9), key(9))]).await;
+    assert_eq!(late.expect_err("refuses").kind(), VaultErrorKind::Turned);
+    drop(table);
+
+    let table = open.open().await;
+    assert_eq!(table.tenant(tenant(1)).await.expect("reads").and_then(|key| key.erased_at()), Some(at(7)));
+    let mut calls = 0;
+    while table.drop_subjects(tenant(1), 2).await.expect("removes") > 0 {
+        calls += 1;
+        assert!(calls <= 6, "it comes to no end");
+    }
+    for n in 1..=6 {
+        assert_eq!(table.subject(tenant(1), subject(n)).await.expect("reads"), SubjectKeyState::Absent);
+    }
+    assert_eq!(table.of_epoch(tenant(1), 1, 10).await.expect("reads"), []);
+    assert_eq!(table.of_epoch(tenant(2), 1, 10).await.expect("reads").len(), 4);
+    assert_eq!(table.subject(tenant(2), subject(6)).await.expect("reads"), SubjectKeyState::Erased(at(5)));
+}
+
+/// A call that comes too early removes nobody's key (contract 9).
+pub async fn of_a_tenant_whose_key_is_there_nothing_is_dropped(open: &dyn Open<dyn KeyTable>) {
+    let table = open.open().await;
+    assert_eq!(table.drop_subjects(tenant(1), 10).await.expect("answers"), 0);
+    first_epoch(&*table, 1).await;
+    put(&*table, 1, 1, key(1)).await;
+    assert_eq!(table.drop_subjects(tenant(1), 10).await.expect("answers"), 0);
+    assert_eq!(table.subject(tenant(1), subject(1)).await.expect("reads"), SubjectKeyState::Live(key(1)));
+}
+
 async fn put(table: &dyn KeyTable, owner: u8, of: u8, key: SubjectKey) -> SubjectKeyState {
     let mut states = table.put_subjects(tenant(owner), vec![(subject(of), key)]).await.expect("writes");
     let state = states.pop().expect("one answer for one subject");
@@ -370,48 +414,4 @@ mod tests {
         assert_eq!(include_str!("table.rs").matches("\npub async fn ").count(), TABLE_CASES.len());
         assert!((1..=8).all(|number| TABLE_CASES.iter().any(|(of, _)| *of == number)));
     }
-}
-
-/// The mark stands for the tenant's key; its subjects' keys go a few at a time, and no others (contract 9).
-pub async fn of_a_tenant_whose_key_is_erased_nothing_is_written_and_everything_goes(open: &dyn Open<dyn KeyTable>) {
-    let table = open.open().await;
-    for owner in [1, 2] {
-        first_epoch(&*table, owner).await;
-        for n in 1..=5 {
-            put(&*table, owner, n, key(n)).await;
-        }
-        table.erase(tenant(owner), subject(5), at(5)).await.expect("erases");
-        table.erase(tenant(owner), subject(6), at(5)).await.expect("erases");
-    }
-    let mark = TenantKey::erased(at(7));
-    let there = table.tenant(tenant(1)).await.expect("reads").expect("it has one");
-    assert_eq!(table.swap_tenant(tenant(1), &there, mark.clone()).await.expect("swaps"), Some(mark.clone()));
-    assert_eq!(table.put_tenant(tenant(1), tenant_key(1)).await.expect("answers"), mark, "it is a key like others");
-    let late = table.put_subjects(tenant(1), vec![(subject(9), key(9))]).await;
-    assert_eq!(late.expect_err("refuses").kind(), VaultErrorKind::Turned);
-    drop(table);
-
-    let table = open.open().await;
-    assert_eq!(table.tenant(tenant(1)).await.expect("reads").and_then(|key| key.erased_at()), Some(at(7)));
-    let mut calls = 0;
-    while table.drop_subjects(tenant(1), 2).await.expect("removes") > 0 {
-        calls += 1;
-        assert!(calls <= 6, "it comes to no end");
-    }
-    for n in 1..=6 {
-        assert_eq!(table.subject(tenant(1), subject(n)).await.expect("reads"), SubjectKeyState::Absent);
-    }
-    assert_eq!(table.of_epoch(tenant(1), 1, 10).await.expect("reads"), []);
-    assert_eq!(table.of_epoch(tenant(2), 1, 10).await.expect("reads").len(), 4);
-    assert_eq!(table.subject(tenant(2), subject(6)).await.expect("reads"), SubjectKeyState::Erased(at(5)));
-}
-
-/// A call that comes too early removes nobody's key (contract 9).
-pub async fn of_a_tenant_whose_key_is_there_nothing_is_dropped(open: &dyn Open<dyn KeyTable>) {
-    let table = open.open().await;
-    assert_eq!(table.drop_subjects(tenant(1), 10).await.expect("answers"), 0);
-    first_epoch(&*table, 1).await;
-    put(&*table, 1, 1, key(1)).await;
-    assert_eq!(table.drop_subjects(tenant(1), 10).await.expect("answers"), 0);
-    assert_eq!(table.subject(tenant(1), subject(1)).await.expect("reads"), SubjectKeyState::Live(key(1)));
 }
