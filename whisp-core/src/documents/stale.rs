@@ -20,6 +20,8 @@ const REVIEW_DAYS: u64 = 365;
 /// What this library asks permits for. What is registered besides is the host's own business, or a mistake.
 pub(crate) const ASKED: &[(Purpose, &[SubjectKind])] = &[
     (Purpose::AutomatedReplies, &[SubjectKind::Contact]),
+    // What comes back over a conversation to which a code was sent is read.
+    (Purpose::IdentityVerification, &[SubjectKind::Contact]),
     // A copy is read and an answer sent as a right of whoever asks.
     (Purpose::Rights, &[SubjectKind::AccountHolder, SubjectKind::Contact, SubjectKind::Member, SubjectKind::Mentioned]),
     (Purpose::ServiceProvision, &[SubjectKind::AccountHolder, SubjectKind::Contact, SubjectKind::Member]),

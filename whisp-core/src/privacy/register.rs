@@ -153,8 +153,9 @@ impl Register {
             activity(Purpose::Storage, Contact, &contract, &[Audit, Identity, Media, MessageContent, Raw]),
             activity(Purpose::Storage, Member, &contract, &[Identity]),
         ];
+        // By a code over their own conversation.
+        all.push(activity(Purpose::IdentityVerification, Contact, &rights, &[Identity, MessageContent]));
         for about in people {
-            all.push(activity(Purpose::IdentityVerification, about, &rights, &[Identity]));
             all.push(activity(Purpose::Rights, about, &rights, &[Audit, Identity, Media, MessageContent, Raw]));
         }
         Self(all)

@@ -12,7 +12,9 @@ use crate::detect::script_language;
 use crate::entity::{By, ChallengeRow, MessageRow};
 use crate::id::{ContactId, ConversationId, InquiryId, RequestId, TenantId};
 use crate::model::{Author, AutomationMode, HandOffReason};
-use crate::privacy::{Challenge, Code, RequestEvent, RequestKind, RequestState, Rights, SubjectRequest, Verdict};
+use crate::privacy::{
+    Challenge, Code, IdentityVerification, RequestEvent, RequestKind, RequestState, SubjectRequest, Verdict,
+};
 use crate::store::{WriteBatch, WriteOp};
 use crate::vault::{Digest, IndexField};
 
@@ -93,7 +95,7 @@ impl Inner {
     async fn language_of(&self, tenant: TenantId, id: ConversationId) -> Result<String, AssistantError> {
         let contact = self.entities.conversation(tenant, id).await?.conversation.contact;
         let settings = self.entities.tenant(tenant).await?.tenant;
-        let permit = self.gate.permit::<Rights>(&settings, contact, self.clock.now()).await?;
+        let permit = self.gate.permit::<IdentityVerification>(&settings, contact, self.clock.now()).await?;
         let (rows, _) = self.entities.last_messages(tenant, id, None, LANGUAGE_LOOK_BACK).await?;
         for row in rows.iter().filter(|row| row.clear.author == Author::Contact) {
             if row.record.is_past(permit.grant().granted_at()) {
@@ -142,7 +144,8 @@ impl LaneRun<'_> {
         }
         let (tenant, over) = (self.lease.tenant, self.lane.conversation.id);
         let settings = self.tenant.tenant.clone();
-        let permit = self.inner.gate.permit::<Rights>(&settings, self.lane.conversation.contact, self.now).await?;
+        let permit =
+            self.inner.gate.permit::<IdentityVerification>(&settings, self.lane.conversation.contact, self.now).await?;
         let mut codes = Vec::new();
         for row in rows {
             let (message, _) = self.inner.entities.message(permit.grant(), tenant, row).await?;
