@@ -10,7 +10,7 @@ use whisp::assistant::{
     Assistant, AssistantError, DeletionProgress, NewConnection, NewMember, NewTenant, PlatformWord,
 };
 use whisp::id::{ContactId, MemberId, SubjectId, TenantId};
-use whisp::model::{AccountId, AutomationMode, ChannelKind};
+use whisp::model::{AccountId, AutomationMode, ChannelKind, ConnectionState};
 use whisp::privacy::{
     Categories, DataCategory, HoldGround, HoldScope, LawfulBasis, NewHold, ProcessingActivity, Proof, ProofStrength,
     Purpose, Register, RequestEvent, RequestKind, Role, SubjectKind,
@@ -72,6 +72,15 @@ async fn p30_of_a_business_that_leaves_nothing_is_left_after_its_time() {
     assert!(matches!(world.assistant.set_automation(world.tenant, true).await, Err(AssistantError::Invalid(_))));
     assert!(desk.messages(world.conversation().await, None, 10).await.is_ok());
     assert!(!world.assistant.export(world.tenant, contact, None).await.unwrap().entries.is_empty());
+    // The account is free at once.
+    let account = NewConnection {
+        channel: ChannelKind::WhatsApp,
+        account: AccountId::new(ACCOUNT),
+        token: SecretString::from("t"),
+        scopes: Vec::new(),
+        mode: AutomationMode::Off,
+    };
+    world.assistant.connect(OTHER, account).await.unwrap();
     days(&world, 29).await;
     assert!(world.assistant.tenant(world.tenant).await.is_ok());
     assert_eq!(world.assistant.closed(world.tenant).await.unwrap(), None);
@@ -84,17 +93,9 @@ async fn p30_of_a_business_that_leaves_nothing_is_left_after_its_time() {
     assert!(receipt.removed > 20, "{receipt:?}");
     assert_eq!(receipt.log, log, "its log can be compared with its anchors still");
     assert!(matches!(desk.messages(conversation, None, 10).await, Err(AssistantError::NotFound(_))));
-    // Its id is nobody's, its account anybody's.
+    // Its id is nobody's again, and its account the other's still.
     let again = world.assistant.create_tenant(NewTenant::new(world.tenant, "Coffee", "UTC")).await;
     assert!(matches!(again, Err(AssistantError::Invalid(_))), "{again:?}");
-    let account = NewConnection {
-        channel: ChannelKind::WhatsApp,
-        account: AccountId::new(ACCOUNT),
-        token: SecretString::from("t"),
-        scopes: Vec::new(),
-        mode: AutomationMode::Off,
-    };
-    world.assistant.connect(OTHER, account).await.unwrap();
     assert_eq!(world.says("m4", "Hello").await.stored, 1);
 }
 
@@ -173,6 +174,29 @@ async fn a_closing_cut_short_anywhere_ends_with_the_next_sweep() {
         }
     }
     panic!("a sweep comes to no end");
+}
+
+#[tokio::test]
+async fn what_a_crash_left_connected_is_disconnected_by_the_next_sweep() {
+    let mut left = 0;
+    for polls in 0..2_000 {
+        let (world, _) = two_of(Arc::new(Yielding(Arc::new(MemoryStore::new())))).await;
+        let closing = cancel_after(polls, world.assistant.desk(world.tenant).close(GRACE)).await;
+        let other = world.second(parrot());
+        let asked = other.tenant(world.tenant).await.unwrap().closing.is_some();
+        let live = async || {
+            let all = other.connections(world.tenant).await.unwrap();
+            all.iter().any(|(.., state)| *state != ConnectionState::Disconnected)
+        };
+        left += usize::from(asked && live().await);
+        other.sweep(1_000).await.unwrap();
+        assert_eq!(live().await, !asked, "after {polls} polls");
+        if closing.is_some() {
+            assert!(left > 0, "it was cut short nowhere in between");
+            return;
+        }
+    }
+    panic!("it comes to no end");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`Desk::close`] | automation is off, the accounts are disconnected; members read, and hand out copies, as before |
 //! | [`Desk::keep_open`] | as before, but for what was turned off |
-//! | its time has come | the next [`sweep`](Assistant::sweep) waits for [holds](crate::assistant::Holds) and for people who asked for a copy; then the business is in the directory no more, and [its name alone is refused](AssistantError::NotFound) |
+//! | its time has come | the next [`sweep`](Assistant::sweep) waits for [holds](crate::assistant::Holds) and for people who asked for a copy; then the business is [not there any more](AssistantError::NotFound) |
 //! | then | its keys are destroyed, and with them everything is unreadable; records, work and facts are removed, a part with each sweep, and its files |
 //! | at the end | [`Assistant::closed`] has a receipt. It names nobody, and stays |
 
@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::assistant::{Assistant, AssistantError, Desk, Inner, SweepReport};
 use crate::audit::{AuditAction, Checkpoint};
-use crate::entity::{AuditDraft, TenantRow, from_clear, in_directory, position, to_clear};
-use crate::id::{ConnectionId, RecordId, TenantId};
+use crate::entity::{AuditDraft, By, TenantRow, from_clear, in_directory, position, to_clear};
+use crate::id::{RecordId, TenantId};
 use crate::model::{Closing, ConnectionState};
 use crate::privacy::AccessAction;
 use crate::store::{Commit, Expect, Kind, ListOrder, ListQuery, PAGE_MAX, Record, WriteBatch, WriteOp};
@@ -73,7 +73,7 @@ pub(crate) struct ClosedClear {
 impl Desk {
     /// Begins to close the account: everything automatic is turned off, every connection is disconnected, and after `grace`
     /// the next [`sweep`](Assistant::sweep) destroys everything. What is not to be lost has to be taken out by then:
-    /// [`Assistant::export`]. Called again it changes nothing, but goes on with what was cut short.
+    /// [`Assistant::export`]. Called again it changes nothing; what was cut short a sweep goes on with too.
     ///
     /// # Errors
     /// [`AssistantError::Forbidden`], [`NotFound`](AssistantError::NotFound), [`Conflict`](AssistantError::Conflict);
@@ -96,11 +96,7 @@ impl Desk {
                 closing
             }
         };
-        for (connection, _, _, state) in self.assistant.connections(self.tenant).await? {
-            if state != ConnectionState::Disconnected {
-                self.assistant.disconnect_by(self.tenant, connection, self.whom()).await?;
-            }
-        }
+        self.assistant.disconnect_all(self.tenant, self.whom()).await?;
         Ok(closing)
     }
 
@@ -162,17 +158,35 @@ impl Assistant {
     }
 }
 
-impl Inner {
-    /// Takes a business whose time has come out of the directory, unless something must be kept, or somebody still waits for
-    /// a copy of their data.
-    pub(super) async fn begin_closing(&self, row: TenantRow, log: Checkpoint) -> Result<(), AssistantError> {
-        let tenant = row.tenant.id;
-        let (held, _) = self.entities.open_holds(tenant, None, 1).await?;
-        let waiting = self.waiting_requests(tenant).await?;
+impl Assistant {
+    async fn disconnect_all(&self, tenant: TenantId, by: By) -> Result<(), AssistantError> {
+        for (connection, _, _, state) in self.connections(tenant).await? {
+            if state != ConnectionState::Disconnected {
+                self.disconnect_by(tenant, connection, by).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on with an account that is to be closed: disconnects what a crash left connected, and takes the business out of
+    /// the directory when its time has come, unless something must be kept, or somebody still waits for a copy of their data.
+    pub(super) async fn begin_closing(
+        &self,
+        row: TenantRow,
+        closing: Closing,
+        at: DateTime<Utc>,
+    ) -> Result<(), AssistantError> {
+        let (inner, tenant) = (&self.inner, row.tenant.id);
+        self.disconnect_all(tenant, By::System).await?;
+        if closing.at > at {
+            return Ok(());
+        }
+        let (held, _) = inner.entities.open_holds(tenant, None, 1).await?;
+        let waiting = inner.waiting_requests(tenant).await?;
         if !held.is_empty() || waiting.iter().any(|row| row.clear.request.freezes_retention()) {
             return Ok(());
         }
-        let Some(Closing { asked_at, .. }) = row.tenant.closing else { return Ok(()) };
+        let (asked_at, log) = (closing.asked_at, self.audit(tenant).head().await?);
         let closed = ClosedClear { asked_at, log, keys: None, removed: 0, files: 0, completed_at: None };
         let mut record = Record::new(Kind::CLOSED, tenant.into());
         record.parent = Some(UNDER_WAY);
@@ -183,35 +197,29 @@ impl Inner {
             row.record.id,
             row.record.version,
         ));
-        for id in self.connection_ids(tenant).await? {
-            if let Some(grantor) = self.entities.record(TenantId::DIRECTORY, Kind::GRANTOR, id.into()).await? {
+        for (id, ..) in self.connections(tenant).await? {
+            if let Some(grantor) = inner.entities.record(TenantId::DIRECTORY, Kind::GRANTOR, id.into()).await? {
                 batch.ops.push(WriteOp::Delete(Kind::GRANTOR, grantor.id, grantor.version));
             }
-            // They were disconnected when it began: a route that is there is another tenant's.
-            batch.expects.push(Expect::Absent(Kind::ROUTE, id.into()));
+            batch.expects.push(match inner.entities.route(id.into()).await? {
+                // Connected this moment: the next sweep disconnects it.
+                Some((_, target)) if target.tenant == tenant => return Ok(()),
+                // Another business has the account by now.
+                Some((route, _)) => Expect::Version(Kind::ROUTE, route.id, route.version),
+                None => Expect::Absent(Kind::ROUTE, id.into()),
+            });
         }
-        match self.entities.store.commit(batch).await? {
-            // Refused: another process began it, or it is kept open, or an account is still connected; the next sweep
-            // finds it as it is then.
+        match inner.entities.store.commit(batch).await? {
+            // Refused: another process began it, or it is kept open; the next sweep finds it as it is then.
             Commit::Done | Commit::Refused(_) => Ok(()),
         }
     }
+}
 
-    async fn connection_ids(&self, tenant: TenantId) -> Result<Vec<ConnectionId>, AssistantError> {
-        let query = ListQuery {
-            tenant,
-            kind: Kind::CONNECTION,
-            parent: tenant.into(),
-            order: ListOrder::Ascending,
-            after: None,
-            limit: PAGE_MAX,
-        };
-        let page = self.entities.store.list(&query).await?;
-        Ok(page.records.iter().map(|record| ConnectionId::from_uuid(record.id.as_uuid())).collect())
-    }
-
-    /// Goes on with the closings under way, a few steps each.
+impl Inner {
+    /// Goes on with the closings under way, a few steps each. Trouble with one keeps no other from its end.
     pub(super) async fn go_on_closing(&self, report: &mut SweepReport) -> Result<(), AssistantError> {
+        let mut trouble = None;
         let query = ListQuery {
             tenant: TenantId::DIRECTORY,
             kind: Kind::CLOSED,
@@ -221,17 +229,18 @@ impl Inner {
             limit: PAGE_MAX,
         };
         for record in self.entities.store.list(&query).await?.records {
-            let mut ended = false;
-            for _ in 0..STEPS_MAX {
-                ended = self.closing_step(record.id).await?;
-                if ended {
-                    break;
-                }
+            let (mut ended, mut steps) = (Ok(false), 0);
+            while matches!(ended, Ok(false)) && steps < STEPS_MAX {
+                ended = self.closing_step(record.id).await;
+                steps += 1;
             }
-            report.closed += usize::from(ended);
-            report.more |= !ended;
+            match ended {
+                Ok(true) => report.closed += 1,
+                Ok(false) => report.more = true,
+                Err(error) => trouble = trouble.or(Some(error)),
+            }
         }
-        Ok(())
+        trouble.map_or(Ok(()), Err)
     }
 
     /// Does a step; returns whether it was the last. What it did is written down after it: a crash in between does it again.

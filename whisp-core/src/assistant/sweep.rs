@@ -55,7 +55,8 @@ impl Assistant {
     ///
     /// # Errors
     /// [`AssistantError::Clock`] if the clock can't be believed; by the stores, the signer and the sink. What was done stays
-    /// done; the next sweep goes on. Trouble with an audit log or with keys keeps nothing from being deleted; trouble with
+    /// done; the next sweep goes on. Trouble with an audit log, with keys or with an account that closes keeps nothing else from being
+    /// deleted; trouble with
     /// the requests of a tenant keeps its own data.
     ///
     /// # Cancellation
@@ -110,9 +111,11 @@ impl Assistant {
                 {
                     trouble.get_or_insert(error);
                 }
-                if doubt.is_none() && row.tenant.closing.is_some_and(|closing| closing.at <= at) {
-                    let log = self.audit(tenant).head().await?;
-                    inner.begin_closing(row, log).await?;
+                if doubt.is_none()
+                    && let Some(closing) = row.tenant.closing
+                    && let Err(error) = self.begin_closing(row, closing, at).await
+                {
+                    trouble.get_or_insert(error);
                 }
             }
             match tenants.next {
@@ -125,7 +128,9 @@ impl Assistant {
             if let Err(error) = inner.turn_epoch(TenantId::DIRECTORY, at, &mut report).await {
                 trouble.get_or_insert(error);
             }
-            inner.go_on_closing(&mut report).await?;
+            if let Err(error) = inner.go_on_closing(&mut report).await {
+                trouble.get_or_insert(error);
+            }
             report.orphans = inner.collect().await?;
         }
         if let Some(trouble) = doubt.or(trouble) {
