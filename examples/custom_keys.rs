@@ -56,13 +56,8 @@ impl KeyProvider for ByTenant {
 
     /// Nothing worse may happen than is told here, to anybody: the worst of all.
     fn destruction(&self) -> Destruction {
-        let all = self.own.values().chain([&self.others]).map(|provider| provider.destruction());
-        all.reduce(|one, other| match (one, other) {
-            (Destruction::AtOnce, other) | (other, Destruction::AtOnce) => other,
-            (Destruction::Within(one), Destruction::Within(other)) => Destruction::Within(one.max(other)),
-            _ => Destruction::Unverifiable,
-        })
-        .unwrap_or(Destruction::Unverifiable)
+        let own = self.own.values().map(|provider| provider.destruction());
+        own.fold(self.others.destruction(), Destruction::worse)
     }
 }
 

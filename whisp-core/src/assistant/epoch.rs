@@ -69,11 +69,7 @@ pub(crate) struct EpochClear {
 impl EpochClear {
     /// When the key of the epoch before was gone, `None` if that is not known.
     const fn gone_at(&self) -> Option<DateTime<Utc>> {
-        match self.before {
-            Destroyed::Now => Some(self.ended_at),
-            Destroyed::Scheduled(until) => Some(until),
-            Destroyed::Unverifiable => None,
-        }
+        self.before.gone_at(self.ended_at)
     }
 }
 

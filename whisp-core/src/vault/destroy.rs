@@ -29,6 +29,16 @@ pub enum Destruction {
 }
 
 impl Destroyed {
+    /// Returns the worse of two: what became of a key that was to be destroyed in two places.
+    #[must_use]
+    pub fn worse(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Now, other) | (other, Self::Now) => other,
+            (Self::Scheduled(one), Self::Scheduled(other)) => Self::Scheduled(one.max(other)),
+            (Self::Unverifiable, _) | (_, Self::Unverifiable) => Self::Unverifiable,
+        }
+    }
+
     /// Returns from when on it is gone, where it was destroyed at `at`; `None` where nobody can tell.
     #[must_use]
     pub const fn gone_at(self, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
@@ -49,6 +59,37 @@ pub struct ClosedVault {
     pub gone_at: Option<DateTime<Utc>>,
     /// Something is left to remove: call again.
     pub more: bool,
+}
+
+impl Destruction {
+    /// Returns the worse of two, for what is destroyed in two places.
+    ///
+    /// # Examples
+    /// ```
+    /// use chrono::TimeDelta;
+    /// use whisp_core::vault::Destruction;
+    /// let service = Destruction::Within(TimeDelta::days(3));
+    /// assert_eq!(Destruction::AtOnce.worse(service), service);
+    /// assert_eq!(service.worse(Destruction::Unverifiable), Destruction::Unverifiable);
+    /// ```
+    #[must_use]
+    pub fn worse(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::AtOnce, other) | (other, Self::AtOnce) => other,
+            (Self::Within(one), Self::Within(other)) => Self::Within(one.max(other)),
+            (Self::Unverifiable, _) | (_, Self::Unverifiable) => Self::Unverifiable,
+        }
+    }
+
+    /// Returns from when on something is gone that is destroyed at `at`; `None` where nobody can tell.
+    #[must_use]
+    pub fn gone_at(self, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        match self {
+            Self::AtOnce => Some(at),
+            Self::Within(delay) => at.checked_add_signed(delay),
+            Self::Unverifiable => None,
+        }
+    }
 }
 
 /// When an epoch is to turn.

@@ -118,20 +118,11 @@ impl KeyProvider for MovingKeyProvider {
 
     async fn destroy(&self, context: &KeyContext) -> Result<Destroyed, VaultError> {
         let from = self.from.destroy(context).await?;
-        let to = self.to.destroy(context).await?;
-        Ok(match (from, to) {
-            (Destroyed::Now, other) | (other, Destroyed::Now) => other,
-            (Destroyed::Scheduled(one), Destroyed::Scheduled(other)) => Destroyed::Scheduled(one.max(other)),
-            _ => Destroyed::Unverifiable,
-        })
+        Ok(from.worse(self.to.destroy(context).await?))
     }
 
     fn destruction(&self) -> Destruction {
-        match (self.from.destruction(), self.to.destruction()) {
-            (Destruction::AtOnce, other) | (other, Destruction::AtOnce) => other,
-            (Destruction::Within(one), Destruction::Within(other)) => Destruction::Within(one.max(other)),
-            _ => Destruction::Unverifiable,
-        }
+        self.from.destruction().worse(self.to.destruction())
     }
 }
 

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use whisp_core::id::TenantId;
-use whisp_core::vault::{ClosedVault, Destruction, KeyContext, TenantKey, VaultError, VaultErrorKind};
+use whisp_core::vault::{ClosedVault, KeyContext, TenantKey, VaultError, VaultErrorKind};
 
 use super::{EnvelopeVault, TURNS_MAX};
 use crate::keys::failed;
@@ -20,12 +20,7 @@ impl EnvelopeVault {
         self.tenants.close(tenant);
         self.subjects.close(tenant);
         let removed = self.table.drop_subjects(tenant, limit).await?;
-        let gone_at = match self.provider.destruction() {
-            Destruction::AtOnce => Some(at),
-            Destruction::Within(delay) => Some(at + delay),
-            _ => None,
-        };
-        Ok(ClosedVault { at, gone_at, more: removed == limit })
+        Ok(ClosedVault { at, gone_at: self.provider.destruction().gone_at(at), more: removed == limit })
     }
 
     /// Puts the mark in the place of the tenant's key, which is destroyed; returns since when it is there.
