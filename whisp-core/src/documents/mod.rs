@@ -39,7 +39,7 @@ pub use measure::Measure;
 pub use notice::{AnswerTime, Automation, LawAuthority, NoticeFacts, PrivacyNotice, Use};
 pub use receiver::{Receiver, ReceiverRole, Transfer};
 pub use ropa::{Ropa, RopaEntry};
-pub use stale::{Finding, ProcessorLack, SOON, Stale};
+pub use stale::{Finding, SOON, Stale};
 pub use wording::Language;
 
 pub(crate) use summary::{Person, summary_text};

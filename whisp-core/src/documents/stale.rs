@@ -9,7 +9,9 @@ use super::Source;
 use super::receiver::transfers;
 use crate::assistant::Unbounded;
 use crate::id::{HoldId, SubjectId};
-use crate::privacy::{Hold, LawfulBasis, Processor, ProcessorId, ProfileId, Purpose, Region, SubjectKind};
+use crate::privacy::{
+    EgressRefusal, Hold, LawfulBasis, Processor, ProcessorId, ProfileId, Purpose, Region, SubjectKind,
+};
 
 /// How long before something runs out it is told.
 pub const SOON: TimeDelta = TimeDelta::days(30);
@@ -145,12 +147,12 @@ pub enum Finding {
     #[error("people with whom nobody speaks any more are kept for ever: set `Retention::contacts`")]
     PeopleKept,
     /// A processor has no contract, trains on data, or works where data may not go.
-    #[error("{processor} is not bound as it must be: {lack}")]
+    #[error("{processor} gets nothing: {lack}")]
     Processor {
         /// Which.
         processor: ProcessorId,
         /// What it lacks.
-        lack: ProcessorLack,
+        lack: EgressRefusal,
     },
     /// A processor was looked at more than a year ago.
     #[error("{processor} was looked at last on {reviewed_at}: look again")]
@@ -186,25 +188,6 @@ pub enum Finding {
         /// For what.
         purpose: Purpose,
     },
-}
-
-/// What a processor lacks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, thiserror::Error)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum ProcessorLack {
-    /// A contract.
-    #[error("no contract is named")]
-    Contract,
-    /// It may not use what it is given for itself.
-    #[error("it trains on what it is given")]
-    NoTraining,
-    /// It says nowhere where it works.
-    #[error("no region is named")]
-    Region,
-    /// It works where data may not go.
-    #[error("it works in a region that is not allowed")]
-    RegionAllowed,
 }
 
 impl Stale {
@@ -278,20 +261,8 @@ fn activities(source: &Source<'_>, findings: &mut Vec<Finding>) {
 
 fn of_processor(source: &Source<'_>, processor: &Processor, findings: &mut Vec<Finding>) {
     let id = &processor.id;
-    let mut lacks = |lack| findings.push(Finding::Processor { processor: id.clone(), lack });
-    if processor.contract.as_ref().is_none_or(|contract| contract.trim().is_empty()) {
-        lacks(ProcessorLack::Contract);
-    }
-    if processor.trains_on_data {
-        lacks(ProcessorLack::NoTraining);
-    }
-    if processor.regions.is_empty() {
-        lacks(ProcessorLack::Region);
-    }
-    let allowed: BTreeSet<&Region> = source.processors.regions().collect();
-    if processor.regions.iter().any(|region| !allowed.contains(region)) {
-        lacks(ProcessorLack::RegionAllowed);
-    }
+    let lacks = source.processors.lacks(processor);
+    findings.extend(lacks.map(|lack| Finding::Processor { processor: id.clone(), lack }));
     if is_old(processor.reviewed_at, source) {
         let reviewed_at = processor.reviewed_at;
         findings.push(Finding::ProcessorReviewOld { processor: id.clone(), reviewed_at });

@@ -103,22 +103,28 @@ impl Processor {
     }
 
     fn check(&self, allowed: &BTreeSet<Region>, purpose: Purpose, data: Categories) -> Result<(), EgressRefusal> {
-        if self.contract.as_ref().is_none_or(|contract| contract.trim().is_empty()) {
-            return Err(EgressRefusal::NoContract);
-        }
-        if self.trains_on_data {
-            return Err(EgressRefusal::TrainsOnData);
+        if let Some(lack) = self.lacks(allowed).next() {
+            return Err(lack);
         }
         if !self.purposes.contains(&purpose) {
             return Err(EgressRefusal::Purpose);
         }
-        if let Some(category) = data.iter().find(|category| !self.categories.contains(*category)) {
-            return Err(EgressRefusal::Category(category));
+        match data.iter().find(|category| !self.categories.contains(*category)) {
+            Some(category) => Err(EgressRefusal::Category(category)),
+            None => Ok(()),
         }
-        if self.regions.is_empty() || !self.regions.is_subset(allowed) {
-            return Err(EgressRefusal::Region);
-        }
-        Ok(())
+    }
+
+    /// Lists why it gets nothing at all, whatever is asked for.
+    fn lacks(&self, allowed: &BTreeSet<Region>) -> impl Iterator<Item = EgressRefusal> {
+        let bound = self.contract.as_ref().is_some_and(|contract| !contract.trim().is_empty());
+        let within = !self.regions.is_empty() && self.regions.is_subset(allowed);
+        let lacks = [
+            (!bound, EgressRefusal::NoContract),
+            (self.trains_on_data, EgressRefusal::TrainsOnData),
+            (!within, EgressRefusal::Region),
+        ];
+        lacks.into_iter().filter(|(lacks, _)| *lacks).map(|(_, lack)| lack)
     }
 }
 
@@ -163,6 +169,11 @@ impl Processors {
     #[must_use]
     pub fn list(&self) -> &[Processor] {
         &self.known
+    }
+
+    /// Lists why a processor gets nothing at all, whatever is asked for.
+    pub(crate) fn lacks(&self, processor: &Processor) -> impl Iterator<Item = EgressRefusal> {
+        processor.lacks(&self.allowed)
     }
 
     /// Returns the processor, if it may be given these data for this purpose.
