@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::assistant::AssistantError;
 use crate::channel::Rate;
-use crate::entity::{Entities, from_clear, position, to_clear};
+use crate::entity::{Entities, from_clear, next_version, position, to_clear};
 use crate::id::{ConnectionId, RecordId, SubjectId, TenantId};
 use crate::model::{AccountId, AutomationMode, ChannelKind, Connection, ConnectionState};
 use crate::privacy::{DataCategory, Permit, ServiceProvision};
@@ -47,10 +47,8 @@ impl ConnectionRow {
         Ok(Self { clear: from_clear(&record)?, record })
     }
 
-    pub(crate) fn next(mut self) -> Result<Record, StoreError> {
-        self.record.version += 1;
-        self.record.clear = to_clear(&self.clear)?;
-        Ok(self.record)
+    pub(crate) fn next(self) -> Result<Record, StoreError> {
+        next_version(self.record, &self.clear)
     }
 }
 

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::assistant::AssistantError;
-use crate::entity::{Entities, from_clear, position, to_clear};
+use crate::entity::{Entities, from_clear, next_version, position, to_clear};
 use crate::id::{ContactId, ConversationId, MemberId, RecordId, TenantId};
 use crate::model::Member;
 use crate::privacy::{DataCategory, GlassReason, Grant, Role};
@@ -34,10 +34,8 @@ impl MemberRow {
     }
 
     /// Returns the record of the member as it is now, one version on.
-    pub(crate) fn next(mut self) -> Result<Record, StoreError> {
-        self.record.version += 1;
-        self.record.clear = to_clear(&self.clear)?;
-        Ok(self.record)
+    pub(crate) fn next(self) -> Result<Record, StoreError> {
+        next_version(self.record, &self.clear)
     }
 }
 

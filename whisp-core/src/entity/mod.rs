@@ -91,6 +91,13 @@ pub(crate) fn to_clear<T: Serialize>(value: &T) -> Result<Clear, StoreError> {
     to_json(value).map(Clear)
 }
 
+/// Returns a record one version on, with these clear fields.
+fn next_version<T: Serialize>(mut record: Record, clear: &T) -> Result<Record, StoreError> {
+    record.version += 1;
+    record.clear = to_clear(clear)?;
+    Ok(record)
+}
+
 /// Reads the clear fields of a record.
 pub(crate) fn from_clear<T: DeserializeOwned>(record: &Record) -> Result<T, StoreError> {
     serde_json::from_str(&record.clear.0).map_err(|error| {

@@ -1,7 +1,7 @@
 //! Tenants, in the directory, and their members.
 
 use crate::assistant::AssistantError;
-use crate::entity::{Entities, from_clear, position, to_clear};
+use crate::entity::{Entities, from_clear, next_version, position, to_clear};
 use crate::id::{RecordId, TenantId};
 use crate::model::Tenant;
 use crate::privacy::{DataCategory, Permit, ServiceProvision};
@@ -22,10 +22,8 @@ impl TenantRow {
     }
 
     /// Returns the record of the tenant as it is now, one version on.
-    pub(crate) fn next(mut self) -> Result<Record, StoreError> {
-        self.record.version += 1;
-        self.record.clear = to_clear(&self.tenant)?;
-        Ok(self.record)
+    pub(crate) fn next(self) -> Result<Record, StoreError> {
+        next_version(self.record, &self.tenant)
     }
 }
 
