@@ -47,13 +47,15 @@ impl Team {
     /// Takes somebody into the team.
     ///
     /// # Errors
-    /// [`AssistantError::Invalid`] if the id is taken, was erased, or the team has [`TEAM_MAX`] members;
-    /// [`Forbidden`](AssistantError::Forbidden), [`NotFound`](AssistantError::NotFound); by the store and the vault.
+    /// [`AssistantError::Invalid`] if the id is taken, or the team has [`TEAM_MAX`] members;
+    /// [`Forbidden`](AssistantError::Forbidden), [`NotFound`](AssistantError::NotFound); by the store and the vault, which
+    /// knows an id that was erased ([`Erased`](crate::vault::VaultErrorKind::Erased)).
     ///
     /// # Cancellation
     /// They are in the team or not; repeat the call.
     pub async fn add(&self, new: NewMember) -> Result<Member, AssistantError> {
-        self.may(new.role == Role::Owner).await?;
+        self.desk.may(AccessAction::Members).await?;
+        self.may_make(&[new.role]).await?;
         let (inner, tenant) = (&self.desk.assistant.inner, self.desk.tenant);
         inner.entities.tenant(tenant).await?;
         if self.rows().await?.len() >= TEAM_MAX {
@@ -110,7 +112,7 @@ impl Team {
     pub async fn set_role(&self, member: MemberId, role: Role) -> Result<(), AssistantError> {
         let (inner, tenant) = (&self.desk.assistant.inner, self.desk.tenant);
         let mut row = self.row(member).await?;
-        self.may(row.clear.role == Role::Owner || role == Role::Owner).await?;
+        self.may_make(&[row.clear.role, role]).await?;
         row.clear.role = role;
         let mut batch = WriteBatch::new(tenant).op(WriteOp::Put(row.next()?));
         batch.ops.extend(inner.audit(tenant, self.event(AuditAction::RoleSet, member)).await?);
@@ -129,15 +131,14 @@ impl Team {
     pub async fn remove(&self, member: MemberId) -> Result<ErasureReceipt, AssistantError> {
         let (inner, tenant) = (&self.desk.assistant.inner, self.desk.tenant);
         let row = self.row(member).await?;
-        self.may(row.clear.role == Role::Owner).await?;
+        self.may_make(&[row.clear.role]).await?;
         inner.begin_erasure(tenant, member.0, self.desk.whom(), (None, Vec::new())).await?;
         inner.go_on_erasing(tenant, member.0).await
     }
 
-    /// Checks that whoever sits here may change the team, and owners too if it is about one.
-    async fn may(&self, owners: bool) -> Result<(), AssistantError> {
-        self.desk.may(AccessAction::Members).await?;
-        let (Some(member), true) = (self.desk.member, owners) else { return Ok(()) };
+    /// Checks that whoever sits here may make, or unmake, whom it is about: an owner needs an owner.
+    async fn may_make(&self, roles: &[Role]) -> Result<(), AssistantError> {
+        let (Some(member), true) = (self.desk.member, roles.contains(&Role::Owner)) else { return Ok(()) };
         let row = self.desk.assistant.inner.entities.member_row(self.desk.tenant, member).await?;
         if row.is_some_and(|row| row.clear.role == Role::Owner) {
             return Ok(());
@@ -145,6 +146,7 @@ impl Team {
         Err(self.desk.refused(AccessAction::Members, ForbiddenReason::Policy, None).await?)
     }
 
+    /// Returns a member whom whoever sits here may change.
     async fn row(&self, member: MemberId) -> Result<MemberRow, AssistantError> {
         self.desk.may(AccessAction::Members).await?;
         let row = self.desk.assistant.inner.entities.member_row(self.desk.tenant, member).await?;
