@@ -32,6 +32,9 @@ impl Writer {
         call::begin_and_query(client, &call::begin(tenant, Mode::Write), &hold).await?;
         let mut removed = 0;
         for sql in &self.sql.clear {
+            if removed == limit {
+                break;
+            }
             let left = i64::try_from(limit - removed).unwrap_or(i64::MAX);
             removed += call::query_on(client, Call::new(sql, tenant).with(left)).await?.len();
         }

@@ -31,6 +31,9 @@ pub(super) fn clear(conn: &Connection, kinds: &[Kind], tenant: TenantId, limit: 
 }
 
 fn rows(conn: &Connection, table: &str, key: &str, tenant: TenantId, limit: usize) -> Result<usize, Failure> {
+    if limit == 0 {
+        return Ok(0);
+    }
     let sql = format!(
         "DELETE FROM {table} WHERE (tenant, {key}) IN (SELECT tenant, {key} FROM {table} WHERE tenant = ?1 LIMIT ?2)"
     );
