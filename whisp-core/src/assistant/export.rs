@@ -375,8 +375,7 @@ fn explained(register: &Register, about: SubjectKind) -> Vec<ExplainedActivity> 
 impl Inner {
     /// Lists to whom people may complain, by each law that applies.
     pub(super) fn authorities(&self) -> Vec<Authority> {
-        let (law, profiles) = (&self.config.law, &self.config.profiles);
-        let applying = law.profiles().iter().filter(|profile| profiles.contains(&profile.id));
+        let applying = self.config.profiles.iter().filter_map(|id| self.config.law.profile(id).ok());
         applying.filter_map(|profile| profile.authority.as_ref()).map(|cited| cited.value.clone()).collect()
     }
 
