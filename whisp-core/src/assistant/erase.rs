@@ -84,8 +84,9 @@ pub(crate) struct ErasureClear {
 }
 
 impl Assistant {
-    /// Erases a contact: destroys the key, then deletes every file and every record that names the person. Facts, which name nobody,
-    /// stay. A person who writes again is a new one, with nothing that leads back.
+    /// Erases a contact: destroys the key, then deletes every file and every record that names the person. Facts, which name
+    /// nobody, stay; and so, for nine days, do keyed marks of the person's ids, so that what a platform delivers late brings
+    /// nobody back. A person who writes again is a new one, with nothing that leads back.
     ///
     /// What is under a [hold](crate::assistant::Holds) is kept apart before, and the receipt says so.
     ///

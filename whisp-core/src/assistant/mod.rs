@@ -90,6 +90,7 @@ pub use requests::{DueRequest, RequestPage, Requests};
 pub use retain::RetentionPlan;
 #[cfg(feature = "runtime")]
 pub use runner::{Runner, RunnerHandle};
+pub(crate) use stage::LATE_MAX;
 pub use step::{Budget, StepReport};
 pub use sweep::SweepReport;
 pub use team::{NewMember, TEAM_MAX, Team};

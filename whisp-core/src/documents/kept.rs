@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use serde::Serialize;
 
-use crate::assistant::Retention;
+use crate::assistant::{LATE_MAX, Retention};
 use crate::privacy::{DataCategory, Processors};
 
 /// How long some data are kept.
@@ -31,6 +31,8 @@ pub enum KeptData {
     Disclosures,
     /// Files that came with messages.
     Files,
+    /// Keyed marks of ids, and of what came in, so that nothing comes twice or after an erasure.
+    Marks,
     /// Messages.
     Messages,
     /// Names, ids and what was said about the use of the data.
@@ -54,6 +56,7 @@ impl KeptData {
             Self::Connections => "connections",
             Self::Disclosures => "disclosures",
             Self::Files => "files",
+            Self::Marks => "marks",
             Self::Messages => "messages",
             Self::People => "people",
             Self::Requests => "requests",
@@ -104,6 +107,7 @@ pub(super) fn all(retention: &Retention, processors: &Processors) -> Vec<Kept> {
         timed(KeptData::Suggestions, &[MessageContent], suggestions),
         timed(KeptData::Unreadable, &[Raw], raw),
         timed(KeptData::Undone, &[Identity], dead_letters),
+        timed(KeptData::Marks, &[Identity], LATE_MAX),
         rule(KeptData::People, &[Identity], people),
         timed(KeptData::Disclosures, &[Identity], disclosures),
         timed(KeptData::Requests, &[Identity], requests),

@@ -109,6 +109,7 @@ fn kept_of(source: &Source<'_>, about: SubjectKind, categories: Categories) -> V
         // Who is mentioned is in what others wrote.
         KeptData::Disclosures
         | KeptData::Files
+        | KeptData::Marks
         | KeptData::Messages
         | KeptData::People
         | KeptData::Suggestions
