@@ -239,6 +239,14 @@ async fn a_broken_glass_is_looked_through_for_a_while_with_a_reason_in_the_log()
     assert!(erlan.messages(id, None, 10).await.is_ok());
     world.later(2 * GLASS_BROKEN_FOR.num_seconds());
     world.assistant.sweep(100).await.unwrap();
+    // What lets the member in is gone by then; that they looked, and why, is told to the contact still.
+    let copy = world.assistant.export(world.tenant, contact, None).await.unwrap();
+    let lines: Vec<String> = copy.entries.iter().map(|entry| serde_json::to_string(entry).unwrap()).collect();
+    assert!(!lines.iter().any(|line| line.contains(r#""kind":"look""#)), "{lines:#?}");
+    for reason in ["complaint", "cover"] {
+        let told = |line: &&String| line.contains(r#""action":"glass_broken""#) && line.contains(reason);
+        assert_eq!(lines.iter().filter(told).count(), 1, "{lines:#?}");
+    }
     erlan.break_glass(id, GlassReason::Cover).await.unwrap();
     assert!(erlan.messages(id, None, 10).await.is_ok());
 }
