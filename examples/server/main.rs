@@ -5,8 +5,8 @@
 //! cargo run --example server -- --config examples/server/whisp.toml --simulator
 //! ```
 //! Everything but secrets is in the file; secrets come from the environment: `META_APP_SECRET`, `META_VERIFY_TOKEN`, the
-//! access token of each account under the name that the file gives it, `VAULT_TOKEN` for a Vault, and for PostgreSQL `WHISP_DATABASE_URL` and
-//! `WHISP_KEYS_DATABASE_URL`.
+//! access token of each account under the name that the file gives it, `VAULT_TOKEN` for a Vault, and for PostgreSQL
+//! `WHISP_DATABASE_URL` and `WHISP_KEYS_DATABASE_URL`.
 //!
 //! | request | answer |
 //! |---|---|

@@ -47,8 +47,8 @@ use crate::store::{BlindIndex, Kind, Sealed};
 ///    first time counts. Other tenants are untouched.
 ///
 /// # Cancellation
-/// Dropping `provision`, `erase`, `turn`, `end_turn` or `close` leaves it done, in part or not; repeat it. Dropping the others has no
-/// effect.
+/// Dropping `provision`, `erase`, `turn`, `end_turn` or `close` leaves it done, in part or not; repeat it. Dropping the
+/// others has no effect.
 #[async_trait]
 pub trait Vault: fmt::Debug + Send + Sync + 'static {
     /// Makes keys for subjects, durably. Those that have one keep it.

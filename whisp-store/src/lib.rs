@@ -21,8 +21,8 @@
 //! [`EnvelopeVault`] seals everything personal before a store sees it. It needs two things: what wraps the tenants' keys and
 //! destroys their epochs ([`LocalKeyProvider`] with [`CellKeyProvider`] around it, `TransitKeyProvider` with the feature
 //! `transit`, or your own key service behind [`KeyProvider`](whisp_core::vault::KeyProvider); [`MovingKeyProvider`] from one to
-//! another), and where the wrapped keys are kept ([`MemoryKeyTable`] for tests, `SqliteKeyTable` and `PostgresKeyTable` with the features of
-//! those names, or your own [`KeyTable`](whisp_core::vault::KeyTable)).
+//! another), and where the wrapped keys are kept ([`MemoryKeyTable`] for tests, `SqliteKeyTable` and `PostgresKeyTable`
+//! with the features of those names, or your own [`KeyTable`](whisp_core::vault::KeyTable)).
 //!
 //! Which store: [`MemoryStore`] for tests, `SqliteStore` (feature `sqlite`) for one process on one machine, which is backed
 //! up, checked and compacted while it works, `PostgresStore` (feature `postgres`) for any number of processes.

@@ -58,8 +58,8 @@ impl Assistant {
     /// Takes a business on. Automation is off until [`set_automation`](Self::set_automation).
     ///
     /// # Errors
-    /// [`AssistantError::Invalid`] if the id is taken, or was that of an account that is closed, the number of buckets is out of range, or the zone is not the name
-    /// of one; by the store and the vault.
+    /// [`AssistantError::Invalid`] if the id is taken, or was that of an account that is closed, the number of buckets is out
+    /// of range, or the zone is not the name of one; by the store and the vault.
     ///
     /// # Cancellation
     /// The tenant is there or not; repeat the call.
@@ -152,8 +152,8 @@ impl Assistant {
     /// # Errors
     /// [`AssistantError::Taken`] if another tenant has connected the account; [`NotFound`](AssistantError::NotFound) if
     /// there is no such tenant; [`Invalid`](AssistantError::Invalid) if its account is to be
-    /// [closed](crate::assistant::Desk::close); [`Conflict`](AssistantError::Conflict) when others change the connection all the time; by
-    /// the store and the vault.
+    /// [closed](crate::assistant::Desk::close); [`Conflict`](AssistantError::Conflict) when others change the connection all
+    /// the time; by the store and the vault.
     ///
     /// # Cancellation
     /// Repeat the call: connecting twice is connecting once. Until then a connection that was live stays as it was; a new

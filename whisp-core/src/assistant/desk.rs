@@ -106,7 +106,8 @@ impl Desk {
     /// Returns who a contact is.
     ///
     /// # Errors
-    /// [`AssistantError::NotFound`], [`Forbidden`](AssistantError::Forbidden), [`Denied`](AssistantError::Denied); by the store and the vault.
+    /// [`AssistantError::NotFound`], [`Forbidden`](AssistantError::Forbidden), [`Denied`](AssistantError::Denied); by the
+    /// store and the vault.
     ///
     /// # Cancellation
     /// No effect.
@@ -121,7 +122,8 @@ impl Desk {
     /// Returns the last messages of a conversation, newest first, and after what to go on.
     ///
     /// # Errors
-    /// [`AssistantError::NotFound`], [`Forbidden`](AssistantError::Forbidden), [`Denied`](AssistantError::Denied); by the store and the vault.
+    /// [`AssistantError::NotFound`], [`Forbidden`](AssistantError::Forbidden), [`Denied`](AssistantError::Denied); by the
+    /// store and the vault.
     ///
     /// # Cancellation
     /// No effect.
@@ -146,7 +148,8 @@ impl Desk {
     /// Returns the suggestions of a conversation that wait for a member, oldest first.
     ///
     /// # Errors
-    /// [`AssistantError::NotFound`], [`Forbidden`](AssistantError::Forbidden), [`Denied`](AssistantError::Denied); by the store and the vault.
+    /// [`AssistantError::NotFound`], [`Forbidden`](AssistantError::Forbidden), [`Denied`](AssistantError::Denied); by the
+    /// store and the vault.
     ///
     /// # Cancellation
     /// No effect.

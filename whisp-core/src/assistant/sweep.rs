@@ -55,9 +55,8 @@ impl Assistant {
     ///
     /// # Errors
     /// [`AssistantError::Clock`] if the clock can't be believed; by the stores, the signer and the sink. What was done stays
-    /// done; the next sweep goes on. Trouble with an audit log, with keys or with an account that closes keeps nothing else from being
-    /// deleted; trouble with
-    /// the requests of a tenant keeps its own data.
+    /// done; the next sweep goes on. Trouble with an audit log, with keys or with an account that closes keeps nothing else
+    /// from being deleted; trouble with the requests of a tenant keeps its own data.
     ///
     /// # Cancellation
     /// As an error.

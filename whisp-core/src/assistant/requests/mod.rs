@@ -38,7 +38,8 @@ const ANSWER_STEP: &str = "answer";
 /// | A withdrawal, an objection, a restriction | [`Desk::declare`] |
 /// | The answer | [`answer`](Self::answer), once the person was told |
 ///
-/// A member needs [`AccessAction::Rights`] for all of it. Nothing is handed out and nothing is erased before the proof is strong enough for the kind of request.
+/// A member needs [`AccessAction::Rights`] for all of it. Nothing is handed out and nothing is erased before the proof is
+/// strong enough for the kind of request.
 #[derive(Debug, Clone)]
 pub struct Requests {
     desk: Desk,
