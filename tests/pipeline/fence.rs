@@ -149,3 +149,21 @@ async fn i20_a_handle_that_is_new_leads_nothing_late_to_the_new_person() {
     let (messages, _) = world.assistant.desk(world.tenant).messages(id, None, 10).await.unwrap();
     assert_eq!(messages.len(), 1);
 }
+
+#[tokio::test]
+async fn i20_a_clock_that_goes_back_between_two_erasures_opens_no_fence() {
+    let world = World::new().await;
+    let own = phone("77010000001");
+    let began = world.now();
+    world.ingest(vec![written(&world, "m1", &own, began)]).await;
+    let [(_, first)] = inbox(&world).await[..] else { panic!() };
+    world.later(60);
+    world.assistant.erase(world.tenant, first).await.unwrap();
+    world.later(20);
+    world.ingest(vec![written(&world, "m2", &own, world.now())]).await;
+    let [(_, second)] = inbox(&world).await[..] else { panic!() };
+    world.later(-70);
+    world.assistant.erase(world.tenant, second).await.unwrap();
+    let late = written(&world, "m3", &own, began + TimeDelta::seconds(40));
+    assert_eq!(world.ingest(vec![late]).await.stored, 0, "it was written before the first erasure");
+}

@@ -48,9 +48,13 @@ impl Held {
     }
 }
 
-/// What is left of the handle of somebody who was erased. Who had it before and was erased too stays fenced off.
+/// What is left of the handle of somebody who was erased. Who had it before and was erased too stays fenced off, also
+/// where the clock has gone back between the two.
 pub(super) fn fence(since: Option<DateTime<Utc>>, until: DateTime<Utc>, before: Option<Former>) -> Former {
-    let since = before.filter(|before| before.erased).map_or(since, |before| before.since);
+    let (since, until) = match before.filter(|before| before.erased) {
+        Some(before) => (before.since, until.max(before.until)),
+        None => (since, until),
+    };
     Former { alias: None, since, until, erased: true }
 }
 
