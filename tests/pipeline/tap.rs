@@ -1,4 +1,5 @@
-//! A store that asks before each commit how it goes, tells of each that is done, and notes it.
+//! A store that asks before each commit how it goes, tells of each that is done, and notes it; and that can lose the way
+//! to records of a kind.
 
 use std::sync::{Arc, Mutex};
 
@@ -30,6 +31,7 @@ pub(crate) struct Tap {
     ask: Mutex<Ask>,
     tell: Mutex<Tell>,
     done: Mutex<Vec<WriteBatch>>,
+    unreadable: Mutex<Option<Kind>>,
 }
 
 impl std::fmt::Debug for Tap {
@@ -45,6 +47,7 @@ impl Tap {
             ask: Mutex::new(Box::new(|_| Fate::Done)),
             tell: Mutex::new(Box::new(|_| ())),
             done: Mutex::default(),
+            unreadable: Mutex::default(),
         })
     }
 
@@ -59,6 +62,18 @@ impl Tap {
 
     pub(crate) fn heal(&self) {
         self.ask(|_| Fate::Done);
+    }
+
+    /// From now on records of this kind can't be read; of no kind is that so with `None`.
+    pub(crate) fn lose(&self, kind: Option<Kind>) {
+        *self.unreadable.lock().unwrap() = kind;
+    }
+
+    fn check(&self, kind: Kind) -> Result<(), StoreError> {
+        if *self.unreadable.lock().unwrap() == Some(kind) {
+            return Err(StoreError::new("read", StoreErrorKind::Unavailable, Retry::After(None)));
+        }
+        Ok(())
     }
 
     /// What was committed so far.
@@ -96,10 +111,12 @@ impl Records for Tap {
     }
 
     async fn get(&self, tenant: TenantId, kind: Kind, id: RecordId) -> Result<Option<Record>, StoreError> {
+        self.check(kind)?;
         self.inner.get(tenant, kind, id).await
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
+        self.check(query.kind)?;
         self.inner.list(query).await
     }
 

@@ -103,15 +103,24 @@ impl World {
 
     /// A second process over the same store and keys.
     pub(crate) fn second(&self, engine: Arc<dyn ReplyEngine>) -> Assistant {
-        Assistant::builder()
+        self.another(engine, 8, |builder| builder)
+    }
+
+    /// One more process, with ids of its own, whose assistant has something more.
+    pub(crate) fn another(
+        &self,
+        engine: Arc<dyn ReplyEngine>,
+        ids: u64,
+        equip: impl FnOnce(AssistantBuilder) -> AssistantBuilder,
+    ) -> Assistant {
+        let builder = Assistant::builder()
             .store(Arc::clone(&self.store))
             .vault(Arc::clone(&self.vault) as _)
             .clock(Arc::clone(&self.clock) as _)
-            .ids(Arc::new(SeqIds::new(8)))
+            .ids(Arc::new(SeqIds::new(ids)))
             .channel(Arc::clone(&self.channel) as _)
-            .engine(engine)
-            .build()
-            .unwrap()
+            .engine(engine);
+        equip(builder).build().unwrap()
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {

@@ -1,7 +1,7 @@
 //! How the assistant behaves, with defaults that need no thought.
 
 use chrono::TimeDelta;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::assistant::epoch::EPOCH_LENGTH;
 use crate::detect::script_language;
@@ -197,7 +197,7 @@ impl Default for Texts {
 /// assert_eq!(text.like("Сколько стоит доставка?"), "Здравствуйте");
 /// assert_eq!(text.like("¿Cuánto cuesta?"), "Hello");
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct LocalText(Vec<(String, String)>);
 

@@ -14,7 +14,7 @@ use crate::privacy::{About, ProcessorRole, Rights};
 use crate::store::{PAGE_MAX, SubjectQuery};
 
 /// Why an answer or a summary can't be written.
-const NO_CONTROLLER: AssistantError =
+pub(super) const NO_CONTROLLER: AssistantError =
     AssistantError::Invalid("nobody is named who is responsible for the data: see `Config::controller`");
 
 impl Assistant {
@@ -53,7 +53,8 @@ impl Assistant {
         Stale::of(&self.inner.documented())
     }
 
-    /// Lists the same, and the holds of a tenant that were to be looked at by now.
+    /// Lists the same, whether the notice that was [published](Self::publish) last says what the program does, and the holds of
+    /// a tenant that were to be looked at by now.
     ///
     /// # Errors
     /// By the store.
@@ -62,6 +63,12 @@ impl Assistant {
     /// No effect.
     pub async fn stale_in(&self, tenant: TenantId) -> Result<Stale, AssistantError> {
         let (mut stale, mut after) = (self.stale(), None);
+        let last = self.inner.entities.policies().await?.pop();
+        let day = last.as_ref().map_or(stale.at.date_naive(), |last| last.notice.effective.max(stale.at.date_naive()));
+        // Without somebody responsible there is none, and that was found.
+        if let Ok(notice) = self.notice(day) {
+            stale = stale.with_policy(last.as_ref(), &notice);
+        }
         loop {
             let (rows, next) = self.inner.entities.open_holds(tenant, after, PAGE_MAX).await?;
             stale = stale.with_holds(rows.iter().map(|row| &row.hold));

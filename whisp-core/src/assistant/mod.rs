@@ -33,6 +33,7 @@ mod own;
 mod pace;
 mod people;
 mod pick;
+mod policies;
 mod receipt;
 mod requests;
 mod retain;
@@ -86,6 +87,7 @@ pub use holds::{Held, HeldPage, Holds, WithheldRecords};
 pub use ingest::Ingested;
 pub use letters::QueuePage;
 pub use media::{LiveStory, OpenFile};
+pub use policies::UntoldPage;
 pub use requests::{DueRequest, RequestPage, Requests};
 pub use retain::RetentionPlan;
 #[cfg(feature = "runtime")]

@@ -153,7 +153,8 @@ impl Team {
         row.ok_or(AssistantError::NotFound("member"))
     }
 
-    async fn rows(&self) -> Result<Vec<MemberRow>, AssistantError> {
+    /// Lists the team as it is stored, those too who leave.
+    pub(super) async fn rows(&self) -> Result<Vec<MemberRow>, AssistantError> {
         let tenant = self.desk.tenant;
         let query = ListQuery {
             tenant,

@@ -252,12 +252,15 @@ impl LaneRun<'_> {
     /// all, it is as if there were none.
     fn refused(&mut self, reason: DeniedReason) {
         let reason = match reason {
-            DeniedReason::Withdrawn | DeniedReason::Objected | DeniedReason::NoConsent => HandOffReason::OptedOut,
+            DeniedReason::NoConsent | DeniedReason::Objected | DeniedReason::Widened | DeniedReason::Withdrawn => {
+                HandOffReason::OptedOut
+            }
             DeniedReason::Minor => HandOffReason::Minor,
             DeniedReason::Restricted => HandOffReason::Restricted,
             DeniedReason::AssessmentExpired
             | DeniedReason::AutomationOff
             | DeniedReason::Expired
+            | DeniedReason::Unannounced
             | DeniedReason::Unavailable
             | DeniedReason::Unregistered
             | DeniedReason::Voided => return,

@@ -101,6 +101,12 @@ pub enum AuditAction {
     Objected,
     /// An objection holds no longer.
     ObjectionEnded,
+    /// A person accepted a notice.
+    PolicyAccepted,
+    /// A person did not accept a notice.
+    PolicyDeclined,
+    /// A person was told of a notice.
+    PolicyTold,
     /// What is kept of a person may not be used.
     Restricted,
     /// A person was told that their request arrived.

@@ -3,20 +3,20 @@
 use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::receiver::{self, Receiver, Wanted};
-use super::ropa::{ground, horizon_hours};
+use super::ropa::horizon_hours;
 use super::{Kept, NoController, Source, digest, kept};
 use crate::assistant::LocalText;
 use crate::model::ChannelKind;
 use crate::privacy::{
-    AiDisclosure, Authority, Categories, Controller, Duty, NoticeItem, Period, ProfileId, Purpose, RequestKind, Right,
-    SubjectKind,
+    AiDisclosure, Authority, Categories, Controller, Duty, Ground, NoticeItem, Period, ProcessingActivity, ProfileId,
+    Purpose, RequestKind, Right, SubjectKind,
 };
 
 /// A privacy notice: what people are told, and which version of it that is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PrivacyNotice {
     /// The SHA-256 digest of [`facts`](Self::facts), in hexadecimal digits. Whatever changes in them makes another.
@@ -28,7 +28,7 @@ pub struct PrivacyNotice {
 }
 
 /// What people are told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NoticeFacts {
     /// Who is responsible.
@@ -60,28 +60,43 @@ pub struct NoticeFacts {
 }
 
 /// One use of data.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Use {
     /// About whom.
     pub about: SubjectKind,
     /// For what.
     pub purpose: Purpose,
-    /// On what ground, as the name of its kind.
-    pub basis: &'static str,
+    /// On what ground.
+    pub basis: Ground,
     /// Which law, or whose interest, where the ground is one of these.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basis_detail: Option<String>,
     /// Which data.
     pub categories: Categories,
     /// Which rights follow from the ground, beside the one to complain.
-    pub rights: &'static [Right],
+    pub rights: Vec<Right>,
     /// Whether a person may say no to it at any time.
     pub optional: bool,
 }
 
+impl Use {
+    /// What the register says of it.
+    pub(crate) fn of(activity: &ProcessingActivity) -> Self {
+        Self {
+            about: activity.about,
+            purpose: activity.purpose,
+            basis: activity.basis.ground(),
+            basis_detail: activity.basis.detail().map(ToOwned::to_owned),
+            categories: activity.categories,
+            rights: activity.basis.rights().to_vec(),
+            optional: activity.purpose.is_optional(),
+        }
+    }
+}
+
 /// What machines do by themselves.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Automation {
     /// What has to be told of what a machine wrote, on the day from which the notice holds.
@@ -93,7 +108,7 @@ pub struct Automation {
 }
 
 /// How soon somebody who asks is answered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AnswerTime {
     /// The name of the law.
@@ -107,7 +122,7 @@ pub struct AnswerTime {
 }
 
 /// To whom people may complain by a law.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LawAuthority {
     /// The name of the law.
@@ -156,23 +171,7 @@ fn wanted(source: &Source<'_>) -> Vec<Wanted> {
 }
 
 fn uses(source: &Source<'_>) -> Vec<Use> {
-    let mut uses: Vec<Use> = source
-        .register
-        .activities()
-        .iter()
-        .map(|activity| {
-            let (basis, basis_detail) = ground(&activity.basis);
-            Use {
-                about: activity.about,
-                purpose: activity.purpose,
-                basis,
-                basis_detail,
-                categories: activity.categories,
-                rights: activity.basis.rights(),
-                optional: activity.purpose.is_optional(),
-            }
-        })
-        .collect();
+    let mut uses: Vec<Use> = source.register.activities().iter().map(Use::of).collect();
     // Those who write first: it is they who read it.
     let rank = |about: SubjectKind| match about {
         SubjectKind::Contact => 0,

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Source;
 use crate::model::ChannelKind;
 use crate::privacy::{Categories, DataCategory, Processor, ProcessorRole, ProfileId, Purpose, Region, SubjectKind};
 
 /// Somebody else who gets data.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Receiver {
     /// The firm.
@@ -25,15 +25,15 @@ pub struct Receiver {
     /// Which of that is abroad.
     pub transfers: Vec<Transfer>,
     /// For how many days it keeps them; absent where it says so itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention_days: Option<u16>,
     /// Whom it takes in itself.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sub_processors: Vec<String>,
 }
 
 /// What somebody else who gets data does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ReceiverRole {
@@ -45,7 +45,7 @@ pub enum ReceiverRole {
 }
 
 /// That data go abroad.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Transfer {
     /// Where.
@@ -53,7 +53,7 @@ pub struct Transfer {
     /// By which laws that is abroad.
     pub by: Vec<ProfileId>,
     /// What makes it lawful; absent if nobody has said it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub safeguard: Option<String>,
 }
 

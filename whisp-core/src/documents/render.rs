@@ -8,7 +8,9 @@ use super::{
     Finding, Keep, Kept, Language, NoticeFacts, PrivacyNotice, Receiver, ReceiverRole, Ropa, RopaEntry, Stale, Use,
 };
 use crate::model::ChannelKind;
-use crate::privacy::{Categories, Controller, NoticeItem, Period, ProcessorRole, ProfileId, Purpose, Region, Right};
+use crate::privacy::{
+    Categories, Controller, Ground, NoticeItem, Period, ProcessorRole, ProfileId, Purpose, Region, Right,
+};
 
 impl Wording {
     fn purposes<'a>(&self, purposes: impl IntoIterator<Item = &'a Purpose>) -> String {
@@ -26,8 +28,8 @@ impl Wording {
         self.join("category", categories.iter().map(|each| each.as_str()))
     }
 
-    pub(super) fn ground(&self, basis: &'static str, detail: Option<&str>) -> String {
-        let name = self.say("ground", basis);
+    pub(super) fn ground(&self, ground: Ground, detail: Option<&str>) -> String {
+        let name = self.say("ground", ground.as_str());
         detail.map_or_else(|| name.to_owned(), |detail| format!("{name}: {detail}"))
     }
 

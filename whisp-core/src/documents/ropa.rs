@@ -7,7 +7,7 @@ use super::receiver::{self, Receiver};
 use super::{Kept, KeptData, Measure, NoController, Source, kept};
 use crate::assistant::Unbounded;
 use crate::model::ChannelKind;
-use crate::privacy::{Categories, Controller, LawfulBasis, ProcessingActivity, Purpose, SubjectKind};
+use crate::privacy::{Categories, Controller, Ground, ProcessingActivity, Purpose, SubjectKind};
 
 /// The record of processing activities: Art. 30(1) GDPR for what the controller does for itself, Art. 30(2) for what it does
 /// for the businesses that it serves.
@@ -40,8 +40,8 @@ pub struct RopaEntry {
     pub purpose: Purpose,
     /// About whom.
     pub about: SubjectKind,
-    /// On what ground, as the name of its kind.
-    pub basis: &'static str,
+    /// On what ground.
+    pub basis: Ground,
     /// Which law, or whose interest, where the ground is one of these.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub basis_detail: Option<String>,
@@ -86,16 +86,6 @@ pub(super) fn horizon_hours(horizon: Result<TimeDelta, Unbounded>) -> Option<i64
     horizon.ok().map(|time| time.num_hours())
 }
 
-/// The name of a ground and what it rests on.
-pub(super) fn ground(basis: &LawfulBasis) -> (&'static str, Option<String>) {
-    match basis {
-        LawfulBasis::Consent => ("consent", None),
-        LawfulBasis::Contract => ("contract", None),
-        LawfulBasis::LegalObligation { law } => ("legal_obligation", Some(law.clone())),
-        LawfulBasis::LegitimateInterest(assessment) => ("legitimate_interest", Some(assessment.interest.clone())),
-    }
-}
-
 /// Which data of some kinds are kept about whom.
 fn kept_of(source: &Source<'_>, about: SubjectKind, categories: Categories) -> Vec<Kept> {
     use SubjectKind::{AccountHolder, Member};
@@ -121,12 +111,11 @@ fn kept_of(source: &Source<'_>, about: SubjectKind, categories: Categories) -> V
 
 fn entry(source: &Source<'_>, activity: &ProcessingActivity) -> RopaEntry {
     let ProcessingActivity { purpose, about, basis, categories, channels, reviewed_at } = activity;
-    let (basis, basis_detail) = ground(basis);
     RopaEntry {
         purpose: *purpose,
         about: *about,
-        basis,
-        basis_detail,
+        basis: basis.ground(),
+        basis_detail: basis.detail().map(ToOwned::to_owned),
         categories: *categories,
         channels: channels.clone(),
         receivers: receiver::all(source, &[(*about, *purpose, *categories)]),

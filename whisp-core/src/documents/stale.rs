@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use serde::Serialize;
 
-use super::Source;
 use super::receiver::transfers;
+use super::{PolicyVersion, PrivacyNotice, Source};
 use crate::assistant::Unbounded;
 use crate::id::{HoldId, SubjectId};
 use crate::privacy::{
@@ -143,6 +143,15 @@ pub enum Finding {
     /// Nobody says who is responsible.
     #[error("{}", super::NoController)]
     NoController,
+    /// No notice was ever published.
+    #[error("no notice was ever published: show it to people, and `Assistant::publish` it")]
+    NoticeNeverPublished,
+    /// The program does not do what the published notice says.
+    #[error("the notice {label} is not what the program does now: publish another, or change the configuration back")]
+    NoticeUnpublished {
+        /// The one that was published last.
+        label: String,
+    },
     /// People who are silent are kept as long as the business is served.
     #[error("people with whom nobody speaks any more are kept for ever: set `Retention::contacts`")]
     PeopleKept,
@@ -210,6 +219,19 @@ impl Stale {
         }
         laws(source, &mut findings);
         Self { at: source.at, findings }
+    }
+
+    /// Adds whether what was published last is what the program does.
+    #[must_use]
+    pub fn with_policy(mut self, last: Option<&PolicyVersion>, notice: &PrivacyNotice) -> Self {
+        match last {
+            None => self.findings.push(Finding::NoticeNeverPublished),
+            Some(last) if last.notice.version != notice.version => {
+                self.findings.push(Finding::NoticeUnpublished { label: last.label.clone() });
+            }
+            Some(_) => {}
+        }
+        self
     }
 
     /// Adds the holds of a tenant that were to be looked at by now.

@@ -9,7 +9,7 @@ use crate::audit::{Actor, AuditAction, AuditDetail, AuditEvent, Object, Outcome,
 use crate::entity::{Entities, from_clear, position, to_clear};
 use crate::error::Retry;
 use crate::id::{MemberId, RecordId, SubjectId, TenantId};
-use crate::privacy::{Act, ConsentState, DataCategory, Grant, Purpose, Statement, StatementEvent};
+use crate::privacy::{Act, ConsentState, DataCategory, Grant, PolicyAnswer, Purpose, Statement, StatementEvent};
 use crate::store::{Cursor, Kind, ListOrder, ListQuery, Page, Record, Sealed, StoreError, StoreErrorKind, WriteOp};
 use crate::vault::{IndexField, SealContext, VaultError, VaultErrorKind};
 
@@ -70,6 +70,9 @@ impl AuditDraft {
             Statement::Restriction { stands: false, .. } => AuditAction::RestrictionEnded,
             Statement::Age { signal } if signal.suspects() => AuditAction::AgeDoubted,
             Statement::Age { .. } => AuditAction::AgeCleared,
+            Statement::Policy { answer: PolicyAnswer::Accepted, .. } => AuditAction::PolicyAccepted,
+            Statement::Policy { answer: PolicyAnswer::Declined, .. } => AuditAction::PolicyDeclined,
+            Statement::Policy { answer: PolicyAnswer::Told, .. } => AuditAction::PolicyTold,
         };
         let by = match event.act {
             Act::InChat { .. } | Act::InEdit | Act::Platform => By::Subject,

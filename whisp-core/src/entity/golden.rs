@@ -143,6 +143,8 @@ fn a_statement_is_kept_like_this() {
         r#"{"purpose":{"custom":"00000000-0000-0000-0000-000000000001"},"state":"refused","act":"asserted","by":"00000000-0000-0000-0000-000000000002","at":"2026-11-22T09:00:00Z"}"#,
         r#"{"objection":"automated_replies","stands":true,"act":"host","at":"2026-11-22T09:00:00Z"}"#,
         r#"{"restriction":"accuracy_contested","stands":false,"act":"member","member":"00000000-0000-0000-0000-000000000002","at":"2026-11-22T09:00:00Z"}"#,
+        r#"{"policy":"told","notice":{"version":"00ff","language":"kk"},"act":"host","at":"2026-11-22T09:00:00Z"}"#,
+        r#"{"policy":"declined","notice":{"version":"00ff","language":"kk"},"act":"in_chat","message":"00000000-0000-0000-0000-000000000001","at":"2026-11-22T09:00:00Z"}"#,
         r#"{"age":"flagged","act":"member","member":"00000000-0000-0000-0000-000000000002","at":"2026-11-22T09:00:00Z"}"#,
     ]);
 }

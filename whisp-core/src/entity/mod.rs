@@ -10,6 +10,7 @@ mod media;
 mod member;
 mod message;
 mod plain;
+mod policy;
 mod raw;
 mod request;
 mod tenant;

@@ -22,7 +22,56 @@ pub enum LawfulBasis {
     LegitimateInterest(Assessment),
 }
 
+/// The kinds of grounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Ground {
+    /// [`LawfulBasis::Consent`].
+    Consent,
+    /// [`LawfulBasis::Contract`].
+    Contract,
+    /// [`LawfulBasis::LegalObligation`].
+    LegalObligation,
+    /// [`LawfulBasis::LegitimateInterest`].
+    LegitimateInterest,
+}
+
+impl Ground {
+    /// Returns the name, as in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Consent => "consent",
+            Self::Contract => "contract",
+            Self::LegalObligation => "legal_obligation",
+            Self::LegitimateInterest => "legitimate_interest",
+        }
+    }
+}
+
 impl LawfulBasis {
+    /// Returns which kind of ground it is.
+    #[must_use]
+    pub const fn ground(&self) -> Ground {
+        match self {
+            Self::Consent => Ground::Consent,
+            Self::Contract => Ground::Contract,
+            Self::LegalObligation { .. } => Ground::LegalObligation,
+            Self::LegitimateInterest(_) => Ground::LegitimateInterest,
+        }
+    }
+
+    /// Returns which law it is, or whose interest in what, where it is one of these.
+    #[must_use]
+    pub fn detail(&self) -> Option<&str> {
+        match self {
+            Self::Consent | Self::Contract => None,
+            Self::LegalObligation { law } => Some(law),
+            Self::LegitimateInterest(assessment) => Some(&assessment.interest),
+        }
+    }
+
     /// Returns the rights that a person has about what is used on this ground, beside the right to complain: the mapping
     /// `legal_basis_rights` of the [Data Privacy Vocabulary](https://w3id.org/dpv) 2.3.
     #[must_use]

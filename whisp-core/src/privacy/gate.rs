@@ -12,6 +12,7 @@ use crate::entity::Entities;
 use crate::id::{SubjectId, TenantId};
 use crate::model::Tenant;
 use crate::privacy::permit::Generation;
+use crate::privacy::published::{Published, Widening};
 use crate::privacy::{
     About, Denied, DeniedReason, Grant, LawfulBasis, Permit, Purpose, PurposeKind, Register, Standing,
 };
@@ -20,6 +21,10 @@ use crate::privacy::{
 /// after this time at the latest (`reference/privacy.md` 3.3).
 pub const STANDING_LIFE: TimeDelta = TimeDelta::seconds(5);
 
+/// How long the gate trusts what it has read of the notices that were published. A notice holds from a later day on, and what
+/// goes beyond the one that holds is denied: what is read late only ever denies.
+pub const POLICY_LIFE: TimeDelta = TimeDelta::seconds(60);
+
 /// Of how many people the gate remembers where they stand.
 pub const STANDINGS_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
 
@@ -27,13 +32,15 @@ pub const STANDINGS_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
 ///
 /// Deny overrides, unknown means deny: what is not in the [`Register`], and what can't be read, is denied. In this order:
 /// is automation on, where it is asked for; is there an activity with this purpose about such a person, over this channel;
-/// has its assessment not run out; is the person no minor; is nothing restricted; did the person not object; and did they
-/// say yes, or at least not no. A permit names the kinds of data that the activity uses, and opens no other.
+/// has its assessment not run out; does the notice that was published say so much; is the person no minor; is nothing
+/// restricted; did the person not object; did they say yes, or at least not no; and, where more is done than when they came,
+/// did they say yes to that. A permit names the kinds of data that the activity uses, and opens no other.
 #[derive(Debug)]
 pub struct Gate {
     entities: Entities,
     register: Register,
     memory: Mutex<Memory>,
+    published: Mutex<Option<(DateTime<Utc>, Arc<Published>)>>,
 }
 
 /// A person of a tenant.
@@ -59,14 +66,34 @@ impl Memory {
 #[derive(Debug)]
 struct Known {
     standing: Standing,
+    /// Since when the person is known, where that was looked up.
+    since: Option<DateTime<Utc>>,
     read_at: DateTime<Utc>,
     generation: Arc<AtomicU64>,
+}
+
+/// What is asked about a person.
+struct Asked<'a> {
+    purpose: Purpose,
+    basis: &'a LawfulBasis,
+    widening: Option<&'a Widening<'a>>,
+}
+
+impl Asked<'_> {
+    fn check(&self, standing: &Standing, since: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<(), DeniedReason> {
+        standing.check(self.purpose, self.basis, now)?;
+        let Some(widening) = self.widening else { return Ok(()) };
+        // Who came later was told of it from the beginning.
+        let came_later = since.is_some_and(|since| since.date_naive() >= widening.since);
+        let may = came_later || standing.agreed(self.purpose, &widening.versions, now);
+        if may { Ok(()) } else { Err(DeniedReason::Widened) }
+    }
 }
 
 impl Gate {
     pub(crate) fn new(entities: Entities, register: Register) -> Self {
         let memory = Memory { known: LruCache::new(STANDINGS_MAX), closed: BTreeMap::new() };
-        Self { entities, register, memory: Mutex::new(memory) }
+        Self { entities, register, memory: Mutex::new(memory), published: Mutex::new(None) }
     }
 
     /// Returns the register that it goes by.
@@ -111,7 +138,14 @@ impl Gate {
         }
         let activity = self.register.activity(purpose, about, now).map_err(denied)?;
         let key = (tenant.id, about.subject);
-        let (verdict, generation) = match self.remembered(key, (purpose, &activity.basis), now) {
+        // What a person can say no to asks for their yes where it was widened. Of the rest they are told.
+        let published = if purpose.is_optional() { Some(self.published(now).await.map_err(denied)?) } else { None };
+        let widening = match &published {
+            Some(published) => published.check(activity, now).map_err(denied)?,
+            None => None,
+        };
+        let asked = Asked { purpose, basis: &activity.basis, widening: widening.as_ref() };
+        let (verdict, generation) = match self.remembered(key, &asked, now) {
             Some(known) => known,
             None => {
                 // The generation is taken before the log is read, so that a withdrawal in between voids what we read.
@@ -119,8 +153,14 @@ impl Gate {
                 let seen = generation.load(Ordering::Acquire);
                 let standing = self.entities.standing(tenant.id, about.subject).await;
                 let standing = standing.map_err(|_| denied(DeniedReason::Unavailable))?;
-                let verdict = standing.check(purpose, &activity.basis, now);
-                self.remember(key, standing, now, &generation, seen);
+                // Only then is it needed, and a notice widens something once in a long while.
+                let since = match widening {
+                    Some(_) => self.entities.known_since(tenant, about).await,
+                    None => Ok(None),
+                };
+                let since = since.map_err(|_| denied(DeniedReason::Unavailable))?;
+                let verdict = asked.check(&standing, since, now);
+                self.remember(key, (standing, since), now, &generation, seen);
                 (verdict, (generation, seen))
             }
         };
@@ -145,6 +185,27 @@ impl Gate {
         Closed { gate: self, keys }
     }
 
+    /// Returns what was published, read no longer ago than [`POLICY_LIFE`].
+    async fn published(&self, now: DateTime<Utc>) -> Result<Arc<Published>, DeniedReason> {
+        let known = |(read_at, published): &(DateTime<Utc>, Arc<Published>)| {
+            let age = now - *read_at;
+            (age >= TimeDelta::zero() && age < POLICY_LIFE).then(|| Arc::clone(published))
+        };
+        let lock = || self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(published) = lock().as_ref().and_then(known) {
+            return Ok(published);
+        }
+        let policies = self.entities.policies().await.map_err(|_| DeniedReason::Unavailable)?;
+        let published = Arc::new(Published::of(policies));
+        *lock() = Some((now, Arc::clone(&published)));
+        Ok(published)
+    }
+
+    /// Forgets what it has read of the notices: one was just published.
+    pub(crate) fn forget_published(&self) {
+        *self.published.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -152,17 +213,21 @@ impl Gate {
     fn remembered(
         &self,
         key: Key,
-        (purpose, basis): (Purpose, &LawfulBasis),
+        asked: &Asked<'_>,
         now: DateTime<Utc>,
     ) -> Option<(Result<(), DeniedReason>, Generation)> {
         let mut memory = self.memory();
         let known = memory.known.get(&key)?;
         // A clock that jumped back must not make an old reading look fresh.
         let age = now - known.read_at;
-        (age >= TimeDelta::zero() && age < STANDING_LIFE).then(|| {
-            let seen = known.generation.load(Ordering::Acquire);
-            (known.standing.check(purpose, basis, now), (Arc::clone(&known.generation), seen))
-        })
+        if age < TimeDelta::zero() || age >= STANDING_LIFE {
+            return None;
+        }
+        let seen = known.generation.load(Ordering::Acquire);
+        let verdict = asked.check(&known.standing, known.since, now);
+        // For a purpose that was not widened, nobody looked since when they are known.
+        let unread = verdict == Err(DeniedReason::Widened) && known.since.is_none();
+        (!unread).then(|| (verdict, (Arc::clone(&known.generation), seen)))
     }
 
     /// Returns how often something changed about a person so far; `None` while something is being written.
@@ -177,6 +242,7 @@ impl Gate {
         let generation = Arc::new(AtomicU64::new(0));
         let unread = Known {
             standing: Standing::default(),
+            since: None,
             read_at: DateTime::<Utc>::MIN_UTC,
             generation: Arc::clone(&generation),
         };
@@ -187,12 +253,20 @@ impl Gate {
         Some(generation)
     }
 
-    fn remember(&self, key: Key, standing: Standing, now: DateTime<Utc>, generation: &Arc<AtomicU64>, seen: u64) {
+    fn remember(
+        &self,
+        key: Key,
+        (standing, since): (Standing, Option<DateTime<Utc>>),
+        now: DateTime<Utc>,
+        generation: &Arc<AtomicU64>,
+        seen: u64,
+    ) {
         if let Some(known) = self.memory().known.get_mut(&key)
             && Arc::ptr_eq(&known.generation, generation)
             && generation.load(Ordering::Acquire) == seen
         {
             known.standing = standing;
+            known.since = since;
             known.read_at = now;
         }
     }

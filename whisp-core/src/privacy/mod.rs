@@ -11,6 +11,7 @@ mod law;
 mod permit;
 mod processor;
 mod proof;
+mod published;
 mod purpose;
 mod register;
 mod request;
@@ -21,11 +22,11 @@ pub use access::{
     Access, AccessAction, AccessPolicy, AccessPolicyError, AccessRequest, Forbidden, ForbiddenReason, GlassReason,
     Relation, Role, RolePolicy,
 };
-pub use basis::{Assessment, LawfulBasis, Right};
+pub use basis::{Assessment, Ground, LawfulBasis, Right};
 pub use category::{Categories, DataCategory};
 pub use controller::{Authority, Controller, NoticeItem};
 pub use disclosure::{Disclosure, DisclosureGround, Recipient};
-pub use gate::{Gate, STANDING_LIFE, STANDINGS_MAX};
+pub use gate::{Gate, POLICY_LIFE, STANDING_LIFE, STANDINGS_MAX};
 pub use hold::{Hold, HoldGround, HoldScope, NewHold};
 pub use law::{
     AiDisclosure, Calendar, CalendarId, Citation, Cited, Deadline, Duty, JurisdictionProfile, Law, LawError, Period,
@@ -44,4 +45,4 @@ pub use request::{
     RequestStep, StepOutcome, SubjectRequest, Withheld, WithheldGroup,
 };
 pub use standing::Standing;
-pub use statement::{Act, AgeSignal, ConsentState, Notice, RestrictionGround, Statement, StatementEvent};
+pub use statement::{Act, AgeSignal, ConsentState, Notice, PolicyAnswer, RestrictionGround, Statement, StatementEvent};

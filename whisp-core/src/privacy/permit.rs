@@ -203,12 +203,16 @@ pub enum DeniedReason {
     Objected,
     /// The use of the person's data is restricted.
     Restricted,
-    /// Where the person stands can't be read now.
+    /// The notice that holds does not say so much: publish one that does, before.
+    Unannounced,
+    /// Where the person stands, or what was published, can't be read now.
     Unavailable,
     /// The register of processing activities does not have the purpose about such a person, over this channel.
     Unregistered,
     /// Something changed about the person since the permit was given.
     Voided,
+    /// More is done for the purpose than when the person came, and they have not said yes to that.
+    Widened,
     /// The person withdrew, or refused.
     Withdrawn,
 }
@@ -231,9 +235,11 @@ impl fmt::Display for DeniedReason {
             Self::NoConsent => "there is no consent",
             Self::Objected => "the person objected",
             Self::Restricted => "the use of the person's data is restricted",
+            Self::Unannounced => "the notice that holds does not say so much",
             Self::Unavailable => "where the person stands can't be read",
             Self::Unregistered => "the register of activities does not have it",
             Self::Voided => "something changed about the person",
+            Self::Widened => "the person has not agreed to what was added to it",
             Self::Withdrawn => "the person withdrew",
         })
     }

@@ -3,14 +3,14 @@
 use std::fmt;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::id::{ContactId, MemberId, SubjectId};
 use crate::model::{ChannelKind, Tenant};
 use crate::privacy::{Categories, DataCategory, DeniedReason, LawfulBasis, Purpose};
 
 /// Who somebody is to the business.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SubjectKind {

@@ -13,14 +13,18 @@ pub struct Standing {
     objections: BTreeSet<Purpose>,
     restrictions: BTreeSet<RestrictionGround>,
     minor: bool,
+    /// Of which versions of the notice they were told.
+    told: BTreeSet<String>,
 }
 
 /// The last word about a purpose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Said {
     /// A yes that can carry the ground of consent.
     Yes {
         until: Option<DateTime<Utc>>,
+        /// The version of what they were told.
+        version: String,
     },
     /// A yes that nobody was told enough for, or that the person did not say.
     WeakYes,
@@ -51,12 +55,12 @@ impl Standing {
     pub fn add(&mut self, event: &StatementEvent) {
         match &event.statement {
             Statement::Consent { purpose, state, notice, until } => {
-                let said = match state {
-                    ConsentState::Given if event.act.is_the_persons() && notice.is_some() => {
-                        Said::Yes { until: *until }
+                let said = match (state, notice) {
+                    (ConsentState::Given, Some(notice)) if event.act.is_the_persons() => {
+                        Said::Yes { until: *until, version: notice.version.clone() }
                     }
-                    ConsentState::Given => Said::WeakYes,
-                    ConsentState::Invalidated | ConsentState::Refused | ConsentState::Withdrawn => Said::No,
+                    (ConsentState::Given, _) => Said::WeakYes,
+                    (ConsentState::Invalidated | ConsentState::Refused | ConsentState::Withdrawn, _) => Said::No,
                 };
                 self.consents.insert(*purpose, said);
                 // Who says yes after an objection has thought again.
@@ -69,6 +73,7 @@ impl Standing {
             Statement::Restriction { ground, stands: true } => drop(self.restrictions.insert(*ground)),
             Statement::Restriction { ground, stands: false } => drop(self.restrictions.remove(ground)),
             Statement::Age { signal } => self.minor = signal.suspects(),
+            Statement::Policy { notice, .. } => drop(self.told.insert(notice.version.clone())),
         }
     }
 
@@ -91,11 +96,28 @@ impl Standing {
         }
         match self.consents.get(&purpose) {
             Some(Said::No) => Err(DeniedReason::Withdrawn),
-            Some(Said::Yes { until: Some(until) }) if now >= *until => Err(DeniedReason::NoConsent),
+            Some(Said::Yes { until: Some(until), .. }) if now >= *until => Err(DeniedReason::NoConsent),
             Some(Said::Yes { .. }) => Ok(()),
             Some(Said::WeakYes) | None if *basis == LawfulBasis::Consent => Err(DeniedReason::NoConsent),
             Some(Said::WeakYes) | None => Ok(()),
         }
+    }
+
+    /// Returns whether the person said yes to a purpose after they were told of one of these versions, and still does. What
+    /// they were told of and did not answer, and what others say that they said, is no yes.
+    pub(super) fn agreed(&self, purpose: Purpose, versions: &[&str], now: DateTime<Utc>) -> bool {
+        match self.consents.get(&purpose) {
+            Some(Said::Yes { until, version }) => {
+                until.is_none_or(|until| now < until) && versions.contains(&version.as_str())
+            }
+            _ => false,
+        }
+    }
+
+    /// Returns whether the person was told of a version of the notice.
+    #[must_use]
+    pub fn was_told(&self, version: &str) -> bool {
+        self.told.contains(version)
     }
 
     /// Returns whether the person seems to be a minor.

@@ -63,6 +63,14 @@ pub enum Statement {
         #[serde(rename = "age")]
         signal: AgeSignal,
     },
+    /// The person was told of a notice, or answered to it (promises P64 and P65). It is no consent to anything.
+    Policy {
+        /// What became of it.
+        #[serde(rename = "policy")]
+        answer: PolicyAnswer,
+        /// Which notice, in which language.
+        notice: Notice,
+    },
 }
 
 impl Statement {
@@ -83,7 +91,7 @@ impl Statement {
     pub const fn purpose(&self) -> Option<Purpose> {
         match self {
             Self::Consent { purpose, .. } | Self::Objection { purpose, .. } => Some(*purpose),
-            Self::Restriction { .. } | Self::Age { .. } => None,
+            Self::Restriction { .. } | Self::Age { .. } | Self::Policy { .. } => None,
         }
     }
 
@@ -95,6 +103,7 @@ impl Statement {
             | (Self::Objection { purpose, .. }, Self::Objection { purpose: other, .. }) => purpose == other,
             (Self::Restriction { ground, .. }, Self::Restriction { ground: other, .. }) => ground == other,
             (Self::Age { .. }, Self::Age { .. }) => true,
+            (Self::Policy { notice, .. }, Self::Policy { notice: other, .. }) => notice.version == other.version,
             _ => false,
         }
     }
@@ -107,6 +116,7 @@ impl Statement {
             Self::Consent { state, .. } => !matches!(state, ConsentState::Given),
             Self::Objection { stands, .. } | Self::Restriction { stands, .. } => *stands,
             Self::Age { signal } => signal.suspects(),
+            Self::Policy { answer, .. } => matches!(answer, PolicyAnswer::Declined),
         }
     }
 }
@@ -126,10 +136,24 @@ pub enum ConsentState {
     Withdrawn,
 }
 
+/// What became of a notice with a person. There is nothing for going on to use the service: whoever does has not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PolicyAnswer {
+    /// They accept it.
+    Accepted,
+    /// They do not, and want to leave: close the account ([`Desk::close`](crate::assistant::Desk::close)), or erase the
+    /// person. By itself this ends nothing.
+    Declined,
+    /// They were told, and have not answered.
+    Told,
+}
+
 /// What a person was told before they agreed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
-    /// Which version of the notice.
+    /// Which version of the notice: of a published one its [`version`](crate::documents::PrivacyNotice::version).
     pub version: String,
     /// In which language: a BCP 47 tag, for example `kk`.
     pub language: String,

@@ -104,6 +104,8 @@ kinds! {
     MEMBER = "member": listed owned;
     /// A message, under its conversation, ordered by the platform's time; found by the platform's id.
     MESSAGE = "message": listed found owned expires;
+    /// In the directory: a notice that was published, under its number. It names nobody, and stays.
+    POLICY = "policy": listed;
     /// What a webhook held that we could not read, sealed, for a short time.
     RAW = "raw": listed owned expires;
     /// The receipt of an erasure, under the tenant. Names nobody.

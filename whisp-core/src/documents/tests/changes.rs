@@ -1,5 +1,7 @@
 //! Whatever changes in the configuration changes the documents, and they say nothing that the program does not do.
 
+use std::collections::BTreeMap;
+
 use super::*;
 
 type Change = fn(&mut Parts);
@@ -145,4 +147,76 @@ fn the_data_of_a_model_abroad_are_told_as_a_transfer() {
     assert_eq!((transfers[0].region.as_str(), &transfers[0].by[..]), ("IE", &[ProfileId::new("kz")][..]));
     parts.config.profiles = vec![ProfileId::new("eu-gdpr")];
     assert!(parts.notice().facts.receivers.last().unwrap().transfers.is_empty(), "Ireland is not abroad for the EU");
+}
+
+/// Of what changes to people's disadvantage they are told, and of nothing else.
+#[test]
+fn each_change_to_somebodys_disadvantage_is_named() {
+    let replies = (SubjectKind::Contact, Purpose::AutomatedReplies);
+    let region = |name: &str| PolicyChange::NewRegion { name: "Model Ltd.".into(), region: Region::new(name) };
+    let more = PolicyChange::ReceiverGetsMore { name: "Model Ltd.".into() };
+    let kept = |data| PolicyChange::KeptLonger { data };
+    let named: BTreeMap<&str, Vec<PolicyChange>> = BTreeMap::from([
+        ("controller.name", vec![PolicyChange::Controller]),
+        (
+            "register: more data",
+            vec![PolicyChange::MoreData {
+                about: replies.0,
+                purpose: replies.1,
+                categories: Categories::of(&[DataCategory::Media]),
+            }],
+        ),
+        ("retention.messages", vec![kept(KeptData::Messages), kept(KeptData::Files)]),
+        ("retention.suggestions", vec![kept(KeptData::Suggestions)]),
+        ("retention.raw", vec![kept(KeptData::Unreadable)]),
+        ("retention.dead_letters", vec![kept(KeptData::Undone)]),
+        ("retention.disclosures", vec![kept(KeptData::Disclosures)]),
+        ("retention.audit_details", vec![kept(KeptData::AuditDetails)]),
+        ("retention.requests", vec![kept(KeptData::Requests)]),
+        ("retention.contacts", vec![kept(KeptData::People)]),
+        ("processor: another firm", vec![PolicyChange::NewReceiver { name: "Model Ltd.x".into() }]),
+        ("processor: another region", vec![region("US")]),
+        ("processor: keeps longer", vec![more.clone()]),
+        ("processor: takes in another", vec![more]),
+    ]);
+    let standard = Parts::standard().notice();
+    let mut seen = BTreeSet::new();
+    for (what, change) in changes() {
+        let mut parts = Parts::standard();
+        change(&mut parts);
+        let after = parts.notice();
+        let found = PolicyChange::between(&standard.facts, &after.facts);
+        assert_eq!(found, named.get(what).cloned().unwrap_or_default(), "{what}");
+        seen.insert(what);
+        // The way back takes nothing from anybody, but for one firm that takes the place of another.
+        let back = PolicyChange::between(&after.facts, &standard.facts);
+        let widens: Vec<_> = back.iter().filter_map(PolicyChange::widens).collect();
+        let expected: &[_] = match what {
+            "register: one less" | "register: another ground" => &[replies],
+            _ => &[],
+        };
+        assert_eq!(widens, expected, "{what}");
+    }
+    assert!(named.keys().all(|what| seen.contains(what)));
+}
+
+#[test]
+fn a_published_notice_is_read_as_it_was_written() {
+    let notice = Parts::standard().notice();
+    let published = PolicyVersion {
+        number: 2,
+        label: "2026-12".to_owned(),
+        published_at: "2026-11-26T09:00:00Z".parse().unwrap(),
+        significant: true,
+        changes: vec![
+            PolicyChange::Controller,
+            PolicyChange::NewUse { about: SubjectKind::Contact, purpose: Purpose::Analytics },
+            PolicyChange::KeptLonger { data: KeptData::Files },
+        ],
+        notice,
+    };
+    let json = serde_json::to_string(&published).unwrap();
+    let read: PolicyVersion = serde_json::from_str(&json).unwrap();
+    assert_eq!(read, published);
+    assert_eq!(digest(&read.notice.facts), read.notice.version, "what was kept is what the version is of");
 }
