@@ -33,7 +33,9 @@ mod processors;
 mod promise_table;
 mod promises;
 mod receipts;
+mod rectify;
 mod requests;
+mod restrict;
 mod retention;
 #[path = "../simulation/rng.rs"]
 #[allow(dead_code, reason = "the simulation draws more from it")]

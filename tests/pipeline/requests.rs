@@ -19,19 +19,20 @@ use whisp::webhook::{ContactRef, Event, MessageEvent};
 use crate::world::{DANA, World, parrot};
 use crate::yielding::Yielding;
 
-struct Asked {
-    world: World,
-    contact: ContactId,
-    conversation: ConversationId,
+/// Somebody who asks something about their data.
+pub(crate) struct Asked {
+    pub(crate) world: World,
+    pub(crate) contact: ContactId,
+    pub(crate) conversation: ConversationId,
 }
 
 impl Asked {
     /// Somebody writes this, and whoever handles it has.
-    async fn with(words: &str) -> Self {
+    pub(crate) async fn with(words: &str) -> Self {
         Self::over(World::new().await, words).await
     }
 
-    async fn over(world: World, words: &str) -> Self {
+    pub(crate) async fn over(world: World, words: &str) -> Self {
         world.says("m1", words).await;
         world.settle().await;
         let conversation = world.conversation().await;
@@ -39,11 +40,11 @@ impl Asked {
         Self { world, contact, conversation }
     }
 
-    fn requests(&self) -> Requests {
+    pub(crate) fn requests(&self) -> Requests {
         self.world.assistant.desk(self.world.tenant).by(DANA).requests()
     }
 
-    async fn only(&self) -> SubjectRequest {
+    pub(crate) async fn only(&self) -> SubjectRequest {
         let mut all = self.requests().of(self.contact).await.unwrap();
         assert_eq!(all.len(), 1, "one request");
         all.remove(0)
@@ -58,13 +59,13 @@ impl Asked {
         words.filter_map(Code::parse).next_back().map(|code| code.expose().to_owned()).unwrap()
     }
 
-    async fn writes(&self, id: &str, text: &str) {
+    pub(crate) async fn writes(&self, id: &str, text: &str) {
         self.world.says(id, text).await;
         self.world.settle().await;
     }
 
     /// Sends a code and lets the person send it back.
-    async fn proven(&self) -> SubjectRequest {
+    pub(crate) async fn proven(&self) -> SubjectRequest {
         let request = self.only().await;
         let code = self.code(&request).await;
         self.writes("proof", &code).await;
@@ -73,13 +74,13 @@ impl Asked {
         request
     }
 
-    async fn granted(&self) -> SubjectRequest {
+    pub(crate) async fn granted(&self) -> SubjectRequest {
         let request = self.proven().await;
         self.requests().apply(request.id(), RequestEvent::Assess).await.unwrap();
         self.requests().apply(request.id(), RequestEvent::Approve).await.unwrap()
     }
 
-    async fn logged(&self) -> Vec<AuditAction> {
+    pub(crate) async fn logged(&self) -> Vec<AuditAction> {
         self.world.assistant.sweep(1_000).await.unwrap();
         let audit = self.world.assistant.audit(self.world.tenant);
         let (entries, _) = audit.events(None, 1_000).await.unwrap();

@@ -45,6 +45,8 @@ pub(crate) struct LaneRun<'a> {
     pub(crate) report: StepReport,
     lane_changed: bool,
     inquiry_changed: bool,
+    /// Something is said about the use of the contact's data: no permit holds over the commit.
+    pub(crate) closes: bool,
 }
 
 impl<'a> LaneRun<'a> {
@@ -86,6 +88,7 @@ impl<'a> LaneRun<'a> {
             report: StepReport::default(),
             lane_changed: false,
             inquiry_changed: false,
+            closes: false,
         }))
     }
 
@@ -280,6 +283,8 @@ impl<'a> LaneRun<'a> {
             known.insert(id, row);
         }
         batch.ops.append(&mut self.ops);
+        let contact = self.lane.conversation.contact.0;
+        let _closed = self.inner.gate.close(self.lease.tenant, self.closes.then_some(contact));
         self.inner.commit_owned(&self.lease, batch).await?;
         known.retain(|id, _| self.lane.conversation.outbox.contains(id));
         let known = Known { lane: self.lane, inquiry: self.inquiry, contact: self.contact, messages: known };

@@ -221,6 +221,9 @@ impl Stage<'_> {
         let Some((before, row)) = self.person(id).await? else { return Ok(()) };
         let mut contact = before.clone();
         change(&mut contact);
+        if row.as_ref().is_some_and(ContactRow::is_rectified) {
+            contact.name.clone_from(&before.name);
+        }
         if contact == before {
             return Ok(());
         }

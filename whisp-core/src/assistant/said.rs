@@ -5,11 +5,11 @@ use crate::assistant::ingest::Account;
 use crate::assistant::stage::Stage;
 use crate::assistant::task::Task;
 use crate::detect::Signal;
-use crate::entity::{Alias, AuditDraft, Entities, after};
+use crate::entity::Alias;
 use crate::id::{FactId, MessageId, RecordId, SubjectId};
 use crate::kpi::{Actor, Fact, FactKind};
 use crate::model::{Author, Content, Provenance};
-use crate::privacy::{Act, Purpose, Statement, StatementEvent};
+use crate::privacy::{Act, Purpose, Statement};
 use crate::store::{BlindIndex, WriteOp};
 use crate::webhook::Item;
 
@@ -91,12 +91,9 @@ impl Stage<'_> {
             Some(last) => Some(*last),
             None => self.inner.entities.last_statement(self.staged.batch.tenant, subject).await?,
         };
-        let at = after(last, self.now);
-        self.statements.insert(subject, at);
-        let event = StatementEvent { id: self.inner.record_id(), subject, statement, act, at };
-        self.op(WriteOp::Put(Entities::new_statement(&event)?));
-        let audited = self.inner.audit(self.staged.batch.tenant, AuditDraft::statement(&event)).await?;
-        self.staged.batch.ops.extend(audited);
+        let (event, ops) = self.inner.stated(self.staged.batch.tenant, (subject, last), statement, act).await?;
+        self.statements.insert(subject, event.at);
+        self.staged.batch.ops.extend(ops);
         self.staged.about.push(subject);
         Ok(())
     }

@@ -1,8 +1,10 @@
 //! What people say about the use of their data, as the host or a member brings it to us.
 
-use crate::assistant::{AssistantError, Desk};
+use chrono::{DateTime, Utc};
+
+use crate::assistant::{AssistantError, Desk, Inner};
 use crate::entity::{AuditDraft, Entities, after};
-use crate::id::ContactId;
+use crate::id::{ContactId, SubjectId, TenantId};
 use crate::privacy::{About, AccessAction, Act, Standing, Statement, StatementEvent, SubjectKind};
 use crate::store::{Commit, WriteBatch, WriteOp};
 
@@ -41,10 +43,9 @@ impl Desk {
         }
         // Two that come at the same moment are kept both, in the order of their ids.
         let last = inner.entities.last_statement(self.tenant, subject).await?;
-        let at = after(last, inner.clock.now());
-        let event = StatementEvent { id: inner.record_id(), subject, statement, act, at };
-        let mut batch = WriteBatch::new(self.tenant).op(WriteOp::Put(Entities::new_statement(&event)?));
-        batch.ops.extend(inner.audit(self.tenant, AuditDraft::statement(&event)).await?);
+        let (event, ops) = inner.stated(self.tenant, (subject, last), statement, act).await?;
+        let mut batch = WriteBatch::new(self.tenant);
+        batch.ops = ops;
         let _closed = inner.gate.close(self.tenant, [subject]);
         match inner.entities.store.commit(batch).await? {
             Commit::Done => Ok(event),
@@ -76,5 +77,22 @@ impl Desk {
         let about = about.into();
         self.may_about(AccessAction::Read, &about).await?;
         Ok(self.assistant.inner.entities.standing(self.tenant, about.subject).await?)
+    }
+}
+
+impl Inner {
+    /// Stages what was said about the use of somebody's data, after the last thing that was.
+    pub(super) async fn stated(
+        &self,
+        tenant: TenantId,
+        (subject, last): (SubjectId, Option<DateTime<Utc>>),
+        statement: Statement,
+        act: Act,
+    ) -> Result<(StatementEvent, Vec<WriteOp>), AssistantError> {
+        let at = after(last, self.clock.now());
+        let event = StatementEvent { id: self.record_id(), subject, statement, act, at };
+        let mut ops = vec![WriteOp::Put(Entities::new_statement(&event)?)];
+        ops.extend(self.audit(tenant, AuditDraft::statement(&event)).await?);
+        Ok((event, ops))
     }
 }

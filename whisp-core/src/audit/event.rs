@@ -107,6 +107,8 @@ pub enum AuditAction {
     PolicyDeclined,
     /// A person was told of a notice.
     PolicyTold,
+    /// What is kept of a person was corrected.
+    Rectified,
     /// What is kept of a person may not be used.
     Restricted,
     /// A person was told that their request arrived.

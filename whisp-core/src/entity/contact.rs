@@ -51,6 +51,9 @@ pub(super) struct ContactClear {
     revision: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     conversation: Option<ConversationId>,
+    /// The name is not the platform's: the person had it corrected.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    rectified: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -66,12 +69,20 @@ pub(crate) struct ContactRow {
     revision: u32,
     /// Their conversation. `None` where an earlier version wrote it.
     pub(crate) conversation: Option<ConversationId>,
+    /// The person had the name corrected: no other one takes its place.
+    rectified: bool,
 }
 
 impl ContactRow {
     pub(crate) fn read(record: Record) -> Result<Self, StoreError> {
         let clear: ContactClear = from_clear(&record)?;
-        Ok(Self { record, revision: clear.revision, conversation: clear.conversation })
+        let ContactClear { revision, conversation, rectified } = clear;
+        Ok(Self { record, revision, conversation, rectified })
+    }
+
+    /// Returns whether the name is what the person had it corrected to.
+    pub(crate) const fn is_rectified(&self) -> bool {
+        self.rectified
     }
 
     /// Expects it to be stored as it is here.
@@ -162,6 +173,17 @@ impl Entities {
         Ok(Contact { id, handles: secret.handles, name: secret.name })
     }
 
+    /// Stages a contact whose name was corrected.
+    pub(crate) async fn rectified_contact(
+        &self,
+        tenant: TenantId,
+        contact: &Contact,
+        before: &ContactRow,
+    ) -> Result<Record, AssistantError> {
+        let before = ContactRow { rectified: true, ..before.clone() };
+        self.put_contact(tenant, contact, before.conversation, Some(&before)).await
+    }
+
     /// Stages a contact: a new one, with their conversation, or one whose handles or name changed.
     pub(crate) async fn put_contact(
         &self,
@@ -176,7 +198,8 @@ impl Entities {
         );
         let revision = before.map_or(0, |row| row.revision + 1);
         record.subjects = vec![contact.id.0];
-        record.clear = to_clear(&ContactClear { revision, conversation })?;
+        let rectified = before.is_some_and(|row| row.rectified);
+        record.clear = to_clear(&ContactClear { revision, conversation, rectified })?;
         let secret = ContactSecret { handles: contact.handles.clone(), name: contact.name.clone() };
         record.sealed = self.seal(&context(tenant, contact.id, record.id, revision), &secret).await?;
         Ok(record)

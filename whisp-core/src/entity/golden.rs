@@ -63,6 +63,7 @@ fn a_contact_and_the_aliases_that_lead_to_it_are_kept_like_this() {
     is_kept::<ContactClear>(&[
         r#"{"revision":4}"#,
         r#"{"revision":4,"conversation":"00000000-0000-0000-0000-000000000002"}"#,
+        r#"{"revision":5,"conversation":"00000000-0000-0000-0000-000000000002","rectified":true}"#,
     ]);
     is_kept::<Holder>(&[
         r#"{"contact":"00000000-0000-0000-0000-000000000001","conversation":"00000000-0000-0000-0000-000000000002"}"#,
@@ -81,6 +82,7 @@ fn a_member_and_the_glass_that_they_broke_are_kept_like_this() {
     is_kept::<MemberClear>(&[
         r#"{"role":"owner","joined_at":"2026-11-22T09:00:00Z"}"#,
         r#"{"role":"integration","joined_at":"2026-11-22T09:00:00Z","left_at":"2026-11-23T09:00:00Z"}"#,
+        r#"{"role":"admin","joined_at":"2026-11-22T09:00:00Z","revision":2}"#,
     ]);
     is_kept::<GlassClear>(&[r#"{"reason":"cover","since":"2026-11-22T09:00:00Z"}"#]);
 }
@@ -243,6 +245,10 @@ fn an_event_of_the_audit_log_is_kept_like_this() {
         "mode_set",
         "objected",
         "objection_ended",
+        "policy_accepted",
+        "policy_declined",
+        "policy_told",
+        "rectified",
         "restricted",
         "restriction_ended",
         "sensitive_set",

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::assistant::AssistantError;
 use crate::entity::{Entities, from_clear, next_version, position, to_clear};
-use crate::id::{ContactId, ConversationId, MemberId, RecordId, TenantId};
+use crate::id::{ContactId, ConversationId, MemberId, RecordId, SubjectId, TenantId};
 use crate::model::Member;
 use crate::privacy::{DataCategory, GlassReason, Grant, Role};
 use crate::sensitive::Sensitive;
@@ -19,6 +19,14 @@ pub(crate) struct MemberClear {
     /// Since when they may do nothing any more, because they are being erased.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) left_at: Option<DateTime<Utc>>,
+    /// How often the name was corrected.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    revision: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks for it")]
+const fn is_zero(revision: &u32) -> bool {
+    *revision == 0
 }
 
 /// A member as it is stored, the name sealed.
@@ -46,7 +54,7 @@ pub(crate) struct GlassClear {
     pub(crate) since: DateTime<Utc>,
 }
 
-const fn name_context(tenant: TenantId, member: MemberId) -> SealContext {
+const fn name_context(tenant: TenantId, member: MemberId, revision: u32) -> SealContext {
     SealContext {
         tenant,
         subject: member.0,
@@ -54,7 +62,7 @@ const fn name_context(tenant: TenantId, member: MemberId) -> SealContext {
         record: RecordId::from_uuid(member.0.as_uuid()),
         field: "name",
         category: DataCategory::Identity,
-        revision: 0,
+        revision,
     }
 }
 
@@ -72,9 +80,23 @@ impl Entities {
         record.parent = Some(tenant.into());
         record.position = position(member.joined_at);
         record.subjects = vec![member.id.0];
-        record.clear = to_clear(&MemberClear { role: member.role, joined_at: member.joined_at, left_at: None })?;
-        record.sealed = self.seal(&name_context(tenant, member.id), &member.name).await?;
+        let (role, joined_at) = (member.role, member.joined_at);
+        record.clear = to_clear(&MemberClear { role, joined_at, left_at: None, revision: 0 })?;
+        record.sealed = self.seal(&name_context(tenant, member.id, 0), &member.name).await?;
         Ok(record)
+    }
+
+    /// Stages a member whose name was corrected.
+    pub(crate) async fn rectified_member(
+        &self,
+        tenant: TenantId,
+        mut row: MemberRow,
+        name: &Sensitive,
+    ) -> Result<Record, AssistantError> {
+        row.clear.revision += 1;
+        let member = MemberId(SubjectId::from_uuid(row.record.id.as_uuid()));
+        row.record.sealed = self.seal(&name_context(tenant, member, row.clear.revision), name).await?;
+        Ok(row.next()?)
     }
 
     /// Reads the name of a member.
@@ -84,7 +106,8 @@ impl Entities {
         tenant: TenantId,
         record: &Record,
     ) -> Result<Sensitive, AssistantError> {
-        self.open(grant, &name_context(tenant, MemberId(grant.subject())), record).await
+        let MemberClear { revision, .. } = from_clear(record)?;
+        self.open(grant, &name_context(tenant, MemberId(grant.subject()), revision), record).await
     }
 
     /// Returns the key of the glass that a member broke.

@@ -4,6 +4,8 @@
 mod copy;
 mod erase;
 mod prove;
+mod rectify;
+mod restrict;
 mod watch;
 
 pub(super) use prove::CodeVerdict;
@@ -15,7 +17,7 @@ use crate::audit::AuditAction;
 use crate::entity::{AuditDraft, By, RequestRow};
 use crate::id::{ContactId, MemberId, RequestId, SubjectId, TenantId};
 use crate::privacy::{
-    About, AccessAction, RequestError, RequestEvent, RequestKind, RequestState, StepOutcome, SubjectKind,
+    About, AccessAction, Act, RequestError, RequestEvent, RequestKind, RequestState, StepOutcome, SubjectKind,
     SubjectRequest,
 };
 use crate::store::{Cursor, Kind, WriteBatch, WriteOp};
@@ -34,7 +36,8 @@ const ANSWER_STEP: &str = "answer";
 /// | Who asks | [`ask_proof`](Self::ask_proof) sends a code over the conversation; what comes back over it proves it. A host that knows the person otherwise says so with [`RequestEvent::Prove`] |
 /// | What is decided | [`apply`](Self::apply): assess, approve, refuse, put off |
 /// | A copy | [`copy`](Self::copy), page by page, of what there was when it was asked |
-/// | An erasure | [`erase`](Self::erase) |
+/// | An erasure | [`erase`](Self::erase); from the proof on, until then, nothing of a contact's is used for anything else |
+/// | A correction | [`rectify`](Self::rectify) |
 /// | A withdrawal, an objection, a restriction | [`Desk::declare`] |
 /// | The answer | [`answer`](Self::answer), once the person was told |
 ///
@@ -214,6 +217,10 @@ impl Requests {
             row.clear.request = change(&row.clear.request)?;
             let mut batch = WriteBatch::new(tenant);
             batch.ops = inner.staged(tenant, &mut row, action, self.desk.whom()).await?;
+            let act = self.desk.member.map_or(Act::Host, |member| Act::Member { member });
+            let restricted = inner.restricted_by(tenant, &row.clear.request, action, act).await?;
+            let _closed = inner.gate.close(tenant, (!restricted.is_empty()).then(|| row.clear.request.subject()));
+            batch.ops.extend(restricted);
             if inner.commit_beside(batch).await? {
                 return Ok(row.clear.request);
             }

@@ -13,7 +13,7 @@ use crate::entity::{By, ChallengeRow, MessageRow};
 use crate::id::{ContactId, ConversationId, InquiryId, RequestId, TenantId};
 use crate::model::{Author, AutomationMode, HandOffReason};
 use crate::privacy::{
-    Challenge, Code, IdentityVerification, RequestEvent, RequestKind, RequestState, SubjectRequest, Verdict,
+    Act, Challenge, Code, IdentityVerification, RequestEvent, RequestKind, RequestState, SubjectRequest, Verdict,
 };
 use crate::store::{WriteBatch, WriteOp};
 use crate::vault::{Digest, IndexField};
@@ -177,14 +177,14 @@ impl LaneRun<'_> {
             }
             verdict.get_or_insert(CodeVerdict::Wrong);
             self.ops.push(row.stage()?);
-            if let Some(event) = event {
-                self.note_proof(request, event).await?;
+            if let (Some(event), Some(last)) = (event, rows.last()) {
+                self.note_proof(request, event, Act::InChat { message: last.id() }).await?;
             }
         }
         Ok(verdict)
     }
 
-    async fn note_proof(&mut self, id: RequestId, event: RequestEvent) -> Result<(), AssistantError> {
+    async fn note_proof(&mut self, id: RequestId, event: RequestEvent, act: Act) -> Result<(), AssistantError> {
         let tenant = self.lease.tenant;
         let Some(mut row) = self.inner.entities.request(tenant, id).await? else { return Ok(()) };
         // Somebody may have proven it in another way, or taken it back.
@@ -195,6 +195,9 @@ impl LaneRun<'_> {
         row.clear.request = row.clear.request.apply(event, &self.inner.config.law, self.now)?;
         let ops = self.inner.staged(tenant, &mut row, action, By::Subject).await?;
         self.ops.extend(ops);
+        let restricted = self.inner.restricted_by(tenant, &row.clear.request, action, act).await?;
+        self.closes |= !restricted.is_empty();
+        self.ops.extend(restricted);
         Ok(())
     }
 

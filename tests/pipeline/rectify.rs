@@ -1,0 +1,97 @@
+//! What is wrong is corrected, and the wrong thing can't be read any more (promise P44).
+
+use whisp::Sensitive;
+use whisp::assistant::AssistantError;
+use whisp::audit::AuditAction;
+use whisp::model::{Content, Handle, HandleKind, Provenance};
+use whisp::privacy::{
+    Proof, ProofStrength, RequestError, RequestEvent, RequestKind, RequestOutcome, RequestState, SubjectRequest,
+};
+use whisp::store::{Commit, Kind, WriteBatch, WriteOp};
+use whisp::webhook::{Event, Item};
+
+use crate::requests::Asked;
+use crate::world::{DANA, PHONE, World, incoming};
+
+async fn asked() -> (Asked, SubjectRequest) {
+    let asked = Asked::with("Hello").await;
+    let request = asked.requests().take_in(asked.contact, RequestKind::Rectification).await.unwrap();
+    (asked, request)
+}
+
+async fn name(asked: &Asked) -> String {
+    let desk = asked.world.assistant.desk(asked.world.tenant);
+    desk.contact(asked.contact).await.unwrap().name.unwrap().expose().to_string()
+}
+
+/// The contact writes over an id that is new to us, and the platform tells the name in their profile.
+fn over_a_new_id(world: &World, id: &str) -> Item {
+    let mut message = incoming(id, Content::text("me again"));
+    message.contact.handles = vec![Handle::new(HandleKind::Bsuid, "KZ.100"), Handle::new(HandleKind::Phone, PHONE)];
+    world.event(id, Provenance::Live, Event::Message(Box::new(message)))
+}
+
+#[tokio::test]
+async fn p44_a_corrected_name_replaces_the_wrong_one_for_good() {
+    let (asked, request) = asked().await;
+    let right = Sensitive::from("Aigerim Canary-Right");
+    let early = asked.requests().rectify(request.id(), &right).await;
+    assert!(matches!(early, Err(AssistantError::Request(RequestError::WrongState { .. }))), "{early:?}");
+    let before = asked.world.store.get(asked.world.tenant, Kind::CONTACT, asked.contact.into()).await.unwrap().unwrap();
+    asked.granted().await;
+    for wrong in ["", "  ", &"x".repeat(501)] {
+        let refused = asked.requests().rectify(request.id(), &Sensitive::from(wrong)).await;
+        assert!(matches!(refused, Err(AssistantError::Invalid(_))), "{refused:?}");
+    }
+    let done = asked.requests().rectify(request.id(), &right).await.unwrap();
+    assert!(matches!(done.state(), RequestState::Executing { .. }) && done.steps_left().next().is_none());
+    assert_eq!(name(&asked).await, "Aigerim Canary-Right");
+    // A mistake in the correction is corrected too.
+    let better = Sensitive::from("Aigerim Canary-Better");
+    asked.requests().rectify(request.id(), &better).await.unwrap();
+    let answered = asked.requests().answer(request.id(), 1).await.unwrap();
+    assert_eq!(*answered.state(), RequestState::Answered { outcome: RequestOutcome::Approved });
+
+    // What the platform says the name is does not overwrite it, and the new id is added.
+    asked.world.later(1);
+    asked.world.ingest(vec![over_a_new_id(&asked.world, "m2")]).await;
+    let desk = asked.world.assistant.desk(asked.world.tenant);
+    assert_eq!(desk.contact(asked.contact).await.unwrap().handles.len(), 2);
+    assert_eq!(name(&asked).await, "Aigerim Canary-Better");
+
+    // Whoever puts the old bytes back has put back nothing.
+    let now = asked.world.store.get(asked.world.tenant, Kind::CONTACT, asked.contact.into()).await.unwrap().unwrap();
+    let mut forged = now.clone();
+    forged.version += 1;
+    forged.sealed = before.sealed;
+    let put = asked.world.store.commit(WriteBatch::new(asked.world.tenant).op(WriteOp::Put(forged))).await.unwrap();
+    assert_eq!(put, Commit::Done);
+    let read = desk.contact(asked.contact).await;
+    assert!(matches!(read, Err(AssistantError::Vault(_))), "{read:?}");
+
+    let logged = asked.logged().await;
+    assert_eq!(logged.iter().filter(|action| **action == AuditAction::Rectified).count(), 2, "{logged:?}");
+    let (entries, _) = asked.world.assistant.audit(asked.world.tenant).events(None, 1_000).await.unwrap();
+    let log = serde_json::to_string(&entries.iter().map(|entry| &entry.event).collect::<Vec<_>>()).unwrap();
+    assert!(!log.contains("Canary"), "{log}");
+}
+
+#[tokio::test]
+async fn p44_a_members_name_is_corrected_and_that_of_somebody_else_is_not() {
+    let (asked, contacts) = asked().await;
+    let desk = asked.world.assistant.desk(asked.world.tenant);
+    let requests = desk.requests();
+    let theirs = requests.take_in(DANA, RequestKind::Rectification).await.unwrap();
+    let proof = Proof { strength: ProofStrength::Confirmed, at: asked.world.now() };
+    for event in [RequestEvent::Prove(proof), RequestEvent::Assess, RequestEvent::Approve] {
+        requests.apply(theirs.id(), event).await.unwrap();
+    }
+    requests.rectify(theirs.id(), &Sensitive::from("Danara")).await.unwrap();
+    let team = desk.team().list().await.unwrap();
+    assert_eq!(team.iter().map(|member| member.name.expose().to_string()).collect::<Vec<_>>(), ["Danara"]);
+    assert_eq!(name(&asked).await, "Aigerim", "nobody else's");
+    let other = requests.take_in(asked.contact, RequestKind::Restriction).await.unwrap();
+    let refused = requests.rectify(other.id(), &Sensitive::from("X")).await;
+    assert!(matches!(refused, Err(AssistantError::Invalid(_))), "they did not ask for that: {refused:?}");
+    assert!(matches!(requests.get(contacts.id()).await.unwrap().state(), RequestState::Received));
+}

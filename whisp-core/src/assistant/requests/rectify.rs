@@ -1,0 +1,82 @@
+//! Corrects what is kept of somebody (promise P44, Art. 16 GDPR).
+
+use super::Requests;
+use crate::assistant::AssistantError;
+use crate::assistant::desk::TRIES_MAX;
+use crate::audit::AuditAction;
+use crate::entity::AuditDraft;
+use crate::id::{ContactId, MemberId};
+use crate::privacy::{RequestEvent, RequestKind, RequestState, Rights, StepOutcome, SubjectRequest};
+use crate::sensitive::Sensitive;
+use crate::store::{Kind, WriteBatch, WriteOp};
+
+/// The step of correcting something.
+const STEP: &str = "rectify";
+
+/// How long a name may be, in bytes.
+const NAME_MAX: usize = 500;
+
+impl Requests {
+    /// Corrects the name of a contact or a member who asked for it, and notes in their request that it is done, in one commit.
+    /// The name before can't be read any more, not even if its bytes are put back. What a platform tells later does not
+    /// overwrite it.
+    ///
+    /// What somebody wrote is what they said, and is not rewritten; ids are the platform's, and are corrected there. Tell
+    /// whoever was given the name ([`Assistant::recipients`](crate::assistant::Assistant::recipients); Art. 19); an engine
+    /// elsewhere never is.
+    ///
+    /// # Errors
+    /// [`AssistantError::Invalid`] if the person did not ask for a correction, is the account holder, or the name is empty or
+    /// too long; [`Request`](AssistantError::Request) if it is not granted; [`NotFound`](AssistantError::NotFound),
+    /// [`Denied`](AssistantError::Denied), [`Conflict`](AssistantError::Conflict); by the store and the vault.
+    ///
+    /// # Cancellation
+    /// Done or not done; repeat the call.
+    pub async fn rectify(&self, id: super::RequestId, name: &Sensitive) -> Result<SubjectRequest, AssistantError> {
+        let (inner, tenant) = (&self.desk.assistant.inner, self.desk.tenant);
+        let length = name.expose().trim().len();
+        if length == 0 || length > NAME_MAX {
+            return Err(AssistantError::Invalid("give the right name, of at most 500 bytes"));
+        }
+        for _ in 0..TRIES_MAX {
+            let now = inner.clock.now();
+            let mut row = self.row(id).await?;
+            let request = &row.clear.request;
+            let subject = request.subject();
+            if request.kind() != RequestKind::Rectification {
+                return Err(AssistantError::Invalid("the person did not ask for a correction"));
+            }
+            let mut batch = WriteBatch::new(tenant);
+            let done =
+                matches!(request.state(), RequestState::Executing { .. }) && request.steps_left().next().is_none();
+            let corrected = if done {
+                request.clone()
+            } else {
+                let begin = RequestEvent::Execute(vec![STEP.to_owned()]);
+                let outcome = StepOutcome::Done { records: 1 };
+                let report = RequestEvent::Report { step: STEP.to_owned(), outcome };
+                request.apply(begin, &inner.config.law, now)?.apply(report, &inner.config.law, now)?
+            };
+            let settings = inner.entities.tenant(tenant).await?.tenant;
+            let (record, kind) = if let Some(contact) = inner.entities.contact_row(tenant, ContactId(subject)).await? {
+                let permit = inner.gate.permit::<Rights>(&settings, ContactId(subject), now).await?;
+                let mut person = inner.entities.contact(permit.grant(), tenant, &contact).await?;
+                person.name = Some(name.clone());
+                (inner.entities.rectified_contact(tenant, &person, &contact).await?, Kind::CONTACT)
+            } else if let Some(member) = inner.entities.member_row(tenant, MemberId(subject)).await? {
+                (inner.entities.rectified_member(tenant, member, name).await?, Kind::MEMBER)
+            } else {
+                return Err(AssistantError::Invalid("only the names of contacts and members are corrected like this"));
+            };
+            let event = AuditDraft::new(AuditAction::Rectified, self.desk.whom(), subject).to(kind, record.id);
+            batch.ops.push(WriteOp::Put(record));
+            batch.ops.extend(inner.audit(tenant, event).await?);
+            row.clear.request = corrected;
+            batch.ops.extend(inner.staged(tenant, &mut row, AuditAction::RequestStep, self.desk.whom()).await?);
+            if inner.commit_beside(batch).await? {
+                return Ok(row.clear.request);
+            }
+        }
+        Err(AssistantError::Conflict("request"))
+    }
+}
