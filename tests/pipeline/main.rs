@@ -13,6 +13,7 @@ mod delivery;
 mod documents;
 mod edits;
 mod egress;
+mod elsewhere;
 mod erasing;
 mod export;
 mod fair;

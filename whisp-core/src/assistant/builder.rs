@@ -17,7 +17,7 @@ use crate::model::ChannelKind;
 use crate::privacy::{AccessPolicy, EgressRefusal, Gate, ProcessorId, Purpose, RolePolicy};
 use crate::reply::{EngineId, ReplyEngine, SHOWN};
 use crate::route::{EngineFirst, Router};
-use crate::store::Store;
+use crate::store::{ErasableStore, Store};
 use crate::vault::Vault;
 
 /// Puts an assistant together. A store, a vault, a clock and a source of ids are needed; an engine only where something
@@ -30,6 +30,7 @@ pub struct AssistantBuilder {
     ids: Option<Arc<dyn IdSource>>,
     channels: BTreeMap<ChannelKind, Arc<dyn Channel>>,
     media: Option<Arc<dyn MediaStore>>,
+    erasable: Vec<Arc<dyn ErasableStore>>,
     sources: BTreeMap<ChannelKind, Arc<dyn MediaSource>>,
     engine: Option<Arc<dyn ReplyEngine>>,
     router: Option<Arc<dyn Router>>,
@@ -57,6 +58,9 @@ pub enum BuildError {
     /// Something is missing.
     #[error("the assistant has no {0}: give it one with the builder's method of that name")]
     Missing(&'static str),
+    /// Two stores to erase from have the same name: a receipt could not tell them apart.
+    #[error("two stores to erase from are called {0:?}: give each a name of its own")]
+    Twice(String),
 }
 
 impl AssistantBuilder {
@@ -107,6 +111,14 @@ impl AssistantBuilder {
     #[must_use]
     pub fn media(mut self, media: Arc<dyn MediaStore>) -> Self {
         self.media = Some(media);
+        self
+    }
+
+    /// Erases from this store of the host's own too: no erasure ends, and no account is closed, before it has done its part.
+    /// As many as there are.
+    #[must_use]
+    pub fn erases(mut self, store: Arc<dyn ErasableStore>) -> Self {
+        self.erasable.push(store);
         self
     }
 
@@ -171,7 +183,7 @@ impl AssistantBuilder {
     /// Puts it together.
     ///
     /// # Errors
-    /// [`BuildError`] names what is missing, and an engine that could never be asked, because whom it sends data to may not
+    /// [`BuildError`] names what is missing, what is there twice, and an engine that could never be asked, because whom it sends data to may not
     /// have them. Of an engine that asks others by itself that shows only when it does.
     pub fn build(self) -> Result<Assistant, BuildError> {
         let clock = self.clock.ok_or(BuildError::Missing("clock"))?;
@@ -185,6 +197,11 @@ impl AssistantBuilder {
         {
             return Err(BuildError::Egress { engine: engine.id().clone(), processor, refusal });
         }
+        let mut names: Vec<&str> = self.erasable.iter().map(|store| store.name()).collect();
+        names.sort_unstable();
+        if let Some(name) = names.windows(2).find_map(|pair| (pair.first() == pair.last()).then(|| pair.first())) {
+            return Err(BuildError::Twice(name.map(|name| (*name).to_owned()).unwrap_or_default()));
+        }
         Ok(Assistant {
             inner: Arc::new(Inner {
                 gate: Gate::new(entities.clone(), self.config.register.clone()),
@@ -193,6 +210,7 @@ impl AssistantBuilder {
                 processors,
                 channels: self.channels,
                 media: self.media,
+                erasable: self.erasable,
                 sources: self.sources,
                 engine: self.engine,
                 router: self.router.unwrap_or_else(|| Arc::new(EngineFirst)),

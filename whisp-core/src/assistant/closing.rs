@@ -8,6 +8,8 @@
 //! | then | its keys are destroyed, and with them everything is unreadable; records, work and facts are removed, a part with each sweep, and its files |
 //! | at the end | [`Assistant::closed`] has a receipt. It names nobody, and stays |
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +52,9 @@ pub struct ClosingReceipt {
     pub removed: u64,
     /// How many files were deleted.
     pub files: u64,
+    /// How many pieces the host's own stores removed, each by its name. What they removed before a crash is not counted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub elsewhere: BTreeMap<String, u64>,
     /// When the last one was.
     pub completed_at: DateTime<Utc>,
     /// The audit log as it was before it went too: what anchors of it can be compared with.
@@ -66,6 +71,9 @@ pub(crate) struct ClosedClear {
     keys: Option<(DateTime<Utc>, Option<DateTime<Utc>>)>,
     removed: u64,
     files: u64,
+    /// What the host's own stores removed, once they have.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    elsewhere: BTreeMap<String, u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     completed_at: Option<DateTime<Utc>>,
 }
@@ -153,8 +161,18 @@ impl Assistant {
         let (Some((key_destroyed_at, gone_at)), Some(completed_at)) = (closed.keys, closed.completed_at) else {
             return Ok(None);
         };
-        let ClosedClear { asked_at, log, removed, files, .. } = closed;
-        Ok(Some(ClosingReceipt { tenant, asked_at, key_destroyed_at, gone_at, removed, files, completed_at, log }))
+        let ClosedClear { asked_at, log, removed, files, elsewhere, .. } = closed;
+        Ok(Some(ClosingReceipt {
+            tenant,
+            asked_at,
+            key_destroyed_at,
+            gone_at,
+            removed,
+            files,
+            elsewhere,
+            completed_at,
+            log,
+        }))
     }
 }
 
@@ -187,7 +205,8 @@ impl Assistant {
             return Ok(());
         }
         let (asked_at, log) = (closing.asked_at, self.audit(tenant).head().await?);
-        let closed = ClosedClear { asked_at, log, keys: None, removed: 0, files: 0, completed_at: None };
+        let (keys, elsewhere) = (None, BTreeMap::new());
+        let closed = ClosedClear { asked_at, log, keys, removed: 0, files: 0, elsewhere, completed_at: None };
         let mut record = Record::new(Kind::CLOSED, tenant.into());
         record.parent = Some(UNDER_WAY);
         record.position = position(asked_at);
@@ -269,7 +288,13 @@ impl Inner {
             left = files == FILES_MAX;
         }
         closed.files += files as u64;
-        let ended = !keys.more && removed < STEP_MAX && !left;
+        let next = self.erasable.iter().find(|store| !closed.elsewhere.contains_key(store.name()));
+        // In a step of its own: trouble with it loses no count of ours.
+        if let Some(store) = next.filter(|_| removed == 0 && files == 0) {
+            closed.elsewhere.insert(store.name().to_owned(), store.clear(tenant).await?);
+        }
+        let all = self.erasable.iter().all(|store| closed.elsewhere.contains_key(store.name()));
+        let ended = !keys.more && removed < STEP_MAX && !left && all;
         if ended {
             closed.completed_at = Some(now);
             record.parent = Some(ENDED);

@@ -13,9 +13,12 @@ use crate::audit::{AuditAction, TreeHash};
 use crate::entity::{AuditDraft, By, Entities, Former, Holder, from_clear, position, to_clear};
 use crate::id::{ContactId, MemberId, RecordId, RequestId, SubjectId, TenantId};
 use crate::store::{
-    Commit, Kind, ListOrder, ListQuery, PAGE_MAX, Record, StoreError, SubjectQuery, WriteBatch, WriteOp,
+    Commit, Erased, Kind, ListOrder, ListQuery, PAGE_MAX, Record, StoreError, SubjectQuery, WriteBatch, WriteOp,
 };
 use crate::vault::KeyErasure;
+
+#[cfg(doc)]
+use crate::store::ErasableStore;
 
 /// How many records one commit deletes.
 const CHUNK_MAX: usize = 500;
@@ -39,6 +42,9 @@ pub struct ErasureReceipt {
     pub deleted: Vec<(String, u64)>,
     /// When the last record was deleted.
     pub completed_at: DateTime<Utc>,
+    /// What the host's own stores did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elsewhere: Vec<ErasedElsewhere>,
     /// What is kept though the person is erased, under a key of its own, and why. Receipts of earlier versions have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub withheld: Vec<WithheldRecords>,
@@ -53,6 +59,17 @@ pub struct ErasureReceipt {
     /// The proof that it was logged: [`Assistant::receipt`] adds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<EventProof>,
+}
+
+/// What a store of the host's own did for an erasure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ErasedElsewhere {
+    /// Which: its [name](ErasableStore::name).
+    pub store: String,
+    /// What it did. Pieces that it removed before a crash are not counted.
+    #[serde(flatten)]
+    pub erased: Erased,
 }
 
 impl ErasureReceipt {
@@ -81,11 +98,14 @@ pub(crate) struct ErasureClear {
     /// What is under a hold, once that is kept apart; until then nothing may go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     withheld: Option<Vec<WithheldRecords>>,
+    /// What the host's own stores have done so far.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    elsewhere: Vec<ErasedElsewhere>,
 }
 
 impl Assistant {
-    /// Erases a contact: destroys the key, then deletes every file and every record that names the person. Facts, which name
-    /// nobody, stay; and so, for nine days, do keyed marks of the person's ids, so that what a platform delivers late brings
+    /// Erases a contact: destroys the key, deletes every file and every record that names the person, and has the host's
+    /// [own stores](ErasableStore) do the same. Facts, which name nobody, stay; and so, for nine days, do keyed marks of the person's ids, so that what a platform delivers late brings
     /// nobody back. A person who writes again is a new one, with nothing that leads back.
     ///
     /// What is under a [hold](crate::assistant::Holds) is kept apart before, and the receipt says so.
@@ -178,6 +198,7 @@ impl Inner {
                         deleted: BTreeMap::new(),
                         requests: Vec::new(),
                         withheld: None,
+                        elsewhere: Vec::new(),
                     },
                 )
             }
@@ -285,6 +306,30 @@ impl Inner {
         })
     }
 
+    /// Erases from the next of the host's own stores that has not done its part; returns whether there was one.
+    async fn erase_elsewhere(
+        &self,
+        tenant: TenantId,
+        subject: SubjectId,
+        state: &mut ErasureClear,
+    ) -> Result<bool, AssistantError> {
+        let mut trouble = None;
+        for store in &self.erasable {
+            if state.elsewhere.iter().any(|done| done.store == store.name()) {
+                continue;
+            }
+            match store.erase(tenant, subject).await {
+                Ok(erased) => {
+                    state.elsewhere.push(ErasedElsewhere { store: store.name().to_owned(), erased });
+                    return Ok(true);
+                }
+                // The others do theirs all the same.
+                Err(error) => trouble = trouble.or(Some(error)),
+            }
+        }
+        trouble.map_or(Ok(false), |error| Err(error.into()))
+    }
+
     pub(super) async fn go_on_erasing(
         &self,
         tenant: TenantId,
@@ -312,6 +357,13 @@ impl Inner {
             // Always from the beginning: what was deleted is gone, what was written meanwhile is found.
             let query = SubjectQuery { tenant, subject, after: None, limit: CHUNK_MAX };
             let found = store.of_subject(&query).await?.records;
+            if found.is_empty() && self.erase_elsewhere(tenant, subject, &mut state).await? {
+                record.version += 1;
+                record.clear = to_clear(&state)?;
+                let noted = self.commit_beside(WriteBatch::new(tenant).op(WriteOp::Put(record))).await?;
+                refused += usize::from(!noted);
+                continue;
+            }
             if found.is_empty() {
                 let event = self.record_id();
                 let horizon = match key_destroyed_at {
@@ -324,6 +376,7 @@ impl Inner {
                     horizon,
                     deleted: state.deleted.into_iter().collect(),
                     completed_at: self.clock.now(),
+                    elsewhere: state.elsewhere,
                     withheld: state.withheld.unwrap_or_default(),
                     remaining: vec![
                         "the messages in the person's and the business's own inbox on the platform".to_owned(),

@@ -78,7 +78,7 @@ pub(crate) use epoch::EpochClear;
 pub use epoch::{ErasureHorizon, Unbounded};
 #[cfg(test)]
 pub(crate) use erase::ErasureClear;
-pub use erase::ErasureReceipt;
+pub use erase::{ErasedElsewhere, ErasureReceipt};
 pub use error::AssistantError;
 pub use export::{
     EXPORT_SCHEMA, ExplainedActivity, ExplainedProcessor, Explanation, ExportPage, Exported, ExportedData,
@@ -108,6 +108,7 @@ use crate::model::ChannelKind;
 use crate::privacy::{AccessPolicy, Gate, Processors};
 use crate::reply::ReplyEngine;
 use crate::route::Router;
+use crate::store::ErasableStore;
 
 /// The assistant of any number of tenants. Cheap to clone: all clones are one.
 ///
@@ -127,6 +128,8 @@ pub(crate) struct Inner {
     pub(crate) processors: Arc<Processors>,
     pub(crate) channels: BTreeMap<ChannelKind, Arc<dyn Channel>>,
     pub(crate) media: Option<Arc<dyn MediaStore>>,
+    /// Stores of the host's own.
+    erasable: Vec<Arc<dyn ErasableStore>>,
     pub(crate) sources: BTreeMap<ChannelKind, Arc<dyn MediaSource>>,
     pub(crate) engine: Option<Arc<dyn ReplyEngine>>,
     pub(crate) router: Arc<dyn Router>,

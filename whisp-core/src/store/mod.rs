@@ -12,6 +12,7 @@
 mod batch;
 mod bytes;
 mod check;
+mod erasable;
 mod fact;
 mod fields;
 mod lease;
@@ -26,6 +27,9 @@ use async_trait::async_trait;
 
 pub use batch::{Commit, DedupKey, Expect, Refusal, WriteBatch, WriteOp};
 pub use check::Stored;
+#[cfg(any(test, feature = "mock"))]
+pub use erasable::MockErasableStore;
+pub use erasable::{ErasableStore, Erased};
 pub use fact::{FactCursor, FactPage, FactQuery};
 pub use page::{PAGE_MAX, page_size};
 pub use record::{

@@ -1,10 +1,12 @@
 //! The deterministic test kit: a clock that stands still, ids that count, futures that are dropped half-way, a channel
-//! and an engine that do as a test says, the suite for channels. Not covered by semver.
+//! and an engine that do as a test says, the suites for channels
+//! and for stores beside ours. Not covered by semver.
 
 mod ask;
 mod cancel;
 pub mod channel_conformance;
 mod clock;
+pub mod erasable_conformance;
 mod ids;
 mod recording;
 mod scripted;

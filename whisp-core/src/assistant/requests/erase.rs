@@ -61,8 +61,9 @@ impl Inner {
         receipt: &ErasureReceipt,
     ) -> Result<Vec<WriteOp>, AssistantError> {
         let Some(mut row) = self.entities.request(tenant, request).await? else { return Ok(Vec::new()) };
-        let withheld = receipt.withheld.iter().map(|each| Withheld::new(each.what, each.reason));
-        let outcome = match withheld.reduce(|all, each| all.with(&each)) {
+        let ours = receipt.withheld.iter().map(|each| Withheld::new(each.what, each.reason));
+        let elsewhere = receipt.elsewhere.iter().filter_map(|each| each.erased.withheld.clone());
+        let outcome = match ours.chain(elsewhere).reduce(|all, each| all.with(&each)) {
             Some(withheld) => StepOutcome::Withheld { withheld },
             None => StepOutcome::Done { records: receipt.deleted.iter().map(|(_, records)| records).sum() },
         };
