@@ -9,6 +9,7 @@ mod cancel;
 mod clocks;
 mod closing;
 mod connecting;
+mod deciding;
 mod delivery;
 mod documents;
 mod edits;

@@ -187,6 +187,10 @@ pub enum Decision {
     Reply(Proposal),
     /// Show it to a member, who decides: the engine is not sure enough to answer.
     Suggest(Proposal),
+    /// Decide something about the contact with legal or similarly significant effect: a refusal of service, a price or a
+    /// credit of their own (promise P9; Art. 22 GDPR). It is never sent by a machine, however sure: a member decides, and the
+    /// audit log says who.
+    Decide(Proposal),
     /// Ask the contact which of these is meant.
     Ask {
         /// The question.

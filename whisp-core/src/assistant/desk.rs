@@ -1,5 +1,5 @@
-//! What members do: read, answer, take over, hand back, resolve, use suggestions. The queue is in `letters`, who may do what
-//! in `access`.
+//! What members do: read, answer, take over, hand back, resolve. What engines propose is in `suggestions`, the queue in
+//! `letters`, who may do what in `access`.
 
 use crate::assistant::{Assistant, AssistantError};
 use crate::audit::{AuditAction, Outcome};
@@ -8,7 +8,7 @@ use crate::entity::{AuditDraft, By, ConversationRow, SuggestionRow};
 use crate::id::{ContactId, ConversationId, FactId, MemberId, MessageId, SuggestionId, TenantId};
 use crate::kpi::{Actor, Fact, FactKind};
 use crate::model::{
-    Author, Contact, Conversation, DeliveryStep, HandOffReason, Handling, Inquiry, Message, Resolution, Suggestion,
+    Author, Contact, Conversation, DeliveryStep, HandOffReason, Handling, Inquiry, Message, Resolution,
     SuggestionState, Tenant,
 };
 use crate::privacy::{AccessAction, Permit, ServiceProvision};
@@ -16,9 +16,6 @@ use crate::store::{Commit, Cursor, Kind, ListOrder, ListQuery, WriteBatch, Write
 
 /// How often a change is tried again when somebody else changed the conversation meanwhile.
 pub(super) const TRIES_MAX: usize = 8;
-
-/// How many open suggestions of a conversation are looked through when it goes on without them.
-const SUGGESTIONS_MAX: usize = 50;
 
 /// A tenant's desk. Without [`by`](Desk::by) the host sits at it, which may do everything.
 #[derive(Debug, Clone)]
@@ -145,24 +142,6 @@ impl Desk {
         Ok((messages, next))
     }
 
-    /// Returns the suggestions of a conversation that wait for a member, oldest first.
-    ///
-    /// # Errors
-    /// [`AssistantError::NotFound`], [`Forbidden`](AssistantError::Forbidden), [`Denied`](AssistantError::Denied); by the
-    /// store and the vault.
-    ///
-    /// # Cancellation
-    /// No effect.
-    pub async fn suggestions(&self, id: ConversationId) -> Result<Vec<Suggestion>, AssistantError> {
-        let contact = self.conversation(id).await?.contact;
-        let (permit, _) = self.permit_reading(contact).await?;
-        let mut open = Vec::new();
-        for row in self.open_suggestions(id).await? {
-            open.push(self.assistant.inner.entities.suggestion(permit.grant(), self.tenant, &row).await?);
-        }
-        Ok(open)
-    }
-
     /// Sends what whoever sits here wrote, and makes the engines silent in this conversation until it is handed back.
     ///
     /// # Errors
@@ -174,42 +153,6 @@ impl Desk {
     /// It is in the outbox or not: look before repeating it.
     pub async fn send(&self, id: ConversationId, body: OutboundBody) -> Result<MessageId, AssistantError> {
         self.write(id, body, true, None).await
-    }
-
-    /// Sends a suggestion, as it is or with another text. The conversation stays with whoever has it.
-    ///
-    /// # Errors
-    /// [`AssistantError::NotFound`] when it was used, rejected or overtaken already; else as [`send`](Self::send).
-    ///
-    /// # Cancellation
-    /// As [`send`](Self::send); a suggestion can be used once.
-    pub async fn approve(
-        &self,
-        id: ConversationId,
-        suggestion: SuggestionId,
-        text: Option<&str>,
-    ) -> Result<MessageId, AssistantError> {
-        let contact = self.answering(id).await?.contact;
-        let row = self.open_suggestion(id, suggestion).await?;
-        let (permit, _) = self.permit_reading(contact).await?;
-        let proposed = self.assistant.inner.entities.suggestion(permit.grant(), self.tenant, &row).await?;
-        let text = text.or_else(|| proposed.content.readable()).ok_or(AssistantError::Invalid("nothing to send"))?;
-        self.write(id, OutboundBody::text(text), false, Some(row)).await
-    }
-
-    /// Turns a suggestion down.
-    ///
-    /// # Errors
-    /// [`AssistantError::NotFound`], [`Forbidden`](AssistantError::Forbidden), [`Conflict`](AssistantError::Conflict); by the
-    /// store.
-    ///
-    /// # Cancellation
-    /// Done or not done; repeat the call.
-    pub async fn reject(&self, id: ConversationId, suggestion: SuggestionId) -> Result<(), AssistantError> {
-        self.answering(id).await?;
-        let row = self.open_suggestion(id, suggestion).await?;
-        let batch = WriteBatch::new(self.tenant).op(WriteOp::Put(row.next(SuggestionState::Rejected)?));
-        self.commit(batch).await
     }
 
     /// Takes a conversation over: engines are silent in it until it is handed back. An automatic reply that is on its
@@ -286,7 +229,7 @@ impl Desk {
     }
 
     /// Returns a conversation in which whoever sits here may write.
-    async fn answering(&self, id: ConversationId) -> Result<Conversation, AssistantError> {
+    pub(super) async fn answering(&self, id: ConversationId) -> Result<Conversation, AssistantError> {
         let conversation = self.assistant.inner.entities.conversation(self.tenant, id).await?.conversation;
         self.may_in(AccessAction::Answer, &conversation).await?;
         Ok(conversation)
@@ -302,7 +245,10 @@ impl Desk {
     }
 
     /// Lets a contact's data be read by whoever sits here, who may. That they read it is logged before.
-    async fn permit_reading(&self, contact: ContactId) -> Result<(Permit<ServiceProvision>, Tenant), AssistantError> {
+    pub(super) async fn permit_reading(
+        &self,
+        contact: ContactId,
+    ) -> Result<(Permit<ServiceProvision>, Tenant), AssistantError> {
         let inner = &self.assistant.inner;
         let tenant = inner.entities.tenant(self.tenant).await?.tenant;
         let permit = inner.gate.permit(&tenant, contact, inner.clock.now()).await;
@@ -311,40 +257,8 @@ impl Desk {
         Ok((permit?, tenant))
     }
 
-    async fn open_suggestions(&self, id: ConversationId) -> Result<Vec<SuggestionRow>, AssistantError> {
-        let query = ListQuery {
-            tenant: self.tenant,
-            kind: Kind::SUGGESTION,
-            parent: id.into(),
-            order: ListOrder::Descending,
-            after: None,
-            limit: SUGGESTIONS_MAX,
-        };
-        let page = self.assistant.inner.entities.store.list(&query).await?;
-        let mut open = Vec::new();
-        let now = self.assistant.now();
-        for record in page.records.into_iter().rev().filter(|record| !record.is_past(now)) {
-            let row = SuggestionRow::read(record)?;
-            if row.clear.state == SuggestionState::Open {
-                open.push(row);
-            }
-        }
-        Ok(open)
-    }
-
-    async fn open_suggestion(
-        &self,
-        id: ConversationId,
-        suggestion: SuggestionId,
-    ) -> Result<SuggestionRow, AssistantError> {
-        let open = self.open_suggestions(id).await?;
-        open.into_iter()
-            .find(|row| row.record.id == suggestion.into())
-            .ok_or(AssistantError::NotFound("open suggestion"))
-    }
-
     /// Puts a member's message into the outbox.
-    async fn write(
+    pub(super) async fn write(
         &self,
         id: ConversationId,
         body: OutboundBody,
@@ -376,6 +290,7 @@ impl Desk {
                 }
             }
             if let Some(used) = &used {
+                batch.ops.extend(self.decided(row.conversation.contact, used, Outcome::Done).await?);
                 batch.ops.push(WriteOp::Put(used.clone().next(SuggestionState::Used)?));
             }
             batch.ops.push(WriteOp::Put(row.stage()?));

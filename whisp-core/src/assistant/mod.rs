@@ -47,6 +47,7 @@ mod slots;
 mod stage;
 mod stand;
 mod step;
+mod suggestions;
 mod sweep;
 pub(crate) mod task;
 mod team;

@@ -95,8 +95,13 @@ impl LaneRun<'_> {
         Ok(id)
     }
 
-    /// Proposes an answer to the members.
-    pub(super) async fn suggest(&mut self, engine: EngineId, content: Content) -> Result<(), AssistantError> {
+    /// Proposes an answer to the members; `decides` says that it decides something significant about the contact.
+    pub(super) async fn suggest(
+        &mut self,
+        engine: EngineId,
+        content: Content,
+        decides: bool,
+    ) -> Result<(), AssistantError> {
         let suggestion = Suggestion {
             id: SuggestionId::from_uuid(self.inner.ids.time_ordered(self.now)),
             conversation: self.lane.conversation.id,
@@ -104,6 +109,7 @@ impl LaneRun<'_> {
             engine,
             content,
             at: self.now,
+            decides,
             state: SuggestionState::Open,
         };
         let expires_at = self.now + self.inner.config.retention.suggestions;

@@ -357,7 +357,7 @@ impl LaneRun<'_> {
                 if let Some(parts) = self.parts(text.expose()) {
                     return self.say(parts, author, sample, inquiry).await;
                 }
-                self.suggest(by(&ground), Content::Text { text }).await?;
+                self.suggest(by(&ground), Content::Text { text }, false).await?;
                 self.hand_off_aloud(HandOffReason::NoAnswer, None, sample, inquiry).await
             }
             Decision::Ask { text, choices, ground } if mode == AutomationMode::Automatic => {
@@ -365,8 +365,12 @@ impl LaneRun<'_> {
                 let body = self.question(text.expose(), choices);
                 self.say(vec![body], author, sample, inquiry).await
             }
+            Decision::Decide(Proposal { text, ground }) => {
+                self.suggest(by(&ground), Content::Text { text }, true).await?;
+                self.hand_off_aloud(HandOffReason::Decision, None, sample, inquiry).await
+            }
             Decision::Reply(Proposal { text, ground }) | Decision::Suggest(Proposal { text, ground }) => {
-                self.suggest(by(&ground), Content::Text { text }).await?;
+                self.suggest(by(&ground), Content::Text { text }, false).await?;
                 if mode == AutomationMode::Automatic {
                     // Not sure enough to answer: nobody would look at a suggestion in a conversation of the engine's.
                     self.hand_off_aloud(HandOffReason::NoAnswer, None, sample, inquiry).await?;
@@ -375,7 +379,7 @@ impl LaneRun<'_> {
             }
             Decision::Ask { text, choices, ground } => {
                 let choices = choices.into_iter().map(|choice| (choice.id, choice.title)).collect();
-                self.suggest(by(&ground), Content::Interactive { text, choices }).await
+                self.suggest(by(&ground), Content::Interactive { text, choices }, false).await
             }
             Decision::HandOff { reason, notice } => {
                 let notice = notice.as_ref().map(|text| text.expose().as_str());

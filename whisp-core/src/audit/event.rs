@@ -73,6 +73,8 @@ pub enum AuditAction {
     ConsentWithdrawn,
     /// Somebody began to look at what a person wrote, or who they are.
     ContentRead,
+    /// A member decided something significant about a person that an engine had proposed: so, or, denied, not so.
+    Decided,
     /// An account was disconnected.
     Disconnected,
     /// An engine was not asked, because whom it sends data to may not have them.

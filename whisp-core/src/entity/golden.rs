@@ -166,6 +166,7 @@ fn what_was_not_understood_and_a_suggestion_are_kept_like_this() {
     is_kept::<SuggestionClear>(&[
         r#"{"engine":"retrieval","at":"2026-11-22T09:00:00Z","state":"open"}"#,
         r#"{"engine":"rules","at":"2026-11-22T09:00:00Z","state":"stale"}"#,
+        r#"{"engine":"rules","at":"2026-11-22T09:00:00Z","decides":true,"state":"rejected"}"#,
     ]);
 }
 
@@ -236,6 +237,7 @@ fn an_event_of_the_audit_log_is_kept_like_this() {
         "consent_refused",
         "consent_withdrawn",
         "content_read",
+        "decided",
         "disconnected",
         "egress_refused",
         "erasure_begun",

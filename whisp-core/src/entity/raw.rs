@@ -37,6 +37,8 @@ const fn raw_context(tenant: TenantId, subject: SubjectId, record: RecordId) -> 
 pub(crate) struct SuggestionClear {
     engine: EngineId,
     at: DateTime<Utc>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) decides: bool,
     pub(crate) state: SuggestionState,
 }
 
@@ -112,6 +114,7 @@ impl Entities {
         record.clear = to_clear(&SuggestionClear {
             engine: suggestion.engine.clone(),
             at: suggestion.at,
+            decides: suggestion.decides,
             state: suggestion.state,
         })?;
         let context = suggestion_context(tenant, suggestion.contact, record.id);
@@ -137,6 +140,7 @@ impl Entities {
             engine: row.clear.engine.clone(),
             content,
             at: row.clear.at,
+            decides: row.clear.decides,
             state: row.clear.state,
         })
     }

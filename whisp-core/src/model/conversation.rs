@@ -15,6 +15,8 @@ pub enum HandOffReason {
     Asked,
     /// The host's code or a member said so.
     Assigned,
+    /// Something significant is to be decided about the contact: no machine does that.
+    Decision,
     /// The engine's answer was blocked.
     Blocked,
     /// The contact seems to be a minor.

@@ -116,6 +116,9 @@ pub struct Suggestion {
     pub content: Content,
     /// When.
     pub at: DateTime<Utc>,
+    /// Whether it decides something significant about the contact, so that a member who is named has to
+    /// ([`Decision::Decide`](crate::reply::Decision::Decide)).
+    pub decides: bool,
     /// What became of it.
     pub state: SuggestionState,
 }

@@ -133,6 +133,7 @@ impl Mask {
         Some(match decision {
             Decision::Reply(reply) => Decision::Reply(proposal(reply)?),
             Decision::Suggest(suggested) => Decision::Suggest(proposal(suggested)?),
+            Decision::Decide(proposed) => Decision::Decide(proposal(proposed)?),
             Decision::Ask { text, mut choices, ground } => {
                 for choice in &mut choices {
                     choice.title = self.put_back(&choice.title)?;

@@ -152,6 +152,7 @@ fn the_model_hides_what_is_personal() {
             engine: EngineId::new("rules"),
             content,
             at: DateTime::UNIX_EPOCH,
+            decides: false,
             state: SuggestionState::Open,
         });
     }
