@@ -4,6 +4,7 @@
 mod access;
 mod answers;
 mod audit;
+mod breach;
 mod callbacks;
 mod cancel;
 mod clocks;

@@ -423,8 +423,9 @@ async fn a_runner_tells_its_host_of_a_deadline() {
     asked.world.assistant.trust_clock().await.unwrap();
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     let running = whisp::assistant::Runner::new(asked.world.assistant.clone())
-        .on_due(move |due| tell.send((due.request, due.urgency)).unwrap())
+        .on_due(move |due| tell.send((due.what, due.urgency)).unwrap())
         .start();
-    assert_eq!(told.recv().await, Some((request.id(), Urgency::Most)));
+    let what = whisp::assistant::DueWhat::Request { request: request.id(), kind: request.kind() };
+    assert_eq!(told.recv().await, Some((what, Urgency::Most)));
     running.stop().await.unwrap();
 }

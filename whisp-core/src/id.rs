@@ -103,8 +103,16 @@ id! {
     MediaId
 }
 id! {
+    /// One breach of personal data.
+    BreachId
+}
+id! {
     /// One hold on a person's data.
     HoldId
+}
+id! {
+    /// One hand-out of a person's data to an authority.
+    LegalDisclosureId
 }
 id! {
     /// One request of a person about their data.
@@ -166,6 +174,8 @@ macro_rules! record_ids {
     )*};
 }
 record_ids!(
+    BreachId,
+    LegalDisclosureId,
     TenantId,
     SubjectId,
     ConnectionId,

@@ -7,7 +7,9 @@ use crate::audit::{AuditAction, AuditDetail};
 use crate::channel::Rate;
 use crate::entity::{AuditDraft, By, ConnectionRow, Entities, RouteTarget, in_directory};
 use crate::id::{ConnectionId, RecordId, SubjectId, TenantId};
-use crate::model::{AccountId, AutomationMode, ChannelKind, Connection, ConnectionState, SensitivePolicy, Tenant};
+use crate::model::{
+    AccountId, AutomationMode, ChannelKind, Connection, ConnectionState, Containment, SensitivePolicy, Tenant,
+};
 use crate::privacy::{About, ServiceProvision};
 use crate::sensitive::Sensitive;
 use crate::store::{Commit, Kind, ListOrder, ListQuery, PAGE_MAX, Record, WriteBatch, WriteOp};
@@ -16,7 +18,7 @@ use crate::store::{Commit, Kind, ListOrder, ListQuery, PAGE_MAX, Record, WriteBa
 const CLOSING: AssistantError = AssistantError::Invalid("the account is to be closed: keep it open first");
 
 /// How often a change is tried again when somebody else changed the same meanwhile.
-const TRIES_MAX: usize = 8;
+pub(super) const TRIES_MAX: usize = 8;
 
 /// A business to be served.
 #[derive(Debug, Clone)]
@@ -89,6 +91,7 @@ impl Assistant {
             sensitive: SensitivePolicy::default(),
             created_at: inner.clock.now(),
             closing: None,
+            containment: Containment::default(),
         };
         inner.entities.vault.provision(tenant.id, &[account_holder]).await?;
         let record = inner.entities.new_tenant(&tenant, &new.name).await?;
@@ -385,7 +388,7 @@ impl Assistant {
     }
 
     /// Writes a record with the event of it; returns whether nobody else was faster.
-    async fn try_put_audited(
+    pub(super) async fn try_put_audited(
         &self,
         tenant: TenantId,
         record: Record,

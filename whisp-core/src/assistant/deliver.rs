@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use secrecy::ExposeSecret;
 
 use crate::assistant::lane::LaneRun;
 use crate::assistant::pace::Ask;
 use crate::assistant::pick::{LaneWork, Phase};
-use crate::assistant::step::{Budget, StepReport};
+use crate::assistant::step::{Budget, REST, StepReport};
 use crate::assistant::task::Task;
 use crate::assistant::warm::Settings;
 use crate::assistant::{Assistant, AssistantError, Inner};
@@ -38,6 +39,9 @@ impl Assistant {
     /// connection that fails rests, longer each time, and recovers step by step. A round is shared fairly between tenants,
     /// connections and conversations. It may be called again while a call is under way, so that a connection whose calls
     /// take long delays only itself.
+    ///
+    /// While a [breach is contained](crate::assistant::Breaches::contain), and while a connection has no token, nothing is sent
+    /// and nothing is lost: what waits goes on waiting.
     ///
     /// # Errors
     /// When leases or work can't be read. What fails in one conversation is in [`StepReport::errors`].
@@ -79,6 +83,9 @@ impl Inner {
             run.abandon(row)?;
             return run.commit().await;
         }
+        if run.is_contained() {
+            return Ok(self.paused(work));
+        }
         run.hear(work).await?;
         let tenant = &Arc::clone(&run.tenant).tenant;
         let connection_row = run.connection().await?;
@@ -87,6 +94,10 @@ impl Inner {
         };
         let holder = self.gate.permit::<ServiceProvision>(tenant, About::holder(tenant), now).await?;
         let connection = self.entities.connection(&holder, tenant.id, &connection_row).await?;
+        if connection.state == ConnectionState::Reauthorize && connection.token.expose_secret().is_empty() {
+            // It was destroyed: without one there is nothing to call with.
+            return Ok(self.paused(work));
+        }
         let can = channel.capabilities();
         let (grant, outside_window) = match run.verdict(&row, &connection, &can).await? {
             Verdict::Send { grant, outside_window } => (grant, outside_window),
@@ -138,6 +149,13 @@ impl Inner {
             self.reauthorize(tenant.id, (*connection_row).clone()).await?;
         }
         Ok(report)
+    }
+
+    /// Leaves the outbox of a conversation as it is, for a moment.
+    fn paused(&self, work: &LaneWork) -> StepReport {
+        let now = self.clock.now();
+        self.lanes().rest(work.key(Phase::Deliver), now);
+        StepReport { paced: 1, next_due: Some(now + REST), ..StepReport::default() }
     }
 
     /// Notes that the business has to connect the account again.
@@ -236,6 +254,10 @@ impl LaneRun<'_> {
         } else {
             gate.permit::<ServiceProvision>(tenant, contact, self.now).await.map(Permit::into_grant)
         };
+        // After the grant: what is granted before somebody stops the tenant is void.
+        if self.is_contained() {
+            return Err(AssistantError::Conflict("containment of a breach"));
+        }
         match permit {
             Ok(grant) => Ok(Some(grant)),
             // What was said about the person can't be read, or is being written: the next round asks again.

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 
+use crate::assistant::breaches::Breaches;
 use crate::assistant::requests::Requests;
 use crate::assistant::{Assistant, AssistantError, Inner};
 use crate::documents::{
-    Answer, Language, Measure, NoController, Person, PrivacyNotice, Ropa, Source, Stale, summary_text,
+    Answer, BreachNotice, Language, Measure, NoController, Person, PrivacyNotice, Ropa, Source, Stale, summary_text,
 };
-use crate::id::{RequestId, TenantId};
-use crate::privacy::{About, ProcessorRole, Rights};
+use crate::id::{BreachId, RequestId, TenantId};
+use crate::privacy::{About, Controller, ProcessorRole, Rights};
 use crate::store::{PAGE_MAX, SubjectQuery};
 
 /// Why an answer or a summary can't be written.
@@ -127,12 +128,47 @@ impl Requests {
         let answer = Answer::of(&self.get(id).await?);
         let answer = answer.ok_or(AssistantError::Invalid("there is nothing to tell yet: decide the request first"))?;
         let inner = self.inner();
-        let controller = inner.config.controller.as_ref().filter(|controller| controller.is_complete());
-        Ok(answer.to_text(language, controller.ok_or(NO_CONTROLLER)?, &inner.authorities()))
+        Ok(answer.to_text(language, inner.responsible()?, &inner.authorities()))
+    }
+}
+
+/// Why nothing can be told of a breach.
+const UNCONFIRMED: AssistantError = AssistantError::Invalid("there is nothing to tell yet: confirm the breach first");
+
+impl Breaches {
+    /// Writes what the authority is told of a breach, as far as it is known. Send it, then note `Tell`.
+    ///
+    /// # Errors
+    /// [`AssistantError::Invalid`] before it is confirmed, and if nobody is named who is responsible; as [`get`](Self::get).
+    ///
+    /// # Cancellation
+    /// No effect.
+    pub async fn authority_text(&self, id: BreachId, language: Language) -> Result<String, AssistantError> {
+        let breach = self.get(id).await?;
+        let notice = BreachNotice::of(&breach).ok_or(UNCONFIRMED)?;
+        Ok(notice.to_authority(language, self.inner().responsible()?))
+    }
+
+    /// Writes what the people are told whose data they are. Send it, then note `Tell`.
+    ///
+    /// # Errors
+    /// As [`authority_text`](Self::authority_text).
+    ///
+    /// # Cancellation
+    /// No effect.
+    pub async fn people_text(&self, id: BreachId, language: Language) -> Result<String, AssistantError> {
+        let breach = self.get(id).await?;
+        let notice = BreachNotice::of(&breach).ok_or(UNCONFIRMED)?;
+        Ok(notice.to_people(language, self.inner().responsible()?, &self.inner().authorities()))
     }
 }
 
 impl Inner {
+    /// Returns who is responsible.
+    fn responsible(&self) -> Result<&Controller, AssistantError> {
+        self.config.controller.as_ref().filter(|controller| controller.is_complete()).ok_or(NO_CONTROLLER)
+    }
+
     /// Returns what documents are made of.
     fn documented(&self) -> Source<'_> {
         let config = &self.config;

@@ -133,9 +133,27 @@ impl Inner {
         at: DateTime<Utc>,
         report: &mut SweepReport,
     ) -> Result<(), AssistantError> {
-        let due = EpochDue { now: at, begun_before: at - self.config.epoch };
+        self.turn_due(tenant, &EpochDue { now: at, begun_before: at - self.config.epoch }, report).await
+    }
+
+    /// Turns the epoch of a tenant's key to its end, unless it began at this time or later.
+    pub(super) async fn turn_since(&self, tenant: TenantId, since: DateTime<Utc>) -> Result<usize, AssistantError> {
+        let mut turned = 0;
+        loop {
+            let mut report = SweepReport::default();
+            // A clock that went back would make the new epoch one that is due.
+            let due = EpochDue { now: self.clock.now().max(since), begun_before: since };
+            self.turn_due(tenant, &due, &mut report).await?;
+            turned += report.turned;
+            if report.turned == 0 && !report.more {
+                return Ok(turned);
+            }
+        }
+    }
+
+    async fn turn_due(&self, tenant: TenantId, due: &EpochDue, report: &mut SweepReport) -> Result<(), AssistantError> {
         let left = REWRAPPED_MAX.saturating_sub(report.rewrapped);
-        match self.entities.vault.turn(tenant, &due, left).await? {
+        match self.entities.vault.turn(tenant, due, left).await? {
             Turn::NotDue => {}
             Turn::UnderWay { rewrapped } => {
                 report.rewrapped += rewrapped;
@@ -144,7 +162,7 @@ impl Inner {
             Turn::Destroyed { epoch, begun_at, before, rewrapped } => {
                 report.rewrapped += rewrapped;
                 // Written down before the turn ends, so that a crash leaves no turn that nobody knows of.
-                let turned = EpochClear { epoch, begun_at, ended_at: at, before };
+                let turned = EpochClear { epoch, begun_at, ended_at: due.now, before };
                 let mut record = Record::new(Kind::EPOCH, RecordId::from_bytes(u128::from(epoch).to_be_bytes()));
                 record.parent = Some(tenant.into());
                 record.position = position(begun_at);

@@ -5,7 +5,7 @@ use crate::channel::ChannelError;
 use crate::error::Retry;
 use crate::media::MediaError;
 use crate::model::ChannelKind;
-use crate::privacy::{Denied, DeniedReason, Forbidden, LawError, RequestError};
+use crate::privacy::{BreachError, Denied, DeniedReason, Forbidden, LawError, RequestError};
 use crate::reply::ReplyError;
 use crate::route::RouteError;
 use crate::store::StoreError;
@@ -18,6 +18,9 @@ pub enum AssistantError {
     /// The audit log could not be anchored.
     #[error(transparent)]
     Anchor(#[from] AnchorError),
+    /// That does not happen to a breach, or not now.
+    #[error(transparent)]
+    Breach(#[from] BreachError),
     /// A channel failed; why is the cause.
     #[error("the channel {0} failed")]
     Channel(ChannelKind, #[source] ChannelError),
@@ -81,11 +84,13 @@ impl AssistantError {
             Self::Conflict(_) => Retry::After(None),
             // Where the person stands could not be read, or changed since the permit was given: ask for a new one.
             Self::Denied(Denied {
-                reason: DeniedReason::Unavailable | DeniedReason::Voided | DeniedReason::Expired,
+                reason:
+                    DeniedReason::Contained | DeniedReason::Unavailable | DeniedReason::Voided | DeniedReason::Expired,
                 ..
             }) => Retry::After(None),
             Self::Vault(error) if matches!(error.kind(), VaultErrorKind::Denied) => Retry::After(None),
-            Self::Clock { .. }
+            Self::Breach(_)
+            | Self::Clock { .. }
             | Self::Denied(_)
             | Self::Forbidden(_)
             | Self::Invalid(_)

@@ -92,6 +92,11 @@ impl<'a> LaneRun<'a> {
         }))
     }
 
+    /// Returns whether nothing leaves, since a breach is being contained.
+    pub(super) fn is_contained(&self) -> bool {
+        self.inner.gate.lets_out(&self.tenant.tenant).is_err()
+    }
+
     /// Returns the connection that the conversation is held through.
     pub(super) async fn connection(&self) -> Result<Arc<ConnectionRow>, AssistantError> {
         self.settings.connection(self.inner, self.lease.tenant, self.lane.conversation.connection).await

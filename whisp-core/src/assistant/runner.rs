@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::assistant::{Assistant, AssistantError, Budget, DueRequest, StepReport};
+use crate::assistant::{Assistant, AssistantError, Budget, Due, StepReport};
 use crate::error::ErrorChain;
 
 /// How long the runner waits at most before it looks again: work that another process took in, leases that ended.
@@ -53,7 +53,7 @@ pub struct Runner {
     assistant: Assistant,
     budget: Budget,
     on_error: Arc<dyn Fn(&str) + Send + Sync>,
-    on_due: Arc<dyn Fn(&DueRequest) + Send + Sync>,
+    on_due: Arc<dyn Fn(&Due) + Send + Sync>,
 }
 
 impl std::fmt::Debug for Runner {
@@ -84,10 +84,10 @@ impl Runner {
         self
     }
 
-    /// Tells the host each time that the deadline of a request about data has come closer, once:
-    /// [`SweepReport::due`](crate::assistant::SweepReport). Somebody has to answer it by then.
+    /// Tells the host each time that a deadline has come closer, once: of a request about data that somebody has to answer, of
+    /// a breach of which somebody has to be told ([`SweepReport::due`](crate::assistant::SweepReport)).
     #[must_use]
-    pub fn on_due(mut self, tell: impl Fn(&DueRequest) + Send + Sync + 'static) -> Self {
+    pub fn on_due(mut self, tell: impl Fn(&Due) + Send + Sync + 'static) -> Self {
         self.on_due = Arc::new(tell);
         self
     }

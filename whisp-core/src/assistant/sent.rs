@@ -159,6 +159,10 @@ impl LaneRun<'_> {
                 }
                 let code = error.code().map(FailureCode);
                 match (error.kind(), error.retry()) {
+                    // Nothing leaves any more: it waits.
+                    (ChannelErrorKind::Denied, _) if self.is_contained() => {
+                        self.wait(row, SEND_REST, attempts, code)?;
+                    }
                     // Something changed about the contact while it was on its way. Whether it may still go is asked anew:
                     // a member's second message must not cost them the first.
                     (ChannelErrorKind::Denied, _) => {

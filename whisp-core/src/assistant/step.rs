@@ -62,7 +62,8 @@ pub struct StepReport {
     pub fetched: usize,
     /// Files that their messages stay without.
     pub lost: usize,
-    /// Conversations whose next message waits for the pace of its connection or its person: nothing was written.
+    /// Conversations whose next message, or whose files, wait for the pace of their connection or their person, for a new token,
+    /// or for a breach to be contained no more: nothing was written.
     pub paced: usize,
     /// Conversations that somebody else changed meanwhile: nothing was written, they come again.
     pub conflicts: usize,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
-use crate::assistant::{Assistant, AssistantError, DueRequest, Inner};
+use crate::assistant::{Assistant, AssistantError, Due, Inner};
 use crate::entity::TenantRow;
 use crate::id::{SubjectId, TenantId};
 use crate::store::{Commit, ExpiredQuery, Kind, ListOrder, ListQuery, WriteBatch, WriteOp};
@@ -37,13 +37,14 @@ pub struct SweepReport {
     pub closed: usize,
     /// Whether more is past its time, or due, than the budget allowed for.
     pub more: bool,
-    /// Requests about data whose deadline has come closer since it was told last: half of the time is over, 80 % of it, all
-    /// of it. Each is told once, by the first sweep that ends without an error.
-    pub due: Vec<DueRequest>,
+    /// What has come closer since it was told last: half of the time is over, 80 % of it, all of it. Requests about data, and
+    /// breaches of which somebody has to be told. Each is told once, by the first sweep that ends without an error.
+    pub due: Vec<Due>,
 }
 
 impl Assistant {
-    /// Ends erasures that were cut short; watches over [requests](crate::assistant::Requests) and their deadlines; deletes
+    /// Ends erasures, and containments of [breaches](crate::assistant::Breaches), that were cut short; watches over their deadlines
+    /// and those of [requests](crate::assistant::Requests); deletes
     /// what is past its time, at most `limit` records, each file before its record; looks for files that a crash left without
     /// one, some at each call; puts the events that wait into the [audit logs](crate::audit), which it anchors where there are
     /// a signer and a sink; and turns the epochs of keys that are older than
@@ -87,6 +88,13 @@ impl Assistant {
                     Err(error) => trouble = trouble.or(Some(error)),
                 }
                 report.erasures += inner.resume_erasures(tenant).await?;
+                if let Err(error) = self.go_on_containing(&row.tenant).await {
+                    trouble.get_or_insert(error);
+                }
+                match inner.watch_breaches(tenant).await {
+                    Ok(noted) => closer.extend(noted),
+                    Err(error) => trouble = trouble.or(Some(error)),
+                }
                 match inner.waiting_requests(tenant).await {
                     Ok(waiting) => {
                         let kept = inner.kept_people(tenant, &waiting).await?;

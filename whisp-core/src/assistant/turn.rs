@@ -259,6 +259,7 @@ impl LaneRun<'_> {
             DeniedReason::Restricted => HandOffReason::Restricted,
             DeniedReason::AssessmentExpired
             | DeniedReason::AutomationOff
+            | DeniedReason::Contained
             | DeniedReason::Expired
             | DeniedReason::Unannounced
             | DeniedReason::Unavailable
@@ -283,7 +284,8 @@ impl LaneRun<'_> {
 
     /// Returns how far the assistant may go: tenant and connection taken together.
     pub(super) fn mode(&self, connection: &ConnectionRow) -> AutomationMode {
-        if !self.tenant.tenant.automation || connection.clear.state == ConnectionState::Disconnected {
+        let off = !self.tenant.tenant.automation || self.is_contained();
+        if off || connection.clear.state == ConnectionState::Disconnected {
             return AutomationMode::Off;
         }
         connection.clear.mode

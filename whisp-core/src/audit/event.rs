@@ -57,6 +57,26 @@ pub enum AuditAction {
     AutomationOff,
     /// Automation was turned on for the tenant.
     AutomationOn,
+    /// It is known what a breach was.
+    BreachAssessed,
+    /// Nothing is left to do for a breach.
+    BreachClosed,
+    /// A breach did happen.
+    BreachConfirmed,
+    /// A breach is contained: nothing leaves, tokens are destroyed, the key has turned.
+    BreachContained,
+    /// A breach had not happened.
+    BreachDismissed,
+    /// The time in which somebody has to be told of a breach comes to its end, or is over.
+    BreachDue,
+    /// It is known how long a breach lasted.
+    BreachEnded,
+    /// A breach is contained no more.
+    BreachLifted,
+    /// A breach is suspected.
+    BreachSuspected,
+    /// Somebody was told of a breach.
+    BreachTold,
     /// A business began to close its account.
     ClosingBegun,
     /// It keeps it open.
@@ -77,6 +97,10 @@ pub enum AuditAction {
     Decided,
     /// An account was disconnected.
     Disconnected,
+    /// Things leave again.
+    EgressResumed,
+    /// Nothing leaves from here on, since a breach is contained.
+    EgressStopped,
     /// An engine was not asked, because whom it sends data to may not have them.
     EgressRefused,
     /// The erasure of a person began: from here on their key may be gone.
@@ -157,6 +181,8 @@ pub enum AuditAction {
     SensitiveSet,
     /// A business was taken on.
     TenantCreated,
+    /// The token of a connected account was destroyed.
+    TokenDestroyed,
 }
 
 /// What came of it.

@@ -1,5 +1,5 @@
 //! What a business shows to authorities and to people, written by the program that does it: the record of processing, the
-//! privacy notice, what has become stale, the answer to a request.
+//! privacy notice, what has become stale, the answer to a request, what is told of a breach.
 //!
 //! # What holds
 //! 1. A document says nothing that was typed twice: purposes, grounds, kinds of data, periods, recipients and the horizon of
@@ -13,6 +13,7 @@
 //! It is engineering, not advice: somebody who knows the law reads a notice before people do.
 
 mod answer;
+mod breach;
 mod kept;
 mod markdown;
 mod measure;
@@ -35,6 +36,7 @@ use crate::model::ChannelKind;
 use crate::privacy::{Controller, JurisdictionProfile, Law, Processors, ProfileId, Register};
 
 pub use answer::Answer;
+pub use breach::BreachNotice;
 pub use kept::{Keep, Kept, KeptData};
 pub use measure::Measure;
 pub use notice::{AnswerTime, Automation, LawAuthority, NoticeFacts, PrivacyNotice, Use};

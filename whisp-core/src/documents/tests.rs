@@ -9,6 +9,7 @@ use crate::privacy::{
     ProcessorId, ProcessorRole, Purpose, Region, SubjectKind,
 };
 
+mod breach;
 mod changes;
 mod found;
 mod texts;

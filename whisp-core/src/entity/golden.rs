@@ -4,6 +4,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::breach::BreachClear;
 use super::connection::{ConnectionClear, ConnectionSecret};
 use super::contact::{ContactClear, ContactSecret};
 use super::hold::HeldClear;
@@ -184,6 +185,19 @@ fn a_tenant_is_kept_like_this() {
         r#"{"id":"00000000-0000-0000-0000-000000000001","account_holder":"00000000-0000-0000-0000-000000000002","automation":true,"zone":"Asia/Almaty","buckets":4,"sensitive":"with_consent","created_at":"2026-11-22T09:00:00Z"}"#,
         r#"{"id":"00000000-0000-0000-0000-000000000001","account_holder":"00000000-0000-0000-0000-000000000002","automation":true,"zone":"Asia/Almaty","buckets":4,"created_at":"2026-11-22T09:00:00Z"}"#,
         r#"{"id":"00000000-0000-0000-0000-000000000001","account_holder":"00000000-0000-0000-0000-000000000002","automation":false,"zone":"Asia/Almaty","buckets":4,"created_at":"2026-11-22T09:00:00Z","closing":{"asked_at":"2026-11-22T09:00:00Z","at":"2026-12-22T09:00:00Z"}}"#,
+        r#"{"id":"00000000-0000-0000-0000-000000000001","account_holder":"00000000-0000-0000-0000-000000000002","automation":true,"zone":"Asia/Almaty","buckets":4,"created_at":"2026-11-22T09:00:00Z","containment":{"changes":1,"breaches":{"00000000-0000-0000-0000-000000000003":"2026-11-26T09:00:00Z"}}}"#,
+        r#"{"id":"00000000-0000-0000-0000-000000000001","account_holder":"00000000-0000-0000-0000-000000000002","automation":true,"zone":"Asia/Almaty","buckets":4,"created_at":"2026-11-22T09:00:00Z","containment":{"changes":2}}"#,
+    ]);
+}
+
+#[test]
+fn a_breach_is_kept_like_this() {
+    is_kept::<BreachClear>(&[
+        r#"{"breach":{"id":"00000000-0000-0000-0000-000000000001","origin":"ours","nature":"disclosed","from":"2026-11-22T09:00:00Z","profiles":["eu-gdpr"],"noted_at":"2026-11-23T09:00:00Z","state":"suspected","changed_at":"2026-11-23T09:00:00Z"}}"#,
+        r#"{"breach":{"id":"00000000-0000-0000-0000-000000000001","origin":{"processor":"model.example"},"nature":"altered","from":"2026-11-22T09:00:00Z","until":"2026-11-22T10:00:00Z","profiles":["eu-gdpr","kz"],"noted_at":"2026-11-23T09:00:00Z","aware_at":"2026-11-23T08:00:00Z","contained_at":"2026-11-23T09:00:00Z","lifted_at":"2026-11-24T09:00:00Z","assessment":{"risk":{"unlikely":{"reason":"a test account"}},"categories":["identity","message_content"],"people":1,"records":4,"exposure":"sealed_with_keys"},"told":{"authority":"2026-11-23T10:00:00Z","platform":"2026-11-23T10:00:00Z","processors":"2026-11-23T10:00:00Z","subjects":"2026-11-23T10:00:00Z"},"state":"closed","changed_at":"2026-11-24T09:00:00Z"},"noted":{"authority":"half"}}"#,
+        r#"{"breach":{"id":"00000000-0000-0000-0000-000000000001","origin":"ours","nature":"lost","from":"2026-11-22T09:00:00Z","profiles":["kz"],"noted_at":"2026-11-23T09:00:00Z","aware_at":"2026-11-23T08:00:00Z","assessment":{"risk":"high","categories":[],"people":0,"records":0,"exposure":"sealed"},"state":"assessed","changed_at":"2026-11-23T09:00:00Z"}}"#,
+        r#"{"breach":{"id":"00000000-0000-0000-0000-000000000001","origin":"ours","nature":"lost","from":"2026-11-22T09:00:00Z","profiles":["kz"],"noted_at":"2026-11-23T09:00:00Z","aware_at":"2026-11-23T08:00:00Z","assessment":{"risk":"risk","categories":[],"people":0,"records":0,"exposure":"unknown"},"state":"confirmed","changed_at":"2026-11-23T09:00:00Z"}}"#,
+        r#"{"breach":{"id":"00000000-0000-0000-0000-000000000001","origin":"ours","nature":"lost","from":"2026-11-22T09:00:00Z","profiles":["kz"],"noted_at":"2026-11-23T09:00:00Z","state":{"dismissed":{"reason":"a drill"}},"changed_at":"2026-11-23T09:00:00Z"}}"#,
     ]);
 }
 

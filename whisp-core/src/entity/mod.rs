@@ -2,6 +2,7 @@
 //! below this module no plaintext exists.
 
 mod audit;
+mod breach;
 mod connection;
 mod contact;
 mod disclosure;
@@ -22,6 +23,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) use audit::{AuditDraft, By, EventRow, LogHead, damaged, in_directory, leaf_of, moved, place};
+pub(crate) use breach::BreachRow;
 pub(crate) use connection::{ConnectionRow, RouteTarget};
 pub(crate) use contact::{Alias, ContactRow, Former, Holder};
 pub(crate) use hold::{HeldDraft, HoldRow, held_category};

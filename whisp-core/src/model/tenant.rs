@@ -1,9 +1,11 @@
 //! The business and its team.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::id::{MemberId, SubjectId, TenantId};
+use crate::id::{BreachId, MemberId, SubjectId, TenantId};
 use crate::privacy::Role;
 use crate::sensitive::Sensitive;
 
@@ -29,6 +31,35 @@ pub struct Tenant {
     /// Whether its account is to be closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closing: Option<Closing>,
+    /// Whether nothing leaves, since a breach is being contained.
+    #[serde(default, skip_serializing_if = "Containment::is_default")]
+    pub containment: Containment,
+}
+
+/// For which breaches nothing leaves of a business.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Containment {
+    /// How often that has changed.
+    pub changes: u32,
+    /// Which they are, and since when.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub breaches: BTreeMap<BreachId, DateTime<Utc>>,
+}
+
+impl Containment {
+    /// How many breaches are contained at a time at most.
+    pub const BREACHES_MAX: usize = 100;
+
+    /// Returns whether nothing leaves.
+    #[must_use]
+    pub fn stands(&self) -> bool {
+        !self.breaches.is_empty()
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// An account that is to be closed.

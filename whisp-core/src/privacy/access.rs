@@ -33,6 +33,8 @@ pub enum AccessAction {
     Answer,
     /// Read the audit log.
     Audit,
+    /// Take breaches down, contain them, say who was told. To read the register of them is to [audit](Self::Audit).
+    Breaches,
     /// Look, for a while and for a reason, at a conversation that is not theirs.
     BreakGlass,
     /// Close the business's account.
@@ -55,9 +57,10 @@ pub enum AccessAction {
 
 impl AccessAction {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Answer,
         Self::Audit,
+        Self::Breaches,
         Self::BreakGlass,
         Self::Close,
         Self::Handle,
@@ -75,6 +78,7 @@ impl fmt::Display for AccessAction {
         f.write_str(match self {
             Self::Answer => "answer",
             Self::Audit => "read the audit log",
+            Self::Breaches => "work on breaches",
             Self::BreakGlass => "look at what is not theirs",
             Self::Close => "close the account",
             Self::Handle => "take over or hand back",
@@ -177,7 +181,7 @@ impl AccessPolicyError {
 /// |---|---|---|---|---|---|
 /// | read, answer, handle | all | all | their own, and what waits for anybody | none | answer all |
 /// | look at what is not theirs | needs not | needs not | with a reason, for a while, and it is logged | no | no |
-/// | queue, rights, holds, settings | yes | yes | no | no | no |
+/// | queue, rights, holds, breaches, settings | yes | yes | no | no | no |
 /// | members | yes | all but owners | no | no | no |
 /// | audit log | yes | yes | no | yes | no |
 /// | close the account | yes | no | no | no | no |

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -10,6 +10,8 @@ use lru::LruCache;
 
 use crate::entity::Entities;
 use crate::id::{SubjectId, TenantId};
+#[cfg(doc)]
+use crate::model::Containment;
 use crate::model::Tenant;
 use crate::privacy::permit::Generation;
 use crate::privacy::published::{Published, Widening};
@@ -34,13 +36,16 @@ pub const STANDINGS_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
 /// is automation on, where it is asked for; is there an activity with this purpose about such a person, over this channel;
 /// has its assessment not run out; does the notice that was published say so much; is the person no minor; is nothing
 /// restricted; did the person not object; did they say yes, or at least not no; and, where more is done than when they came,
-/// did they say yes to that. A permit names the kinds of data that the activity uses, and opens no other.
+/// did they say yes to that; and, for what leaves, is no breach of the business being contained. A permit names the kinds of
+/// data that the activity uses, and opens no other.
 #[derive(Debug)]
 pub struct Gate {
     entities: Entities,
     register: Register,
     memory: Mutex<Memory>,
     published: Mutex<Option<(DateTime<Utc>, Arc<Published>)>>,
+    /// Whether something of a tenant's was ever stopped here: where not, nobody looks for it.
+    stopped: AtomicBool,
 }
 
 /// A person of a tenant.
@@ -52,9 +57,17 @@ struct Memory {
     known: LruCache<Key, Known>,
     /// About whom nothing is permitted while something about them is being written, and how often it is.
     closed: BTreeMap<Key, usize>,
+    /// Of which tenants nothing leaves, unless their settings are of at least so many [changes](Containment::changes).
+    stopped: BTreeMap<TenantId, u32>,
 }
 
 impl Memory {
+    /// Voids every permit about anybody of a tenant that was handed out so far.
+    fn void_all(&mut self, tenant: TenantId) {
+        let theirs: Vec<Key> = self.known.iter().map(|(key, _)| *key).filter(|key| key.0 == tenant).collect();
+        theirs.into_iter().for_each(|key| self.void(key));
+    }
+
     /// Voids every permit about a person that was handed out so far.
     fn void(&mut self, key: Key) {
         if let Some(known) = self.known.pop(&key) {
@@ -92,8 +105,9 @@ impl Asked<'_> {
 
 impl Gate {
     pub(crate) fn new(entities: Entities, register: Register) -> Self {
-        let memory = Memory { known: LruCache::new(STANDINGS_MAX), closed: BTreeMap::new() };
-        Self { entities, register, memory: Mutex::new(memory), published: Mutex::new(None) }
+        let memory = Memory { known: LruCache::new(STANDINGS_MAX), closed: BTreeMap::new(), stopped: BTreeMap::new() };
+        let (memory, stopped) = (Mutex::new(memory), AtomicBool::new(false));
+        Self { entities, register, memory, published: Mutex::new(None), stopped }
     }
 
     /// Returns the register that it goes by.
@@ -165,7 +179,29 @@ impl Gate {
             }
         };
         verdict.map_err(denied)?;
+        // Last: who stops the tenant after this voids what is granted here.
+        if leaves(purpose) {
+            self.lets_out(tenant).map_err(denied)?;
+        }
         Ok(Grant::new(key, purpose, activity.categories, generation, now))
+    }
+
+    /// Returns whether anything of a tenant's may leave: not while a breach is being contained. Ask after a grant was given:
+    /// one that is older than the stop is void.
+    pub(crate) fn lets_out(&self, tenant: &Tenant) -> Result<(), DeniedReason> {
+        let believed = !self.stopped.load(Ordering::Acquire)
+            || self.memory().stopped.get(&tenant.id).is_none_or(|changes| tenant.containment.changes >= *changes);
+        if believed && !tenant.containment.stands() { Ok(()) } else { Err(DeniedReason::Contained) }
+    }
+
+    /// Stops what leaves of a tenant, and voids what was granted about its people so far, until settings of at least so many
+    /// [changes](Containment::changes) say otherwise: settings that were read before are not believed.
+    pub(crate) fn stop(&self, tenant: TenantId, changes: u32) {
+        self.stopped.store(true, Ordering::Release);
+        let mut memory = self.memory();
+        let known = memory.stopped.entry(tenant).or_default();
+        *known = changes.max(*known);
+        memory.void_all(tenant);
     }
 
     /// Voids every permit about some people that was handed out so far, and hands out none until what this returns is
@@ -270,6 +306,11 @@ impl Gate {
             known.read_at = now;
         }
     }
+}
+
+/// Returns whether a purpose is for nothing but what leaves.
+const fn leaves(purpose: Purpose) -> bool {
+    matches!(purpose, Purpose::AutomatedReplies | Purpose::Rights)
 }
 
 /// Nothing is permitted about these people as long as this lives.

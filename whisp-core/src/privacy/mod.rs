@@ -2,6 +2,7 @@
 
 mod access;
 mod basis;
+mod breach;
 mod category;
 mod controller;
 mod disclosure;
@@ -23,6 +24,10 @@ pub use access::{
     Relation, Role, RolePolicy,
 };
 pub use basis::{Assessment, Ground, LawfulBasis, Right};
+pub use breach::{
+    Audience, Breach, BreachAssessment, BreachDuty, BreachError, BreachEvent, BreachNature, BreachOrigin, BreachRisk,
+    BreachState, Exposure, NewBreach,
+};
 pub use category::{Categories, DataCategory};
 pub use controller::{Authority, Controller, NoticeItem};
 pub use disclosure::{Disclosure, DisclosureGround, Recipient};

@@ -193,6 +193,8 @@ pub enum DeniedReason {
     AssessmentExpired,
     /// The tenant has not turned automation on.
     AutomationOff,
+    /// A breach is being contained: nothing leaves until that is [lifted](crate::assistant::Breaches::lift).
+    Contained,
     /// The permit is too old: ask for a new one.
     Expired,
     /// The person seems to be a minor.
@@ -230,6 +232,7 @@ impl fmt::Display for DeniedReason {
         f.write_str(match self {
             Self::AssessmentExpired => "the assessment of the interest has run out",
             Self::AutomationOff => "the business has not turned automation on",
+            Self::Contained => "a breach is being contained",
             Self::Expired => "the permit is too old",
             Self::Minor => "the person seems to be a minor",
             Self::NoConsent => "there is no consent",

@@ -58,6 +58,8 @@ kinds! {
     /// Up to 256 hashes of the audit log's tree, one after another. They are in the sealed field as they are: hashes of
     /// what names nobody are no secret.
     AUDIT_TILE = "audit_tile":;
+    /// A breach of personal data, under its tenant; under the nil id once nothing is left to do. It names nobody.
+    BREACH = "breach": listed expires;
     /// That a member looks, for a while, at a conversation that is not theirs (the id is the keyed index of the two).
     BROKEN_GLASS = "broken_glass": owned expires;
     /// What is kept of a code that a person was sent to prove that a request is theirs; found by the conversation over

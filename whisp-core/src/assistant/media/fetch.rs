@@ -13,7 +13,7 @@ use crate::error::Retry;
 use crate::id::{ContactId, MediaId};
 use crate::media::{MediaBody, MediaError, MediaErrorKind, MediaSource, MediaStore};
 use crate::model::{Connection, ConnectionState, MediaLoss, MediaState};
-use crate::privacy::{About, ServiceProvision, Storage};
+use crate::privacy::{About, Denied, DeniedReason, Purpose, ServiceProvision, Storage};
 use crate::store::{Expect, Lease, RenewRequest, WorkItem, WriteBatch, WriteOp};
 use crate::vault::VaultErrorKind;
 
@@ -67,6 +67,11 @@ impl Inner {
             match self.fetch_file(work.lease, item, *media, &mut report).await {
                 Ok(()) => {}
                 Err(AssistantError::Conflict(_)) => report.conflicts += 1,
+                // It is fetched when things leave again: our token would.
+                Err(AssistantError::Denied(denied)) if denied.reason == DeniedReason::Contained => {
+                    self.lanes().rest(work.key(Phase::Fetch), self.clock.now());
+                    report.paced = 1;
+                }
                 Err(error) if error.retry() == Retry::Never => {
                     let one = [(item.clone(), task.clone())];
                     report.errors.extend(self.bury_all(&Settings::default(), work, &one, now, &error).await.err());
@@ -145,6 +150,7 @@ impl Inner {
         let connection = self.entities.connection(&holder, tenant, &connection_row).await?;
         let source = self.source(&connection)?;
         // No permit, no egress: asking for the file tells the platform which one.
+        self.gate.lets_out(&settings).map_err(|reason| Denied { purpose: Purpose::Storage, reason })?;
         permit.grant().recheck(self.clock.now())?;
         let fetched = |error| AssistantError::Media(connection.channel.clone(), error);
         let mut body = source.open(&connection, &row.request(&secret)).await.map_err(fetched)?;

@@ -9,7 +9,6 @@ mod restrict;
 mod watch;
 
 pub(super) use prove::CodeVerdict;
-pub use watch::DueRequest;
 
 use crate::assistant::desk::TRIES_MAX;
 use crate::assistant::{AssistantError, Desk, Inner};

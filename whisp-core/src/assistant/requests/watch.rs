@@ -1,38 +1,12 @@
 //! Watches the requests that wait: whose time runs out, whose proof did not come.
 
-use chrono::{DateTime, Utc};
-
-use crate::assistant::{AssistantError, Inner};
+use crate::assistant::due::{Closer, CloserRow};
+use crate::assistant::{AssistantError, Due, DueWhat, Inner};
 use crate::audit::AuditAction;
 use crate::entity::{By, RequestRow};
-use crate::id::{RequestId, TenantId};
-use crate::privacy::{RequestEvent, RequestKind, RequestState, Urgency};
+use crate::id::TenantId;
+use crate::privacy::{RequestEvent, RequestState};
 use crate::store::{PAGE_MAX, WriteBatch};
-
-/// A request whose time comes to its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DueRequest {
-    /// Of which tenant.
-    pub tenant: TenantId,
-    /// Which.
-    pub request: RequestId,
-    /// What is asked for.
-    pub kind: RequestKind,
-    /// When it has to be answered.
-    pub due: DateTime<Utc>,
-    /// How close that is.
-    pub urgency: Urgency,
-}
-
-/// A deadline that has come closer and of which nobody has been told.
-#[derive(Debug)]
-pub(in crate::assistant) struct Closer {
-    tenant: TenantId,
-    row: RequestRow,
-    due: DateTime<Utc>,
-    urgency: Urgency,
-}
 
 impl Inner {
     /// Returns every request of a tenant that waits for an answer: there are as many as people who wait.
@@ -72,17 +46,11 @@ impl Inner {
         }
         let deadline = row.clear.request.due(law, now)?;
         let urgency = deadline.urgency(now);
-        let closer = urgency > row.clear.noted;
-        Ok(closer.then_some(Closer { tenant, row, due: deadline.at, urgency }))
-    }
-
-    /// Notes that a deadline has come closer, so that it is told once; `None` if the request was changed meanwhile.
-    pub(in crate::assistant) async fn note_closer(&self, closer: Closer) -> Result<Option<DueRequest>, AssistantError> {
-        let Closer { tenant, mut row, due, urgency } = closer;
-        row.clear.noted = urgency;
-        let mut batch = WriteBatch::new(tenant);
-        batch.ops = self.staged(tenant, &mut row, AuditAction::RequestDue, By::System).await?;
-        let (request, kind) = (row.clear.request.id(), row.clear.request.kind());
-        Ok(self.commit_beside(batch).await?.then_some(DueRequest { tenant, request, kind, due, urgency }))
+        if urgency <= row.clear.noted {
+            return Ok(None);
+        }
+        let what = DueWhat::Request { request: row.clear.request.id(), kind: row.clear.request.kind() };
+        let due = Due { tenant, what, due: deadline.at, urgency };
+        Ok(Some(Closer { due: vec![due], tenant, row: CloserRow::Request(row) }))
     }
 }

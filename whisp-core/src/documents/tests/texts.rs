@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::documents::wording::Wording;
-use crate::privacy::{RefusalReason, RequestKind, RequestOutcome, Right, Withheld};
+use crate::privacy::{BreachNature, BreachRisk, Exposure, RefusalReason, RequestKind, RequestOutcome, Right, Withheld};
 
 fn places(text: &str) -> BTreeSet<&str> {
     text.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0)).collect()
@@ -75,6 +75,11 @@ fn each_value_has_a_text() {
         Measure::Masking,
     ];
     Measure::ALWAYS.iter().chain(&more).for_each(|measure| has("measure", measure.as_str()));
+    BreachNature::ALL.iter().for_each(|nature| has("breach_nature", nature.as_str()));
+    Exposure::ALL.iter().for_each(|exposure| has("breach_exposure", exposure.as_str()));
+    for risk in [BreachRisk::Unlikely { reason: String::new() }, BreachRisk::Risk, BreachRisk::High] {
+        has("breach_risk", risk.as_str());
+    }
     for kind in crate::store::Kind::ALL.iter().filter(|kind| kind.paths().owned) {
         // What is a tenant's, or under a hold, is in nobody's copy.
         if !["challenge", "connection", "held", "tenant"].contains(&kind.name()) {

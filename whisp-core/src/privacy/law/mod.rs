@@ -125,13 +125,24 @@ impl Law {
     /// [`LawError::UnknownProfile`] for the first profile that is not here: what can't be looked up is not left out.
     /// [`LawError::NoLimit`] if none of the profiles has a limit for the duty, [`LawError::OutOfRange`].
     pub fn deadline(&self, profiles: &[ProfileId], duty: Duty, timing: &Timing) -> Result<Deadline, LawError> {
+        self.deadline_where(profiles, duty, timing, |_| true)
+    }
+
+    /// The same, of those limits alone that count.
+    pub(super) fn deadline_where(
+        &self,
+        profiles: &[ProfileId],
+        duty: Duty,
+        timing: &Timing,
+        counts: impl Fn(&TimeLimit) -> bool,
+    ) -> Result<Deadline, LawError> {
         if !period::is_in_range(timing.started_at) {
             return Err(LawError::OutOfRange(timing.started_at));
         }
         let mut earliest: Option<Deadline> = None;
         for id in profiles {
             let profile = self.profile(id)?;
-            for limit in profile.limits_for(duty, timing.started_at) {
+            for limit in profile.limits_for(duty, timing.started_at).filter(|limit| counts(limit)) {
                 let deadline = deadline::of_limit(profile, self.calendar(profile), (limit, duty), timing)?;
                 if earliest.as_ref().is_none_or(|known| deadline.at < known.at) {
                     earliest = Some(deadline);

@@ -87,6 +87,17 @@ pub struct TimeLimit {
     /// By how much an answer may be put off, once, if the person is told why before the first period is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extension: Option<Cited<Period>>,
+    /// Whether nobody has to be told of a breach that is unlikely to be a risk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unless_unlikely: Option<Cited<bool>>,
+}
+
+impl TimeLimit {
+    /// Returns whether it does not count for a breach that is unlikely to be a risk. As with every leniency, only where
+    /// somebody confirmed it.
+    pub(crate) fn spares_unlikely(&self) -> bool {
+        self.unless_unlikely.as_ref().is_some_and(|cited| cited.value && cited.confirmed)
+    }
 }
 
 /// What people must be told of what a machine has written.
@@ -199,7 +210,9 @@ impl JurisdictionProfile {
         let id = &self.id;
         let limits = self.limits.iter().flat_map(move |limit| {
             let duties = limit.duties.iter().map(move |duty| of(id, duty.as_str(), &limit.within));
-            duties.chain(limit.extension.iter().map(move |cited| of(id, "extension", cited)))
+            let extension = limit.extension.iter().map(move |cited| of(id, "extension", cited));
+            let unlikely = limit.unless_unlikely.iter().map(move |cited| of(id, "unless_unlikely", cited));
+            duties.chain(extension).chain(unlikely)
         });
         limits
             .chain([of(id, "identity_pause", &self.identity_pause)])
