@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use chrono::TimeDelta;
-use whisp::assistant::{AssistantError, ExportedData, Requests};
+use whisp::assistant::{AssistantError, DueWhat, ExportedData, Requests};
 use whisp::audit::AuditAction;
 use whisp::id::{ContactId, ConversationId};
 use whisp::model::{AutomationMode, Handle, HandleKind};
@@ -322,7 +322,8 @@ async fn each_time_that_a_deadline_comes_closer_is_told_once() {
         asked.world.assistant.trust_clock().await.unwrap();
         let told = asked.world.assistant.sweep(1_000).await.unwrap().due;
         assert_eq!(told.len(), 1);
-        assert_eq!((told[0].request, told[0].urgency, told[0].due), (request.id(), urgency, due.at));
+        let what = DueWhat::Request { request: request.id(), kind: request.kind() };
+        assert_eq!((told[0].what, told[0].urgency, told[0].due), (what, urgency, due.at));
         assert!(asked.world.assistant.sweep(1_000).await.unwrap().due.is_empty(), "told already");
     }
     assert_eq!(asked.logged().await.iter().filter(|action| **action == AuditAction::RequestDue).count(), 3);
@@ -425,7 +426,7 @@ async fn a_runner_tells_its_host_of_a_deadline() {
     let running = whisp::assistant::Runner::new(asked.world.assistant.clone())
         .on_due(move |due| tell.send((due.what, due.urgency)).unwrap())
         .start();
-    let what = whisp::assistant::DueWhat::Request { request: request.id(), kind: request.kind() };
+    let what = DueWhat::Request { request: request.id(), kind: request.kind() };
     assert_eq!(told.recv().await, Some((what, Urgency::Most)));
     running.stop().await.unwrap();
 }
