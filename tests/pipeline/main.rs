@@ -27,6 +27,7 @@ mod horizon;
 mod identity;
 mod interleaving;
 mod key_service;
+mod legal;
 mod letters;
 mod masking;
 mod media;

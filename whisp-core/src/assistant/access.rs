@@ -145,7 +145,7 @@ impl Desk {
         }
     }
 
-    async fn colleague(&self, member: MemberId) -> Result<Option<MemberRow>, AssistantError> {
+    pub(super) async fn colleague(&self, member: MemberId) -> Result<Option<MemberRow>, AssistantError> {
         let row = self.assistant.inner.entities.member_row(self.tenant, member).await?;
         Ok(row.filter(|row| row.clear.left_at.is_none()))
     }

@@ -73,7 +73,8 @@ impl LaneRun<'_> {
 
 impl Desk {
     /// Lists what of a person's data went to processors, the latest first: to whom, for what, how much, until when. What
-    /// was sent on the channel is not in it: each message's own log tells that.
+    /// was sent on the channel is not in it: each message's own log tells that. Nor is what the person
+    /// [must not be told yet](Disclosure::told_from): a page may hold fewer.
     ///
     /// # Errors
     /// By the store.
@@ -90,7 +91,8 @@ impl Desk {
         self.may_about(AccessAction::Read, &about).await?;
         let subject = about.subject;
         let entities = &self.assistant.inner.entities;
-        let (disclosures, next) = entities.disclosures(self.tenant, subject, after, limit).await?;
+        let (disclosures, next) =
+            entities.disclosures(self.tenant, (subject, self.assistant.now()), after, limit).await?;
         Ok(DisclosurePage { disclosures, next })
     }
 }
@@ -119,9 +121,9 @@ impl Inner {
         tenant: TenantId,
         subject: SubjectId,
     ) -> Result<Vec<Recipient>, AssistantError> {
-        let (mut all, mut after) = (Vec::new(), None);
+        let (mut all, mut after, now) = (Vec::new(), None, self.clock.now());
         loop {
-            let (page, next) = self.entities.disclosures(tenant, subject, after, PAGE_MAX).await?;
+            let (page, next) = self.entities.disclosures(tenant, (subject, now), after, PAGE_MAX).await?;
             all.extend(page);
             if next.is_none() {
                 break;

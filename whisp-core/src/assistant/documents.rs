@@ -10,9 +10,10 @@ use crate::assistant::{Assistant, AssistantError, Inner};
 use crate::documents::{
     Answer, BreachNotice, Language, Measure, NoController, Person, PrivacyNotice, Ropa, Source, Stale, summary_text,
 };
+use crate::entity::Entities;
 use crate::id::{BreachId, RequestId, TenantId};
 use crate::privacy::{About, Controller, ProcessorRole, Rights};
-use crate::store::{PAGE_MAX, SubjectQuery};
+use crate::store::{Kind, PAGE_MAX, SubjectQuery};
 
 /// Why an answer or a summary can't be written.
 pub(super) const NO_CONTROLLER: AssistantError =
@@ -105,6 +106,9 @@ impl Assistant {
         loop {
             let page = inner.entities.store.of_subject(&query).await?;
             for record in page.records.iter().filter(|record| !record.is_past(now)) {
+                if record.kind == Kind::DISCLOSURE && !Entities::disclosure(record)?.is_told(now) {
+                    continue;
+                }
                 *person.records.entry(record.kind.name()).or_default() += 1;
             }
             match page.next {

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 
 use crate::assistant::{AssistantError, Inner};
 use crate::audit::AuditAction;
-use crate::entity::{BreachRow, By, RequestRow};
-use crate::id::{BreachId, RequestId, TenantId};
+use crate::entity::{BreachRow, By, LegalRow, RequestRow};
+use crate::id::{BreachId, ContactId, LegalDisclosureId, RequestId, TenantId};
 use crate::privacy::{Audience, RequestKind, Urgency};
 use crate::store::WriteBatch;
 
@@ -17,7 +17,7 @@ pub struct Due {
     pub tenant: TenantId,
     /// What.
     pub what: DueWhat,
-    /// When it has to be done.
+    /// When it has to be done, or may be.
     pub due: DateTime<Utc>,
     /// How close that is.
     pub urgency: Urgency,
@@ -33,6 +33,14 @@ pub enum DueWhat {
         breach: BreachId,
         /// Who.
         audience: Audience,
+    },
+    /// The time is over in which a person must not be told that data of theirs were handed to an authority: they are to be told
+    /// now.
+    GagEnded {
+        /// What was handed out.
+        disclosure: LegalDisclosureId,
+        /// Whose data.
+        contact: ContactId,
     },
     /// A request about data has to be answered.
     Request {
@@ -57,6 +65,7 @@ pub(super) struct Closer {
 #[derive(Debug)]
 pub(super) enum CloserRow {
     Breach(BreachRow),
+    Legal(LegalRow),
     Request(RequestRow),
 }
 
@@ -73,6 +82,10 @@ impl Inner {
                     }
                 }
                 self.staged_breach(tenant, &mut row, AuditAction::BreachDue, By::System).await?
+            }
+            CloserRow::Legal(mut row) => {
+                row.clear.gag_ended = true;
+                self.staged_legal(tenant, &mut row, (AuditAction::LegalGagEnded, By::System)).await?
             }
             CloserRow::Request(mut row) => {
                 row.clear.noted = due.iter().map(|each| each.urgency).max().unwrap_or(row.clear.noted);

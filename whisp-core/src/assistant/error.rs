@@ -5,7 +5,7 @@ use crate::channel::ChannelError;
 use crate::error::Retry;
 use crate::media::MediaError;
 use crate::model::ChannelKind;
-use crate::privacy::{BreachError, Denied, DeniedReason, Forbidden, LawError, RequestError};
+use crate::privacy::{BreachError, Denied, DeniedReason, Forbidden, LawError, LegalError, RequestError};
 use crate::reply::ReplyError;
 use crate::route::RouteError;
 use crate::store::StoreError;
@@ -47,6 +47,9 @@ pub enum AssistantError {
     /// The request is wrong.
     #[error("{0}")]
     Invalid(&'static str),
+    /// That does not happen to what is handed to an authority, or not now.
+    #[error(transparent)]
+    Legal(#[from] LegalError),
     /// A file could not be fetched.
     #[error("{0}: {1}")]
     Media(ChannelKind, #[source] MediaError),
@@ -94,6 +97,7 @@ impl AssistantError {
             | Self::Denied(_)
             | Self::Forbidden(_)
             | Self::Invalid(_)
+            | Self::Legal(_)
             | Self::NotFound(_)
             | Self::Request(_)
             | Self::Taken(_) => Retry::Never,

@@ -390,6 +390,9 @@ impl Inner {
         let page = self.entities.store.of_subject(&query).await?;
         let mut entries = Vec::with_capacity(page.records.len());
         for record in page.records.into_iter().filter(|record| !record.is_past(grant.reads_as_of())) {
+            if record.kind == Kind::DISCLOSURE && !Entities::disclosure(&record)?.is_told(grant.granted_at()) {
+                continue;
+            }
             entries.push(self.exported(grant, tenant, record).await?);
         }
         Ok(ExportPage { entries, next: page.next })

@@ -27,6 +27,7 @@ mod holds;
 mod identity;
 mod ingest;
 mod lane;
+mod legal;
 mod letters;
 mod measure;
 mod media;
@@ -90,6 +91,7 @@ pub use export::{
 };
 pub use holds::{Held, HeldPage, Holds, WithheldRecords};
 pub use ingest::Ingested;
+pub use legal::{HandedOut, LegalDisclosures, LegalPage};
 pub use letters::QueuePage;
 pub use media::{LiveStory, OpenFile};
 pub use policies::UntoldPage;

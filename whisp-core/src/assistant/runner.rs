@@ -85,7 +85,7 @@ impl Runner {
     }
 
     /// Tells the host each time that a deadline has come closer, once: of a request about data that somebody has to answer, of
-    /// a breach of which somebody has to be told ([`SweepReport::due`](crate::assistant::SweepReport)).
+    /// a breach of which somebody has to be told, of a gag that has ended ([`SweepReport::due`](crate::assistant::SweepReport)).
     #[must_use]
     pub fn on_due(mut self, tell: impl Fn(&Due) + Send + Sync + 'static) -> Self {
         self.on_due = Arc::new(tell);

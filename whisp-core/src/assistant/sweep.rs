@@ -37,8 +37,8 @@ pub struct SweepReport {
     pub closed: usize,
     /// Whether more is past its time, or due, than the budget allowed for.
     pub more: bool,
-    /// What has come closer since it was told last: half of the time is over, 80 % of it, all of it. Requests about data, and
-    /// breaches of which somebody has to be told. Each is told once, by the first sweep that ends without an error.
+    /// What has come closer since it was told last: half of the time is over, 80 % of it, all of it. Requests about data,
+    /// breaches of which somebody has to be told; and people who may be told now that an authority was given their data. Each is told once, by the first sweep that ends without an error.
     pub due: Vec<Due>,
 }
 
@@ -91,9 +91,11 @@ impl Assistant {
                 if let Err(error) = self.go_on_containing(&row.tenant).await {
                     trouble.get_or_insert(error);
                 }
-                match inner.watch_breaches(tenant).await {
-                    Ok(noted) => closer.extend(noted),
-                    Err(error) => trouble = trouble.or(Some(error)),
+                for noted in [inner.watch_breaches(tenant).await, inner.watch_gags(tenant).await] {
+                    match noted {
+                        Ok(noted) => closer.extend(noted),
+                        Err(error) => trouble = trouble.or(Some(error)),
+                    }
                 }
                 match inner.waiting_requests(tenant).await {
                     Ok(waiting) => {

@@ -119,6 +119,16 @@ pub enum AuditAction {
     HoldReleased,
     /// Somebody looked, and it must be kept still.
     HoldReviewed,
+    /// Somebody else of the team agreed that data of a person are handed to an authority.
+    LegalApproved,
+    /// Somebody of the team took down that an authority asks for data of a person.
+    LegalAsked,
+    /// A person may be told now that data of theirs were handed to an authority.
+    LegalGagEnded,
+    /// Data of a person were handed to an authority.
+    LegalHandedOut,
+    /// Somebody else of the team refused to hand data of a person to an authority.
+    LegalRefused,
     /// Somebody joined the team.
     MemberAdded,
     /// How far the assistant may go on a connection was set.

@@ -37,7 +37,7 @@ pub enum KeptData {
     Messages,
     /// Names, ids and what was said about the use of the data.
     People,
-    /// Requests about data, holds and breaches, once they have ended.
+    /// Requests about data, holds, breaches, and what was handed to authorities, once they have ended.
     Requests,
     /// Answers that an engine proposed and nobody used.
     Suggestions,

@@ -1,6 +1,6 @@
 //! What went to whom, as records of the person: all of it in clear, for there is nothing in it but that.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::entity::{Entities, from_clear, position, to_clear};
 use crate::id::{RecordId, SubjectId, TenantId};
@@ -8,7 +8,8 @@ use crate::privacy::Disclosure;
 use crate::store::{Cursor, Kind, ListOrder, ListQuery, PAGE_MAX, Record, StoreError};
 
 impl Entities {
-    /// Makes the record of a disclosure. It is kept as long as whoever was given the data keeps them, or longer.
+    /// Makes the record of a disclosure. It is kept as long as whoever was given the data keeps them, or longer, and no shorter
+    /// for a time in which the person must not be told.
     pub(crate) fn new_disclosure(
         id: RecordId,
         subject: SubjectId,
@@ -19,7 +20,8 @@ impl Entities {
         record.parent = Some(subject.into());
         record.position = position(disclosure.at);
         record.subjects = vec![subject];
-        record.expires_at = Some(disclosure.at + keep).max(disclosure.retained_until);
+        let told_from = disclosure.told_from.map_or(disclosure.at, |from| from.max(disclosure.at));
+        record.expires_at = Some(told_from + keep).max(disclosure.retained_until);
         record.clear = to_clear(disclosure)?;
         Ok(record)
     }
@@ -28,11 +30,11 @@ impl Entities {
         from_clear(record)
     }
 
-    /// Lists what went to others about somebody, the latest first.
+    /// Lists what went to others about somebody, the latest first, but for what the person must not be told yet.
     pub(crate) async fn disclosures(
         &self,
         tenant: TenantId,
-        subject: SubjectId,
+        (subject, now): (SubjectId, DateTime<Utc>),
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<(Vec<Disclosure>, Option<Cursor>), StoreError> {
@@ -45,7 +47,8 @@ impl Entities {
             limit: limit.min(PAGE_MAX),
         };
         let page = self.store.list(&query).await?;
-        let disclosures = page.records.iter().map(Self::disclosure).collect::<Result<_, _>>()?;
+        let mut disclosures = page.records.iter().map(Self::disclosure).collect::<Result<Vec<_>, _>>()?;
+        disclosures.retain(|disclosure| disclosure.is_told(now));
         Ok((disclosures, page.next))
     }
 }

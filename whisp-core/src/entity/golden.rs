@@ -8,6 +8,7 @@ use super::breach::BreachClear;
 use super::connection::{ConnectionClear, ConnectionSecret};
 use super::contact::{ContactClear, ContactSecret};
 use super::hold::HeldClear;
+use super::legal::LegalClear;
 use super::media::{MediaClear, MediaSecret};
 use super::member::{GlassClear, MemberClear};
 use super::message::{MessageClear, MessageSecret};
@@ -176,6 +177,7 @@ fn what_went_to_a_processor_is_kept_like_this() {
     is_kept::<Disclosure>(&[
         r#"{"processor":"api.openai.com","ground":"processor","purpose":"automated_replies","categories":["message_content"],"bytes":512,"at":"2026-11-22T09:00:00Z","retained_until":"2026-12-22T09:00:00Z"}"#,
         r#"{"processor":"court","ground":"legal_requirement","purpose":"legal_compliance","categories":["identity","message_content"],"bytes":0,"at":"2026-11-22T09:00:00Z"}"#,
+        r#"{"processor":"court","ground":"legal_requirement","purpose":"legal_compliance","categories":["identity"],"bytes":9,"at":"2026-11-22T09:00:00Z","told_from":"2026-12-22T09:00:00Z"}"#,
     ]);
 }
 
@@ -198,6 +200,15 @@ fn a_breach_is_kept_like_this() {
         r#"{"breach":{"id":"00000000-0000-0000-0000-000000000001","origin":"ours","nature":"lost","from":"2026-11-22T09:00:00Z","profiles":["kz"],"noted_at":"2026-11-23T09:00:00Z","aware_at":"2026-11-23T08:00:00Z","assessment":{"risk":"high","categories":[],"people":0,"records":0,"exposure":"sealed"},"state":"assessed","changed_at":"2026-11-23T09:00:00Z"}}"#,
         r#"{"breach":{"id":"00000000-0000-0000-0000-000000000001","origin":"ours","nature":"lost","from":"2026-11-22T09:00:00Z","profiles":["kz"],"noted_at":"2026-11-23T09:00:00Z","aware_at":"2026-11-23T08:00:00Z","assessment":{"risk":"risk","categories":[],"people":0,"records":0,"exposure":"unknown"},"state":"confirmed","changed_at":"2026-11-23T09:00:00Z"}}"#,
         r#"{"breach":{"id":"00000000-0000-0000-0000-000000000001","origin":"ours","nature":"lost","from":"2026-11-22T09:00:00Z","profiles":["kz"],"noted_at":"2026-11-23T09:00:00Z","state":{"dismissed":{"reason":"a drill"}},"changed_at":"2026-11-23T09:00:00Z"}}"#,
+    ]);
+}
+
+#[test]
+fn what_is_handed_to_an_authority_is_kept_like_this() {
+    is_kept::<LegalClear>(&[
+        r#"{"disclosure":{"id":"00000000-0000-0000-0000-000000000001","subject":"00000000-0000-0000-0000-000000000002","authority":"District court","reference":"2-1","law":"Art. 1","scope":{"categories":["identity"],"written":{}},"asked_by":"00000000-0000-0000-0000-000000000003","asked_at":"2026-11-26T09:00:00Z","count":0,"state":"asked"}}"#,
+        r#"{"disclosure":{"id":"00000000-0000-0000-0000-000000000001","subject":"00000000-0000-0000-0000-000000000002","authority":"District court","reference":"2-1","law":"Art. 1","scope":{"categories":["media","message_content"],"written":{"conversations":["00000000-0000-0000-0000-000000000005"],"from":"2026-11-01T00:00:00Z","until":"2026-11-02T00:00:00Z"}},"asked_by":"00000000-0000-0000-0000-000000000003","asked_at":"2026-11-26T09:00:00Z","gag_until":"2026-12-26T09:00:00Z","decided_by":"00000000-0000-0000-0000-000000000004","decided_at":"2026-11-26T10:00:00Z","handed_at":"2026-11-26T11:00:00Z","count":2,"state":"handed_out"},"gag_ended":true}"#,
+        r#"{"disclosure":{"id":"00000000-0000-0000-0000-000000000001","subject":"00000000-0000-0000-0000-000000000002","authority":"District court","reference":"2-1","law":"Art. 1","scope":{"categories":["identity"],"written":{}},"asked_by":"00000000-0000-0000-0000-000000000003","asked_at":"2026-11-26T09:00:00Z","decided_by":"00000000-0000-0000-0000-000000000004","decided_at":"2026-11-26T10:00:00Z","count":0,"state":"refused"}}"#,
     ]);
 }
 

@@ -66,7 +66,7 @@ pub(crate) struct Layout {
 /// A file as it is stored.
 #[derive(Debug, Clone)]
 pub(crate) struct MediaRow {
-    record: Record,
+    pub(crate) record: Record,
     pub(crate) clear: MediaClear,
 }
 

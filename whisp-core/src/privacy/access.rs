@@ -43,6 +43,8 @@ pub enum AccessAction {
     Handle,
     /// Place, review, read and release holds.
     Holds,
+    /// Ask for, decide on, and take out what is handed to authorities.
+    LegalDisclosures,
     /// Add and remove members, and say what they are there for.
     Members,
     /// Look at the queue and the dead letters, try again, discard.
@@ -57,7 +59,7 @@ pub enum AccessAction {
 
 impl AccessAction {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Answer,
         Self::Audit,
         Self::Breaches,
@@ -65,6 +67,7 @@ impl AccessAction {
         Self::Close,
         Self::Handle,
         Self::Holds,
+        Self::LegalDisclosures,
         Self::Members,
         Self::Queue,
         Self::Read,
@@ -83,6 +86,7 @@ impl fmt::Display for AccessAction {
             Self::Close => "close the account",
             Self::Handle => "take over or hand back",
             Self::Holds => "use holds",
+            Self::LegalDisclosures => "hand data to an authority",
             Self::Members => "change the team",
             Self::Queue => "work on the queue",
             Self::Read => "read",
@@ -181,7 +185,7 @@ impl AccessPolicyError {
 /// |---|---|---|---|---|---|
 /// | read, answer, handle | all | all | their own, and what waits for anybody | none | answer all |
 /// | look at what is not theirs | needs not | needs not | with a reason, for a while, and it is logged | no | no |
-/// | queue, rights, holds, breaches, settings | yes | yes | no | no | no |
+/// | queue, rights, holds, breaches, authorities, settings | yes | yes | no | no | no |
 /// | members | yes | all but owners | no | no | no |
 /// | audit log | yes | yes | no | yes | no |
 /// | close the account | yes | no | no | no | no |

@@ -41,6 +41,17 @@ pub struct Disclosure {
     /// Until when they keep it, as the register has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retained_until: Option<DateTime<Utc>>,
+    /// From when on the person may be told; `None` at once. Before it, it is in no copy and no list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_from: Option<DateTime<Utc>>,
+}
+
+impl Disclosure {
+    /// Returns whether the person may be told.
+    #[must_use]
+    pub fn is_told(&self, now: DateTime<Utc>) -> bool {
+        self.told_from.is_none_or(|from| from <= now)
+    }
 }
 
 /// What one recipient was given of a person's data, in sum: what the person may ask for (Art. 15(1)(c) GDPR; CJEU,

@@ -9,6 +9,7 @@ mod disclosure;
 mod gate;
 mod hold;
 mod law;
+mod legal;
 mod permit;
 mod processor;
 mod proof;
@@ -37,6 +38,7 @@ pub use law::{
     AiDisclosure, Calendar, CalendarId, Citation, Cited, Deadline, Duty, JurisdictionProfile, Law, LawError, Period,
     ProfileId, TimeLimit, Timing, Urgency,
 };
+pub use legal::{LegalDisclosure, LegalError, LegalScope, LegalState, NewLegalDisclosure};
 pub use permit::{Denied, DeniedReason, Grant, PERMIT_LIFE, Permit};
 pub use processor::{Deletion, EgressRefusal, Processor, ProcessorId, ProcessorRole, Processors, Region};
 pub use proof::{Challenge, Code, Proof, ProofStrength, Verdict};

@@ -97,6 +97,7 @@ impl ReplyRequest {
             categories: SHOWN,
             bytes: bytes.try_into().unwrap_or(u64::MAX),
             at: self.now,
+            told_from: None,
             retained_until: Some(processor.keeps_until(self.now)),
             processor: id.clone(),
         };

@@ -100,6 +100,9 @@ kinds! {
     HOLD = "hold": listed found expires;
     /// An inquiry, under its conversation.
     INQUIRY = "inquiry": listed owned;
+    /// That data of a person are handed to an authority: under its tenant, under the nil id once nothing is left to do; found by
+    /// the person, whom it names by their random id alone.
+    LEGAL_DISCLOSURE = "legal_disclosure": listed found expires;
     /// A file that came with a message, under the message. Its bytes are in a [`MediaStore`](crate::media::MediaStore).
     MEDIA = "media": listed owned expires;
     /// A member of the team, under the tenant.

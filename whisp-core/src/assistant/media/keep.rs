@@ -42,10 +42,21 @@ impl Inner {
         chunk: u32,
     ) -> Result<Option<Zeroizing<Vec<u8>>>, AssistantError> {
         let row = self.entities.media_row(tenant, id).await?.filter(|row| row.clear.hold == Some(hold.id));
-        let (Some(row), Some(media)) = (row, &self.media) else { return Err(AssistantError::NotFound("file")) };
-        let secret = self.entities.media_secret(grant, tenant, &row).await?;
+        self.chunk_of(grant, tenant, &row.ok_or(AssistantError::NotFound("file"))?, chunk).await
+    }
+
+    /// Opens a chunk of a file; `None` after the last.
+    pub(in crate::assistant) async fn chunk_of(
+        &self,
+        grant: &Grant,
+        tenant: TenantId,
+        row: &MediaRow,
+        chunk: u32,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, AssistantError> {
+        let Some(media) = &self.media else { return Err(AssistantError::NotFound("file")) };
+        let secret = self.entities.media_secret(grant, tenant, row).await?;
         let layout = secret.layout.ok_or(AssistantError::NotFound("file that is kept"))?;
-        let place = Place { tenant, subject: hold.keeper, id };
+        let place = Place { tenant, subject: row.subject()?, id: row.id() };
         layout.read(&*self.entities.vault, &**media, (place, chunk), grant).await
     }
 
