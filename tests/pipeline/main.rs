@@ -48,5 +48,6 @@ mod sharing;
 mod standing;
 mod takeover;
 mod tap;
+mod transfer;
 mod world;
 mod yielding;

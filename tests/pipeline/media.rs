@@ -4,6 +4,7 @@ mod bounds;
 mod fate;
 mod fetch;
 mod gallery;
+mod handed;
 mod kit;
 mod part;
 mod platform;

@@ -119,6 +119,10 @@ id! {
     RequestId
 }
 id! {
+    /// One passing of a business to a new owner.
+    TransferId
+}
+id! {
     /// A proposed reply that waits for a member.
     SuggestionId
 }
@@ -186,6 +190,7 @@ record_ids!(
     MessageId,
     RequestId,
     SuggestionId,
+    TransferId,
     WorkId,
     WorkerId,
     DeadLetterId

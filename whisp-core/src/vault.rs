@@ -3,6 +3,7 @@
 mod cell;
 mod destroy;
 mod keys;
+mod moved;
 
 use std::fmt;
 
@@ -15,6 +16,7 @@ pub use self::destroy::{ClosedVault, Destroyed, Destruction, EpochDue, Turn};
 #[cfg(any(test, feature = "mock"))]
 pub use self::keys::MockKeyProvider;
 pub use self::keys::{KeyContext, KeyProvider, KeyTable, Rewrap, SubjectKey, SubjectKeyState, TenantKey};
+pub use self::moved::MovedKeys;
 use crate::error::define_error;
 use crate::id::{RecordId, SubjectId, TenantId};
 use crate::privacy::{DataCategory, Grant};

@@ -126,6 +126,20 @@ impl Inner {
         })
     }
 
+    /// Returns when the last epoch of a tenant's key began that began after a time and whose turn has ended, and from when on
+    /// the key of the one before is gone, where that can be told.
+    pub(super) async fn turned_after(
+        &self,
+        tenant: TenantId,
+        since: DateTime<Utc>,
+    ) -> Result<Option<(DateTime<Utc>, Option<DateTime<Utc>>)>, AssistantError> {
+        let (kind, order) = (Kind::EPOCH, ListOrder::Descending);
+        let query = ListQuery { tenant, kind, parent: tenant.into(), order, after: None, limit: 1 };
+        let last = self.entities.store.list(&query).await?.records;
+        let last: Option<EpochClear> = last.first().map(from_clear).transpose()?;
+        Ok(last.filter(|epoch| epoch.begun_at > since).map(|epoch| (epoch.begun_at, epoch.gone_at())))
+    }
+
     /// Turns the epoch of a tenant's key, the directory's too, where it is due, as far as the sweep's budget goes.
     pub(super) async fn turn_epoch(
         &self,

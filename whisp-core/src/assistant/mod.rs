@@ -54,6 +54,7 @@ mod suggestions;
 mod sweep;
 pub(crate) mod task;
 mod team;
+mod transfer;
 mod turn;
 mod warm;
 
@@ -103,6 +104,7 @@ pub(crate) use stage::LATE_MAX;
 pub use step::{Budget, StepReport};
 pub use sweep::SweepReport;
 pub use team::{NewMember, TEAM_MAX, Team};
+pub use transfer::Transfers;
 
 use crate::audit::{CheckpointSigner, CheckpointSink};
 use crate::channel::Channel;

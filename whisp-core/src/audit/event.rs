@@ -193,6 +193,12 @@ pub enum AuditAction {
     TenantCreated,
     /// The token of a connected account was destroyed.
     TokenDestroyed,
+    /// It was taken down that control of the business passes to a new owner.
+    TransferBegun,
+    /// Control of the business has passed to a new owner.
+    TransferCompleted,
+    /// People were told of the new owner.
+    TransferTold,
 }
 
 /// What came of it.

@@ -15,13 +15,14 @@ use super::message::{MessageClear, MessageSecret};
 use super::plain::StatementClear;
 use super::raw::{RawClear, SuggestionClear};
 use super::request::RequestClear;
+use super::transfer::TransferClear;
 use super::{Former, Holder, LetterClear, LogHead, RouteTarget, leaf_of};
 use crate::assistant::{ClockClear, ClosedClear, EpochClear, ErasureClear, ErasureReceipt};
 use crate::audit::{AuditAction, AuditDetail, AuditEvent, SaltedDetail};
 use crate::channel::OutboundBody;
 use crate::id::RecordId;
 use crate::model::{AutomationMode, Content, Conversation, Inquiry, Tenant};
-use crate::privacy::{Challenge, Disclosure, Hold};
+use crate::privacy::{Challenge, Controller, Disclosure, Hold};
 use crate::store::{Kind, Record};
 
 /// Each literal is read, and printed back as it was.
@@ -209,6 +210,18 @@ fn what_is_handed_to_an_authority_is_kept_like_this() {
         r#"{"disclosure":{"id":"00000000-0000-0000-0000-000000000001","subject":"00000000-0000-0000-0000-000000000002","authority":"District court","reference":"2-1","law":"Art. 1","scope":{"categories":["identity"],"written":{}},"asked_by":"00000000-0000-0000-0000-000000000003","asked_at":"2026-11-26T09:00:00Z","count":0,"state":"asked"}}"#,
         r#"{"disclosure":{"id":"00000000-0000-0000-0000-000000000001","subject":"00000000-0000-0000-0000-000000000002","authority":"District court","reference":"2-1","law":"Art. 1","scope":{"categories":["media","message_content"],"written":{"conversations":["00000000-0000-0000-0000-000000000005"],"from":"2026-11-01T00:00:00Z","until":"2026-11-02T00:00:00Z"}},"asked_by":"00000000-0000-0000-0000-000000000003","asked_at":"2026-11-26T09:00:00Z","gag_until":"2026-12-26T09:00:00Z","decided_by":"00000000-0000-0000-0000-000000000004","decided_at":"2026-11-26T10:00:00Z","handed_at":"2026-11-26T11:00:00Z","count":2,"state":"handed_out"},"gag_ended":true}"#,
         r#"{"disclosure":{"id":"00000000-0000-0000-0000-000000000001","subject":"00000000-0000-0000-0000-000000000002","authority":"District court","reference":"2-1","law":"Art. 1","scope":{"categories":["identity"],"written":{}},"asked_by":"00000000-0000-0000-0000-000000000003","asked_at":"2026-11-26T09:00:00Z","decided_by":"00000000-0000-0000-0000-000000000004","decided_at":"2026-11-26T10:00:00Z","count":0,"state":"refused"}}"#,
+    ]);
+}
+
+#[test]
+fn the_passing_of_a_business_is_kept_like_this() {
+    is_kept::<TransferClear>(&[
+        r#"{"from":"2026-12-01T00:00:00Z","noted_at":"2026-11-26T09:00:00Z"}"#,
+        r#"{"from":"2026-12-01T00:00:00Z","noted_at":"2026-11-26T09:00:00Z","completed_at":"2026-12-02T00:00:00Z","keys":{"begun_at":"2026-11-30T00:00:00Z","old_gone_at":"2026-11-30T00:00:01Z"},"told_at":"2026-12-01T00:00:00Z"}"#,
+        r#"{"from":"2026-12-01T00:00:00Z","noted_at":"2026-11-26T09:00:00Z","completed_at":"2026-12-02T00:00:00Z","keys":{"begun_at":"2026-11-30T00:00:00Z"}}"#,
+    ]);
+    is_kept::<Controller>(&[
+        r#"{"name":"Tea & Co","address":"2 Abay Avenue, Almaty","contact":"privacy@tea.example"}"#,
     ]);
 }
 

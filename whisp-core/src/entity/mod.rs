@@ -16,6 +16,7 @@ mod policy;
 mod raw;
 mod request;
 mod tenant;
+mod transfer;
 
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ pub(crate) use plain::{ConversationRow, InquiryRow, LetterClear, LetterRow, Stat
 pub(crate) use raw::{RawDraft, SuggestionRow};
 pub(crate) use request::{ChallengeRow, RequestRow};
 pub(crate) use tenant::TenantRow;
+pub(crate) use transfer::TransferRow;
 
 use crate::assistant::AssistantError;
 use crate::error::Retry;

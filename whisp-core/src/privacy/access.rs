@@ -15,7 +15,7 @@ use crate::model::Handling;
 pub enum Role {
     /// Answers for the business: everything.
     Owner,
-    /// Runs it from day to day: everything but closing it and making owners.
+    /// Runs it from day to day: everything but closing it, passing it on and making owners.
     Admin,
     /// Talks to contacts.
     Member,
@@ -55,11 +55,13 @@ pub enum AccessAction {
     Rights,
     /// Change settings and connections.
     Settings,
+    /// Pass the business to a new owner.
+    Transfer,
 }
 
 impl AccessAction {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Answer,
         Self::Audit,
         Self::Breaches,
@@ -73,6 +75,7 @@ impl AccessAction {
         Self::Read,
         Self::Rights,
         Self::Settings,
+        Self::Transfer,
     ];
 }
 
@@ -92,6 +95,7 @@ impl fmt::Display for AccessAction {
             Self::Read => "read",
             Self::Rights => "serve rights",
             Self::Settings => "change settings",
+            Self::Transfer => "pass the business on",
         })
     }
 }
@@ -188,7 +192,7 @@ impl AccessPolicyError {
 /// | queue, rights, holds, breaches, authorities, settings | yes | yes | no | no | no |
 /// | members | yes | all but owners | no | no | no |
 /// | audit log | yes | yes | no | yes | no |
-/// | close the account | yes | no | no | no | no |
+/// | close the account, pass the business on | yes | no | no | no | no |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RolePolicy {
     shared: bool,
@@ -217,7 +221,7 @@ impl AccessPolicy for RolePolicy {
     fn decide(&self, request: &AccessRequest) -> Result<Access, AccessPolicyError> {
         let may = match request.role {
             Role::Owner => true,
-            Role::Admin => request.action != AccessAction::Close,
+            Role::Admin => !matches!(request.action, AccessAction::Close | AccessAction::Transfer),
             Role::Member => self.member(request),
             Role::Auditor => request.action == AccessAction::Audit,
             Role::Integration => request.action == AccessAction::Answer,
@@ -289,12 +293,12 @@ mod tests {
 
     #[test]
     fn each_role_may_what_the_table_says() {
-        use AccessAction::{Answer, Audit, BreakGlass, Close, Handle, Read};
+        use AccessAction::{Answer, Audit, BreakGlass, Close, Handle, Read, Transfer};
         let policy = RolePolicy::default();
         for action in AccessAction::ALL {
             let may = |role| allowed(policy, &asks(role, action, None, false));
             assert!(may(Role::Owner), "{action}");
-            assert_eq!(may(Role::Admin), action != Close, "{action}");
+            assert_eq!(may(Role::Admin), action != Close && action != Transfer, "{action}");
             assert_eq!(may(Role::Member), action == BreakGlass, "{action}");
             assert_eq!(may(Role::Auditor), action == Audit, "{action}");
             assert_eq!(may(Role::Integration), action == Answer, "{action}");

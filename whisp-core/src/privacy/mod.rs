@@ -19,6 +19,7 @@ mod register;
 mod request;
 mod standing;
 mod statement;
+mod transfer;
 
 pub use access::{
     Access, AccessAction, AccessPolicy, AccessPolicyError, AccessRequest, Forbidden, ForbiddenReason, GlassReason,
@@ -53,3 +54,4 @@ pub use request::{
 };
 pub use standing::Standing;
 pub use statement::{Act, AgeSignal, ConsentState, Notice, PolicyAnswer, RestrictionGround, Statement, StatementEvent};
+pub use transfer::{ControlTransfer, KeysMoved};

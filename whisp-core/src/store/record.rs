@@ -124,6 +124,8 @@ kinds! {
     SUGGESTION = "suggestion": listed owned expires;
     /// In the directory: a tenant.
     TENANT = "tenant": listed owned;
+    /// That control of the business passes to a new owner, under its tenant.
+    TRANSFER = "transfer": listed owned;
     /// In the directory: a worker that holds buckets, until its leases end.
     WORKER = "worker": listed expires;
 }

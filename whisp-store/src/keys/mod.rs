@@ -52,7 +52,7 @@ pub use cells::{FolderCells, MemoryCells};
 pub(crate) use key_file::sync_folder;
 pub use local::LocalKeyProvider;
 pub use memory::MemoryKeyTable;
-pub use moving::MovingKeyProvider;
+pub use moving::{MoveCheck, MovingKeyProvider};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresKeyTable;
 #[cfg(feature = "sqlite")]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use whisp_core::id::TenantId;
 use whisp_core::vault::{
-    Destroyed, Destruction, KeyContext, KeyProvider, KeyTable, SecretKey, VaultError, VaultErrorKind, WrappedKey,
+    Destroyed, Destruction, KeyContext, KeyProvider, KeyTable, MovedKeys, SecretKey, VaultError, VaultErrorKind,
+    WrappedKey,
 };
 
 /// A [`KeyProvider`] for the time in which a key table moves from one provider to another: from a bare
@@ -129,6 +130,28 @@ impl KeyProvider for MovingKeyProvider {
 impl fmt::Debug for MovingKeyProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MovingKeyProvider").field("from", &self.from).field("to", &self.to).finish()
+    }
+}
+
+/// Tells the assistant whether a tenant's keys have moved: [`MovingKeyProvider::is_moved`] over the table that they are in.
+#[derive(Debug)]
+pub struct MoveCheck {
+    provider: Arc<MovingKeyProvider>,
+    table: Arc<dyn KeyTable>,
+}
+
+impl MoveCheck {
+    /// Looks at a table.
+    #[must_use]
+    pub fn new(provider: Arc<MovingKeyProvider>, table: Arc<dyn KeyTable>) -> Self {
+        Self { provider, table }
+    }
+}
+
+#[async_trait]
+impl MovedKeys for MoveCheck {
+    async fn is_moved(&self, tenant: TenantId) -> Result<bool, VaultError> {
+        self.provider.is_moved(&*self.table, tenant).await
     }
 }
 
