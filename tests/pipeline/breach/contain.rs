@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use secrecy::ExposeSecret;
-use whisp::assistant::{AssistantError, Budget};
+use whisp::assistant::{Assistant, AssistantError, Budget};
 use whisp::audit::AuditAction;
 use whisp::channel::{
     Capabilities, Channel, ChannelError, ChannelErrorKind, Outbound, OutboundBody, SendReceipt, TextLimit,
@@ -18,8 +18,8 @@ use whisp::model::{AutomationMode, ChannelKind, Connection, ConnectionState, Del
 use whisp::privacy::{BreachError, DeniedReason, NewBreach, RequestKind};
 use whisp::reply::ReplyEngine;
 use whisp::store::Kind;
-use whisp::stores::MemoryStore;
-use whisp::testing::{ManualClock, ScriptedEngine, cancel_after};
+use whisp::stores::{MemoryStore, SqliteStore};
+use whisp::testing::{ManualClock, ScriptedEngine, SeqIds, cancel_after};
 
 use super::{breaches, connect_anew, contact, logged, new, suspected};
 use crate::tap::{Fate, Tap, puts};
@@ -129,6 +129,38 @@ async fn no_engine_is_asked_while_a_breach_is_contained() {
     let requests = world.assistant.desk(world.tenant).requests().open(None, 10).await.unwrap().requests;
     assert_eq!(requests.iter().map(|request| request.kind()).collect::<Vec<_>>(), [RequestKind::Erasure]);
     assert_eq!(world.channel.sent().len(), 0);
+}
+
+#[tokio::test]
+async fn what_a_file_says_is_contained_is_so_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data.db");
+    let world = World::over(Arc::new(SqliteStore::open(&path).unwrap()), parrot(), AutomationMode::Automatic).await;
+    world.says("m1", "Hello").await;
+    world.later(4);
+    world.step().await;
+    let id = suspected(&world).await;
+    breaches(&world).contain(id).await.unwrap();
+    connect_anew(&world).await;
+    world.assistant.release().await.unwrap();
+    let World { clock, vault, tenant, channel, keys, store, assistant, .. } = world;
+    drop((store, assistant));
+    let next = Assistant::builder()
+        .store(Arc::new(SqliteStore::open(&path).unwrap()))
+        .vault(vault)
+        .clock(Arc::clone(&clock) as _)
+        .ids(Arc::new(SeqIds::new(9)))
+        .channel(Arc::clone(&channel) as _)
+        .engine(parrot())
+        .build()
+        .unwrap();
+    assert_eq!(next.deliver(&Budget::default()).await.unwrap().sent, 0);
+    let register = next.desk(tenant).breaches();
+    assert_eq!(register.open(None, 10).await.unwrap().breaches[0].id, id);
+    register.lift(id).await.unwrap();
+    clock.advance(TimeDelta::seconds(4));
+    assert_eq!(next.deliver(&Budget::default()).await.unwrap().sent, 1);
+    drop(keys);
 }
 
 #[tokio::test]

@@ -52,7 +52,9 @@ fn tell(audience: Audience) -> BreachEvent {
 }
 
 /// Who has to be told, by when and by whose word.
-fn dates(breach: &Breach) -> Vec<(Audience, Option<(DateTime<Utc>, String)>)> {
+type Date = (Audience, Option<(DateTime<Utc>, String)>);
+
+fn dates(breach: &Breach) -> Vec<Date> {
     let each = |duty: BreachDuty| {
         let deadline = duty.deadline.map(|deadline| (deadline.at, deadline.profile.as_str().to_owned()));
         (duty.audience, deadline)
@@ -60,7 +62,7 @@ fn dates(breach: &Breach) -> Vec<(Audience, Option<(DateTime<Utc>, String)>)> {
     breach.duties(&Law::built_in()).unwrap().into_iter().map(each).collect()
 }
 
-fn date(audience: Audience, by: &str, profile: &str) -> (Audience, Option<(DateTime<Utc>, String)>) {
+fn date(audience: Audience, by: &str, profile: &str) -> Date {
     (audience, Some((at(by), profile.to_owned())))
 }
 
