@@ -316,6 +316,22 @@ async fn a_restriction_does_not_stop_it_a_contained_breach_does_and_of_the_erase
 }
 
 #[tokio::test]
+async fn the_receipt_of_an_erasure_counts_nothing_that_the_person_must_not_be_told() {
+    for gag in [None, Some(TimeDelta::days(3))] {
+        let asked = Asked::new().await;
+        let gag_until = gag.map(|gag| asked.world.now() + gag);
+        let id = asked.approved(NewLegalDisclosure { gag_until, ..asked.messages() }).await;
+        asked.host().hand_out(id).await.unwrap();
+        let receipt = asked.world.assistant.erase(asked.world.tenant, asked.contact).await.unwrap();
+        let counted = receipt.deleted.iter().any(|(kind, _)| kind == "disclosure");
+        assert_eq!(counted, gag.is_none(), "{receipt:?}");
+        asked.world.later(4 * 86_400);
+        let due = asked.world.assistant.sweep(1_000).await.unwrap().due;
+        assert_eq!(due.len(), usize::from(gag.is_some()), "the host is told of its end all the same");
+    }
+}
+
+#[tokio::test]
 async fn a_hand_out_that_is_cut_short_is_handed_out_or_not_and_what_is_handed_out_is_written_down() {
     let mut cut = 0;
     for polls in 0..400 {

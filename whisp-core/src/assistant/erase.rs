@@ -38,7 +38,8 @@ pub struct ErasureReceipt {
     /// and in receipts of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub horizon: Option<ErasureHorizon>,
-    /// How many records of each kind were deleted.
+    /// How many records of each kind were deleted, but for those of which the person must not be told yet
+    /// ([`Disclosure::told_from`](crate::privacy::Disclosure)).
     pub deleted: Vec<(String, u64)>,
     /// When the last record was deleted.
     pub completed_at: DateTime<Utc>,
@@ -411,7 +412,11 @@ impl Inner {
                 self.leave_conversations(tenant, MemberId(subject)).await?;
             }
             self.delete_files(tenant, &found).await?;
+            let now = self.clock.now();
             for record in &found {
+                if record.kind == Kind::DISCLOSURE && !Entities::disclosure(record)?.is_told(now) {
+                    continue;
+                }
                 *state.deleted.entry(record.kind.name().to_owned()).or_default() += 1;
             }
             let mut batch = WriteBatch::new(tenant);

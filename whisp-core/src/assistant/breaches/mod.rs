@@ -184,7 +184,12 @@ impl Inner {
     ) -> Result<Breach, AssistantError> {
         for _ in 0..TRIES_MAX {
             let mut row = self.breach_row(tenant, id).await?;
-            row.clear.breach = row.clear.breach.apply(event.clone(), &self.config.law, self.clock.now())?;
+            let next = row.clear.breach.apply(event.clone(), &self.config.law, self.clock.now())?;
+            if next == row.clear.breach {
+                // Another process was faster.
+                return Ok(next);
+            }
+            row.clear.breach = next;
             let mut batch = WriteBatch::new(tenant);
             batch.ops = self.staged_breach(tenant, &mut row, action, by).await?;
             if self.commit_beside(batch).await? {

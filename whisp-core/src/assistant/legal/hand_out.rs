@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use super::LegalDisclosures;
 use crate::assistant::{AssistantError, Exported, ExportedData, Inner};
 use crate::audit::AuditAction;
-use crate::entity::{Entities, MediaRow, MessageRow};
+use crate::entity::{Entities, MediaRow, MessageRow, to_clear};
 use crate::id::{ContactId, LegalDisclosureId, MediaId, MessageId, RecordId, TenantId};
 use crate::model::{Author, MediaState};
 use crate::privacy::{
@@ -54,7 +54,10 @@ impl LegalDisclosures {
         self.still_of_the_team([Some(disclosure.asked_by), disclosure.decided_by].into_iter().flatten()).await?;
         let permit = self.permit(&disclosure).await?;
         let lines = inner.in_scope(&permit, tenant, &disclosure.scope).await?;
-        let bytes: usize = lines.iter().map(|line| serde_json::to_string(line).map_or(0, |line| line.len())).sum();
+        let mut bytes = 0;
+        for line in &lines {
+            bytes += to_clear(line)?.0.len() as u64;
+        }
         let now = inner.clock.now();
         row.clear.disclosure = disclosure.hand_out(lines.len() as u64, now)?;
         let told = Disclosure {
@@ -62,7 +65,7 @@ impl LegalDisclosures {
             ground: DisclosureGround::LegalRequirement,
             purpose: Purpose::LegalCompliance,
             categories: disclosure.scope.categories,
-            bytes: bytes as u64,
+            bytes,
             at: now,
             retained_until: None,
             told_from: disclosure.gag_until,
