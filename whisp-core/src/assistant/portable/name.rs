@@ -36,7 +36,7 @@ mod tests {
             ("..\\..\\autoexec.bat", "-autoexec.bat"),
             ("=HYPERLINK(\"http://a\")", "-HYPERLINK__http___a"),
             ("+1-2", "-1-2"),
-            ("@cmd|' /C calc'!A0", "-cmd___C_calc__A0"),
+            ("@cmd|' /C calc'!A0", "-cmd____C_calc__A0"),
             ("<script>.html", "-script_.html"),
             ("a\u{202e}fdp.exe", "-a_fdp.exe"),
             ("a\0b\nc", "-a_b_c"),

@@ -193,8 +193,8 @@ where
 }
 
 /// Says that something is not proved, past the test runner, which keeps what a passing test prints to itself.
-fn say(why: &str) {
-    let line = format!("the suite of privacy could not look at the bytes: {why}\n");
+fn left_out(what: &str, why: &str) {
+    let line = format!("the suite of privacy did not look {what}: {why}\n");
     std::io::stderr().write_all(line.as_bytes()).expect("there is a standard error");
 }
 

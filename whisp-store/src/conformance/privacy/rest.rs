@@ -43,7 +43,7 @@ pub async fn the_scan_finds_what_is_in_clear(parts: &dyn Parts) {
                 assert!(found.is_some(), "the hook does not show where {of} is kept: {bytes:?}");
             }
         }
-        Raw::Nothing(why) => super::say(why),
+        Raw::Nothing(why) => super::left_out("at the bytes", why),
     }
 }
 

@@ -279,7 +279,7 @@ impl<'a> World<'a> {
                     panic!("{found}");
                 }
             }
-            Raw::Nothing(why) => super::say(why),
+            Raw::Nothing(why) => super::left_out("at the bytes", why),
         }
     }
 
@@ -287,7 +287,7 @@ impl<'a> World<'a> {
     pub(super) async fn wiped(&self, needles: &[Needle]) {
         match self.parts.wipe().await {
             Ok(()) => self.nowhere(needles).await,
-            Err(why) => super::say(why),
+            Err(why) => super::left_out("for what was deleted", why),
         }
     }
 }
