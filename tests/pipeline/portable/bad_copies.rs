@@ -27,7 +27,7 @@ fn read(lines: &[Value]) -> Result<PortableCopy, CopyError> {
 
 #[track_caller]
 fn wrong(text: &[u8], line: usize, fault: CopyFault) {
-    let error = PortableCopy::read(text).expect_err("it is wrong");
+    let error = PortableCopy::read(text).unwrap_err();
     assert_eq!((error.line, error.fault), (line, fault));
     assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
     assert!(error.to_string().starts_with(&format!("line {line}: ")), "{error}");
