@@ -14,7 +14,7 @@ use whisp::model::{
 };
 use whisp::privacy::{
     Act, AgeSignal, Categories, ConsentState, DataCategory, Disclosure, DisclosureGround, GlassReason, Notice,
-    ProcessorId, Purpose, RestrictionGround, Role, Statement,
+    PolicyAnswer, ProcessorId, Purpose, RestrictionGround, Role, Statement,
 };
 use whisp::reply::EngineId;
 
@@ -122,6 +122,7 @@ fn statements() -> Vec<ExportedData> {
         Statement::Objection { purpose: Purpose::Analytics, stands: true },
         Statement::Restriction { ground: RestrictionGround::Claim, stands: false },
         Statement::Age { signal: AgeSignal::OfAge },
+        Statement::Policy { answer: PolicyAnswer::Told, notice: notice(None) },
     ];
     let acts = [
         Act::Asserted { by: DANA },
@@ -222,7 +223,8 @@ fn i29_a_line_without_a_field_with_another_or_of_another_kind_does_not_keep_to_i
     for line in lines() {
         let kind = line["kind"].as_str().unwrap().to_owned();
         for field in line.as_object().unwrap().keys() {
-            let may = field == "kept_until" || optional.get(&*kind).is_some_and(|all| all.contains(&&**field));
+            let told = field == "notice" && line.get("policy").is_some();
+            let may = optional.get(&*kind).is_some_and(|all| all.contains(&&**field)) && !told || field == "kept_until";
             let mut without = line.clone();
             without.as_object_mut().unwrap().remove(field);
             assert_eq!(schema.is_valid(&without), may, "without {field}: {without}");

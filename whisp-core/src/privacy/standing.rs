@@ -91,6 +91,10 @@ impl Standing {
         if event.act != Act::Imported {
             return true;
         }
+        if matches!(event.statement, Statement::Policy { .. }) {
+            // Of our notices nobody was told there.
+            return false;
+        }
         if event.statement.closes() {
             if self.elsewhere.len() < known || !self.is_closed(&event.statement) {
                 self.elsewhere.push(event.statement.clone());

@@ -17,7 +17,7 @@
 //! | I-6, I-7 | the cache of keys is bounded; the seals of earlier versions open | tests of [`EnvelopeVault`](crate::EnvelopeVault) |
 //! | I-8 to I-14, I-16 | permits, consent, grounds, objections, access | types and tests of the assistant: no store takes part |
 //! | I-15 | businesses never meet | [`journeys_of_two_businesses_never_meet`], and generated histories in the suite of contracts |
-//! | I-17, I-19 | an erasure is complete when everything is done, wherever it is cut short | [`an_erasure_cut_short_anywhere_ends_the_same`] |
+//! | I-17, I-19 | an erasure is complete when everything is done, wherever it is cut short | [`an_erasure_cut_short_anywhere_ends_the_same`]; stores of the host's own: `erasable_conformance` in `whisp_core::testing` |
 //! | I-18, I-27 | then nothing is left, and what is counted stays | [`whoever_is_erased_is_gone_everywhere`] |
 //! | I-20 | nobody comes back | [`nobody_comes_back_by_what_comes_late`] |
 //! | I-21, I-40 | nor by a backup from before the horizon | key providers: [`keys::conformance`](crate::keys::conformance), and tests of the assistant |
