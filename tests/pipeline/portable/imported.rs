@@ -285,5 +285,8 @@ async fn who_may_import_and_where_to() {
     let page = here.assistant.connect(here.tenant, page).await.unwrap();
     let other = desk.import(page, &package.copy()).await;
     assert!(matches!(other, Err(AssistantError::Invalid(_))), "{other:?}");
+    desk.close(TimeDelta::days(30)).await.unwrap();
+    let closing = import(&here, &package.copy()).await;
+    assert!(matches!(closing, Err(AssistantError::Invalid(_))), "{closing:?}");
     assert!(desk.inbox(None, 10).await.unwrap().conversations.is_empty());
 }

@@ -256,7 +256,9 @@ impl Assistant {
     /// Reads what is kept about a contact, a page at a time, whatever their conversations are and however much it is. Only
     /// what belongs to the contact is in it; facts, which name nobody, are not. It works under restriction too.
     ///
-    /// Verify first who asks: whoever calls this gets everything. [`Requests::copy`](super::Requests::copy) sees to that.
+    /// Verify first who asks: whoever calls this gets everything. [`Requests::copy`](super::Requests::copy) sees to that. The
+    /// form of each entry as JSON is [`EXPORT_SCHEMA_JSON`](super::EXPORT_SCHEMA_JSON); with files, a manifest and that schema it
+    /// is a [`package`](Self::package).
     ///
     /// # Errors
     /// [`AssistantError::NotFound`] if there is no such tenant; [`Denied`](AssistantError::Denied); by the store, and by

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::PortableCopy;
 use super::read::{CopiedMessage, CopiedStatement};
+use crate::assistant::admin::CLOSING;
 use crate::assistant::desk::{Desk, TRIES_MAX};
 use crate::assistant::stage::too_large;
 use crate::assistant::{AssistantError, Inner};
@@ -73,14 +74,17 @@ impl Desk {
     /// # Errors
     /// Before anything is written: [`AssistantError::NotFound`] if there is no such connection;
     /// [`Forbidden`](AssistantError::Forbidden); [`Invalid`](AssistantError::Invalid) if the copy is of another channel, names
-    /// no id of the person, holds a message that is too large, or somebody is known by one of the ids already. Else
-    /// [`Conflict`](AssistantError::Conflict); by the store and the vault.
+    /// no id of the person, holds a message that is too large, somebody is known by one of the ids already, or the account is to
+    /// be [closed](Desk::close). Else [`Conflict`](AssistantError::Conflict); by the store and the vault.
     ///
     /// # Cancellation
     /// A part is there, or nothing: repeat the call.
     pub async fn import(&self, connection: ConnectionId, copy: &PortableCopy) -> Result<Imported, AssistantError> {
         self.may(AccessAction::Rights).await?;
         let (inner, tenant) = (&self.assistant.inner, self.tenant);
+        if inner.entities.tenant(tenant).await?.tenant.closing.is_some() {
+            return Err(CLOSING);
+        }
         let channel = inner.entities.connection_row(tenant, connection).await?.clear.channel;
         if copy.conversations.iter().any(|conversation| conversation.channel != channel) {
             return Err(AssistantError::Invalid("the copy is of another channel than the connection"));

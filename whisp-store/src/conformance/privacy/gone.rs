@@ -7,8 +7,6 @@ use whisp_core::assistant::{AssistantError, ErasureReceipt};
 use whisp_core::id::{ContactId, ConversationId, MessageId, TenantId};
 use whisp_core::kpi::{KpiWindow, built_in};
 use whisp_core::model::{Content, PlatformMessageId, Provenance};
-use whisp_core::privacy::Statement;
-use whisp_core::privacy::{Act, RestrictionGround};
 use whisp_core::store::{Commit, Kind, Record, WriteBatch, WriteOp};
 use whisp_core::testing::{Yielding, cancel_after};
 use whisp_core::vault::{IndexField, SubjectKeyState, Vault, VaultErrorKind};
@@ -267,10 +265,7 @@ pub async fn nobody_reads_what_is_past_its_time(parts: &dyn Parts) {
     let business = world.business("north").await;
     let mut anna = Person::new("anna", 1);
     let (contact, conversation) = plant(&world, &business, &mut anna).await;
-    // Restricted, so that nobody would touch anything of it but for its age.
-    let restriction = Statement::Restriction { ground: RestrictionGround::Claim, stands: false };
     let desk = world.assistant.desk(business.tenant);
-    desk.declare(contact, restriction, Act::Host).await.expect("takes a statement down");
     world.sweep().await;
     let records = world.owned(business.tenant, contact.0).await;
     let last = records.iter().filter_map(|record| record.expires_at).max().expect("something goes with its age");
