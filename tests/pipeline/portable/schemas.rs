@@ -148,6 +148,7 @@ fn everything() -> Vec<ExportedData> {
         bytes: 17,
         at: at(),
         retained_until,
+        told_from: retained_until,
     };
     let file = |theirs, size: Option<u64>| ExportedData::File {
         message: MessageId::from_bytes([3; 16]),
@@ -210,7 +211,7 @@ fn i29_every_line_that_can_be_written_keeps_to_the_schema() {
 /// Fields that may be missing, of each kind.
 fn optional() -> BTreeMap<&'static str, &'static [&'static str]> {
     BTreeMap::from([
-        ("disclosure", &["retained_until"][..]),
+        ("disclosure", &["retained_until", "told_from"][..]),
         ("file", &["theirs"]),
         ("message", &["platform_id", "reply_to", "story", "inquiry", "delivery"]),
         ("statement", &["notice", "until"]),
