@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use whisp::stores::conformance::CASES;
+use whisp::stores::conformance::{CASES, privacy};
 
 #[test]
 fn each_case_is_one_line_with_its_name_and_whether_it_passed() {
@@ -12,7 +12,8 @@ fn each_case_is_one_line_with_its_name_and_whether_it_passed() {
     assert!(program.exists(), "build it first: cargo build -p whisp-examples --example custom_store");
     let output = Command::new(&program).arg("--json").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let wanted: Vec<_> = CASES.iter().map(|case| format!(r#"{{"case":"{}","passed":true}}"#, case.name)).collect();
+    let names = CASES.iter().map(|case| case.name).chain(privacy::CASES.iter().map(|case| case.name));
+    let wanted: Vec<_> = names.map(|name| format!(r#"{{"case":"{name}","passed":true}}"#)).collect();
     assert_eq!(String::from_utf8(output.stdout).unwrap().lines().collect::<Vec<_>>(), wanted);
     assert_eq!(Command::new(&program).arg("--unknown").output().unwrap().status.code(), Some(2));
 }

@@ -9,6 +9,7 @@
 //! cargo run --example privacy_desk -- --dir shop object 0197 improvement   no to another purpose
 //! cargo run --example privacy_desk -- --dir shop restrict 0197             keep the data, use it no more; `lift` ends it
 //! cargo run --example privacy_desk -- --dir shop export 0197 --out me.jsonl
+//! cargo run --example privacy_desk -- --dir shop export 0197 --portable --package me   to take elsewhere, with its schemas
 //! cargo run --example privacy_desk -- --dir shop erase 0197 --dry-run      what would go
 //! cargo run --example privacy_desk -- --dir shop erase 0197
 //! cargo run --example privacy_desk -- --dir shop receipts                  what was erased
@@ -47,7 +48,7 @@ use std::sync::Arc;
 use chrono::{NaiveDate, NaiveTime};
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
-use whisp::assistant::{Assistant, Config, Desk, ErasureHorizon, ErasureReceipt};
+use whisp::assistant::{Assistant, Config, Desk, ErasureHorizon, ErasureReceipt, PackagePart, PackagePiece};
 use whisp::documents::Language;
 use whisp::error::ErrorChain;
 use whisp::id::{ContactId, TenantId};
@@ -115,6 +116,10 @@ enum Task {
         /// Only what the person gave, to take it elsewhere.
         #[arg(long)]
         portable: bool,
+        /// As a package instead: the lines, what describes them, a manifest and the files, into this folder, which must not be
+        /// there yet.
+        #[arg(long, value_name = "DIR", conflicts_with = "out")]
+        package: Option<PathBuf>,
         /// Writes what explains the copy to the person into this file, which must not be there yet, as Markdown.
         #[arg(long, value_name = "FILE")]
         summary: Option<PathBuf>,
@@ -224,18 +229,19 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         }
         Task::Restrict { person } => say(person, restriction(true)).await?,
         Task::Lift { person } => say(person, restriction(false)).await?,
-        Task::Export { person, out, portable, summary, language } => {
+        Task::Export { person, out, portable, package, summary, language } => {
             let person = find(&desk, person).await?;
             if let Some(file) = summary {
                 let text = assistant.summary(TENANT, person, *language).await?;
                 File::create_new(file)?.write_all(text.as_bytes())?;
             }
-            let lines = match out {
-                Some(file) => export(&assistant, person, *portable, File::create_new(file)?).await?,
-                None => export(&assistant, person, *portable, stdout()).await?,
+            let lines = match (package, out) {
+                (Some(folder), _) => pack(&assistant, person, *portable, folder).await?,
+                (None, Some(file)) => export(&assistant, person, *portable, File::create_new(file)?).await?,
+                (None, None) => export(&assistant, person, *portable, stdout()).await?,
             };
-            if let (Some(file), false) = (out, options.json) {
-                writeln!(stdout(), "{lines} entries in {}: they are {}'s alone", file.display(), person.0)?;
+            if let (Some(place), false) = (package.as_ref().or(out.as_ref()), options.json) {
+                writeln!(stdout(), "{lines} entries in {}: they are {}'s alone", place.display(), person.0)?;
             }
         }
         Task::Erase { person, dry_run: true } => {
@@ -476,6 +482,34 @@ async fn export(
         }
     }
     out.flush()?;
+    Ok(lines)
+}
+
+/// Writes a package into a new folder; returns how many lines it has.
+async fn pack(
+    assistant: &Assistant,
+    person: ContactId,
+    portable: bool,
+    folder: &Path,
+) -> Result<usize, Box<dyn Error>> {
+    let part = if portable { PackagePart::Portable } else { PackagePart::Whole };
+    let (mut package, mut file, mut lines) = (assistant.package(TENANT, person, part), None, 0);
+    std::fs::create_dir(folder)?;
+    std::fs::create_dir(folder.join("files"))?;
+    while let Some(piece) = package.next().await? {
+        match (piece, &mut file) {
+            (PackagePiece::File { name }, file) => {
+                let lined = name.ends_with(".jsonl");
+                *file = Some((BufWriter::new(File::create_new(folder.join(name))?), lined));
+            }
+            (PackagePiece::Bytes(bytes), Some((file, lined))) => {
+                lines += if *lined { bytes.iter().filter(|byte| **byte == b'\n').count() } else { 0 };
+                file.write_all(&bytes)?;
+                file.flush()?;
+            }
+            (piece, _) => return Err(format!("an unknown piece of a package: {piece:?}").into()),
+        }
+    }
     Ok(lines)
 }
 

@@ -63,6 +63,17 @@ fn a_person_is_shown_heard_given_a_copy_and_erased() {
     assert!(lines(&kept, &["export", person, "--out", copy, "--summary", summary, "--language", "ru"]).is_empty());
     let told = std::fs::read_to_string(summary).unwrap();
     assert!(told.starts_with("# Ваши данные, кратко\n") && told.contains("privacy@coffee.example"), "{told}");
+    let package = folder.path().join("package");
+    let argument = package.to_str().unwrap();
+    assert!(lines(&kept, &["export", person, "--portable", "--package", argument]).is_empty());
+    let read = |name: &str| std::fs::read_to_string(package.join(name)).unwrap();
+    let manifest: Value = serde_json::from_str(&read("manifest.json")).unwrap();
+    assert_eq!((&manifest["schema"], &manifest["part"]), (&"whisp-package/1".into(), &"portable".into()));
+    let theirs = read("data.jsonl");
+    assert!(theirs.lines().count() > 1 && !theirs.contains(r#""author":"engine""#), "{theirs}");
+    assert_eq!(manifest["files"][0]["bytes"], theirs.len());
+    assert!(read("line.schema.json").contains("json-schema.org/draft/2020-12"));
+    assert!(!desk(&kept, &["export", person, "--package", argument]).status.success(), "it is there already");
     let would: u64 =
         lines(&kept, &["erase", person, "--dry-run"]).iter().map(|line| line["records"].as_u64().unwrap()).sum();
     assert_eq!(would, u64::try_from(copied.lines().count()).unwrap());

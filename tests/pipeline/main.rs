@@ -33,6 +33,7 @@ mod masking;
 mod media;
 mod pace;
 mod policies;
+mod portable;
 mod processors;
 mod promise_table;
 mod promises;

@@ -5,7 +5,7 @@ mod fate;
 mod fetch;
 mod gallery;
 mod handed;
-mod kit;
+pub(crate) mod kit;
 mod part;
 mod platform;
 mod resolve;

@@ -154,6 +154,8 @@ pub enum IndexField {
     Handle,
     /// The copy that a hold keeps of a record.
     Held,
+    /// A line of a copy that somebody brought from elsewhere, on a connection.
+    Imported,
     /// A platform's id of a message on a connection.
     PlatformMessage,
     /// The opaque tag of a message on its way out.
@@ -175,6 +177,7 @@ impl IndexField {
             Self::Dedup => "dedup",
             Self::Handle => "handle",
             Self::Held => "held",
+            Self::Imported => "imported",
             Self::PlatformMessage => "platform_message",
             Self::Tag => "tag",
         }

@@ -43,6 +43,23 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// Returns all that it holds, for whoever looks for something in it.
+    #[cfg(feature = "conformance")]
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        let state = self.state();
+        let mut bytes = Vec::new();
+        for record in state.records.values() {
+            bytes.extend(record.clear.0.as_bytes());
+            bytes.extend(&record.sealed.0);
+        }
+        // The rest is ids, times and keyed hashes, which are printed whole.
+        let State { records: _, lists, lookups, subjects, expiries, seen, work, leases, facts } = &*state;
+        let rest = (lists, lookups, subjects, expiries, seen, work, leases, facts);
+        bytes.extend(format!("{rest:?}").into_bytes());
+        bytes
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic cannot leave half a batch behind: everything is checked before anything is written.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

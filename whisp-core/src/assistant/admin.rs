@@ -15,7 +15,7 @@ use crate::sensitive::Sensitive;
 use crate::store::{Commit, Kind, ListOrder, ListQuery, PAGE_MAX, Record, WriteBatch, WriteOp};
 
 /// Nothing is turned on for an account that is to be closed.
-const CLOSING: AssistantError = AssistantError::Invalid("the account is to be closed: keep it open first");
+pub(super) const CLOSING: AssistantError = AssistantError::Invalid("the account is to be closed: keep it open first");
 
 /// How often a change is tried again when somebody else changed the same meanwhile.
 pub(super) const TRIES_MAX: usize = 8;

@@ -1,7 +1,5 @@
 //! Access and portability: everything that is kept about a contact, in a form that people and programs read.
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
@@ -16,10 +14,7 @@ use crate::id::{ConversationId, InquiryId, MessageId, RecordId, TenantId};
 use crate::model::{
     Author, ChannelKind, Content, Conversation, Delivery, Handle, PlatformMessageId, Provenance, StoryRef,
 };
-use crate::privacy::{
-    About, Act, Authority, Categories, Controller, DataCategory, Disclosure, GlassReason, Grant, ProcessingActivity,
-    Processor, ProcessorRole, Purpose, Region, Register, Right, Rights, Role, Statement, SubjectKind,
-};
+use crate::privacy::{About, Act, Disclosure, GlassReason, Grant, Permit, Rights, Role, Statement};
 use crate::sensitive::Sensitive;
 use crate::store::{Kind, Record, SubjectCursor, SubjectQuery};
 
@@ -62,7 +57,8 @@ impl Exported {
         match &self.data {
             ExportedData::Contact { .. } => true,
             ExportedData::File { theirs, .. } => *theirs == Some(true),
-            ExportedData::Statement { act, .. } => act.is_the_persons(),
+            // A copy that they brought along they may take along again.
+            ExportedData::Statement { act, .. } => act.is_the_persons() || *act == Act::Imported,
             ExportedData::Message { author, .. } => *author == Author::Contact,
             ExportedData::Member { .. }
             | ExportedData::Look { .. }
@@ -232,79 +228,37 @@ pub enum ExportedData {
     },
 }
 
-/// Why the data are kept and what for: what goes with a copy of them (Art. 15(1) GDPR).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Explanation {
-    /// The form of the entries.
-    pub schema: &'static str,
-    /// When it was made.
-    pub made_at: DateTime<Utc>,
-    /// Who is responsible; absent if the host has not said it ([`Config::controller`](super::Config::controller)).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub controller: Option<Controller>,
-    /// To whom the person may complain, by each law that applies.
-    pub authorities: Vec<Authority>,
-    /// What is done with the data.
-    pub activities: Vec<ExplainedActivity>,
-    /// Who else may be given them. Who was given those of one person, [`Assistant::recipients`] tells.
-    pub processors: Vec<ExplainedProcessor>,
-}
-
-/// Who else may be given data.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct ExplainedProcessor {
-    /// The firm.
-    pub name: String,
-    /// What it does.
-    pub role: ProcessorRole,
-    /// For what it may be given data.
-    pub purposes: BTreeSet<Purpose>,
-    /// Which kinds of data.
-    pub categories: Categories,
-    /// Where it processes them.
-    pub regions: BTreeSet<Region>,
-    /// For how many days it keeps them.
-    pub retention_days: u16,
-    /// Whom it takes in itself.
-    pub sub_processors: Vec<String>,
-}
-
-impl From<&Processor> for ExplainedProcessor {
-    fn from(processor: &Processor) -> Self {
-        let Processor { name, role, purposes, categories, regions, retention_days, sub_processors, .. } = processor;
-        Self {
-            name: name.clone(),
-            role: *role,
-            purposes: purposes.clone(),
-            categories: *categories,
-            regions: regions.clone(),
-            retention_days: *retention_days,
-            sub_processors: sub_processors.clone(),
+impl ExportedData {
+    /// Returns the name of the kind, as in JSON.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Contact { .. } => "contact",
+            Self::Conversation { .. } => "conversation",
+            Self::Disclosure { .. } => "disclosure",
+            Self::File { .. } => "file",
+            Self::Index {} => "index",
+            Self::Inquiry { .. } => "inquiry",
+            Self::Logged { .. } => "logged",
+            Self::Look { .. } => "look",
+            Self::Member { .. } => "member",
+            Self::Message { .. } => "message",
+            Self::Other { .. } => "other",
+            Self::Raw { .. } => "raw",
+            Self::Statement { .. } => "statement",
+            Self::Suggestion { .. } => "suggestion",
+            Self::Undone { .. } => "undone",
         }
     }
-}
-
-/// One use of the data.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct ExplainedActivity {
-    /// For what.
-    pub purpose: Purpose,
-    /// On what ground.
-    pub basis: String,
-    /// Which kinds of data.
-    pub categories: Vec<DataCategory>,
-    /// Which rights follow from the ground, beside the one to complain.
-    pub rights: Vec<Right>,
 }
 
 impl Assistant {
     /// Reads what is kept about a contact, a page at a time, whatever their conversations are and however much it is. Only
     /// what belongs to the contact is in it; facts, which name nobody, are not. It works under restriction too.
     ///
-    /// Verify first who asks: whoever calls this gets everything. [`Requests::copy`](super::Requests::copy) sees to that.
+    /// Verify first who asks: whoever calls this gets everything. [`Requests::copy`](super::Requests::copy) sees to that. The
+    /// form of each entry as JSON is [`EXPORT_SCHEMA_JSON`](super::EXPORT_SCHEMA_JSON); with files, a manifest and that schema it
+    /// is a [`package`](Self::package).
     ///
     /// # Errors
     /// [`AssistantError::NotFound`] if there is no such tenant; [`Denied`](AssistantError::Denied); by the store, and by
@@ -340,43 +294,25 @@ impl Assistant {
         about: impl Into<About> + Send,
         after: Option<SubjectCursor>,
     ) -> Result<ExportPage, AssistantError> {
-        let inner = &self.inner;
-        let settings = inner.entities.tenant(tenant).await?.tenant;
-        let permit = inner.gate.permit::<Rights>(&settings, about, inner.clock.now()).await?;
-        inner.export(permit.grant(), tenant, after).await
+        let permit = self.inner.permit_rights(tenant, &about.into(), None).await?;
+        self.inner.export(permit.grant(), tenant, after).await
     }
-
-    /// Explains what is done with the data of people of a kind, by the register, and who else may be given data.
-    #[must_use]
-    pub fn explain(&self, about: SubjectKind) -> Explanation {
-        let made_at = self.inner.clock.now();
-        Explanation {
-            schema: EXPORT_SCHEMA,
-            made_at,
-            controller: self.inner.config.controller.clone(),
-            authorities: self.inner.authorities(),
-            activities: explained(self.inner.gate.register(), about),
-            processors: self.inner.processors.list().iter().map(ExplainedProcessor::from).collect(),
-        }
-    }
-}
-
-fn explained(register: &Register, about: SubjectKind) -> Vec<ExplainedActivity> {
-    let of_them = register.activities().iter().filter(|activity| activity.about == about);
-    let explain = |activity: &ProcessingActivity| ExplainedActivity {
-        purpose: activity.purpose,
-        basis: activity.basis.to_string(),
-        categories: activity.categories.iter().collect(),
-        rights: activity.basis.rights().to_vec(),
-    };
-    of_them.map(explain).collect()
 }
 
 impl Inner {
-    /// Lists to whom people may complain, by each law that applies.
-    pub(super) fn authorities(&self) -> Vec<Authority> {
-        let applying = self.config.profiles.iter().filter_map(|id| self.config.law.profile(id).ok());
-        applying.filter_map(|profile| profile.authority.as_ref()).map(|cited| cited.value.clone()).collect()
+    /// Lets the data of somebody be read for the use of their rights, as far as it was kept at a time, or now.
+    pub(super) async fn permit_rights(
+        &self,
+        tenant: TenantId,
+        about: &About,
+        as_of: Option<DateTime<Utc>>,
+    ) -> Result<Permit<Rights>, AssistantError> {
+        let settings = self.entities.tenant(tenant).await?.tenant;
+        let permit = self.gate.permit::<Rights>(&settings, about.clone(), self.clock.now()).await?;
+        Ok(match as_of {
+            Some(as_of) => permit.reading_as_of(as_of),
+            None => permit,
+        })
     }
 
     /// Reads a page of what is kept about whoever a grant is about.

@@ -22,6 +22,7 @@ mod due;
 mod epoch;
 mod erase;
 mod error;
+mod explain;
 mod export;
 mod holds;
 mod identity;
@@ -37,6 +38,7 @@ mod pace;
 mod people;
 mod pick;
 mod policies;
+mod portable;
 mod receipt;
 mod requests;
 mod retain;
@@ -87,15 +89,18 @@ pub use epoch::{ErasureHorizon, Unbounded};
 pub(crate) use erase::ErasureClear;
 pub use erase::{ErasedElsewhere, ErasureReceipt};
 pub use error::AssistantError;
-pub use export::{
-    EXPORT_SCHEMA, ExplainedActivity, ExplainedProcessor, Explanation, ExportPage, Exported, ExportedData,
-};
+pub use explain::{ExplainedActivity, ExplainedProcessor, Explanation};
+pub use export::{EXPORT_SCHEMA, ExportPage, Exported, ExportedData};
 pub use holds::{Held, HeldPage, Holds, WithheldRecords};
 pub use ingest::Ingested;
 pub use legal::{HandedOut, LegalDisclosures, LegalPage};
 pub use letters::QueuePage;
 pub use media::{LiveStory, OpenFile};
 pub use policies::UntoldPage;
+pub use portable::{
+    CopyError, CopyFault, EXPORT_SCHEMA_JSON, Imported, PACKAGE_SCHEMA, PACKAGE_SCHEMA_JSON, Package, PackageManifest,
+    PackagePart, PackagePiece, PackagedFile, PortableCopy,
+};
 pub use requests::{RequestPage, Requests};
 pub use retain::RetentionPlan;
 #[cfg(feature = "runtime")]

@@ -450,6 +450,6 @@ pub(super) fn unsent_key(target: RecordId) -> DedupKey {
 }
 
 /// Returns whether no store would take a record.
-pub(super) const fn too_large(record: &Record) -> bool {
+pub(in crate::assistant) const fn too_large(record: &Record) -> bool {
     record.clear.0.len() + record.sealed.0.len() > RECORD_MAX
 }

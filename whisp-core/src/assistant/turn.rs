@@ -312,7 +312,8 @@ impl LaneRun<'_> {
         // ended with it.
         let mut all: Vec<MessageRow> =
             self.tail().filter(|row| row.clear.at >= opened_at && !row.record.is_past(self.now)).cloned().collect();
-        all.retain(|row| row.clear.provenance != Provenance::History && row.clear.kind != ContentKind::Reaction);
+        let here = |row: &MessageRow| !matches!(row.clear.provenance, Provenance::History | Provenance::Imported);
+        all.retain(|row| here(row) && row.clear.kind != ContentKind::Reaction);
         // A code that proves who somebody is is nobody else's to see.
         all.retain(|row| !asked.contains(&row.id()) && !row.clear.for_rights);
         // What waits for an answer comes last, even where the platform's clock puts it before an answer of ours, or it

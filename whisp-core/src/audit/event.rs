@@ -119,6 +119,8 @@ pub enum AuditAction {
     HoldReleased,
     /// Somebody looked, and it must be kept still.
     HoldReviewed,
+    /// A copy that somebody brought from elsewhere was taken in.
+    Imported,
     /// Somebody else of the team agreed that data of a person are handed to an authority.
     LegalApproved,
     /// Somebody of the team took down that an authority asks for data of a person.

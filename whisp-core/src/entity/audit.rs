@@ -76,7 +76,7 @@ impl AuditDraft {
         };
         let by = match event.act {
             Act::InChat { .. } | Act::InEdit | Act::Platform => By::Subject,
-            Act::Host => By::Host,
+            Act::Host | Act::Imported => By::Host,
             Act::Asserted { by: member } | Act::Member { member } => By::Member(Some(member)),
         };
         let draft = Self::new(action, by, event.subject).to(Kind::CONSENT, event.id);

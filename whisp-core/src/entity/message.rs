@@ -197,6 +197,17 @@ impl Entities {
         Ok(self.vault.index(tenant, IndexField::PlatformMessage, &value).await?.blind_index())
     }
 
+    /// Returns the id of a message or a statement out of a copy: of a line, in the copy of a contact, on a connection.
+    pub(crate) async fn imported_id(
+        &self,
+        tenant: TenantId,
+        (connection, contact): (ConnectionId, RecordId),
+        line: RecordId,
+    ) -> Result<RecordId, VaultError> {
+        let value = [connection.into_bytes(), contact.into_bytes(), line.into_bytes()].concat();
+        Ok(self.vault.index(tenant, IndexField::Imported, &value).await?.record_id())
+    }
+
     /// Returns the index of one of our own tags.
     pub(crate) async fn tag_index(&self, tenant: TenantId, tag: &str) -> Result<BlindIndex, VaultError> {
         Ok(self.vault.index(tenant, IndexField::Tag, tag.as_bytes()).await?.blind_index())

@@ -43,6 +43,9 @@ pub enum Provenance {
     Echo,
     /// Imported from before the connection: never answered, never counted, opens no window.
     History,
+    /// Out of a copy that the person brought from elsewhere ([`Desk::import`](crate::assistant::Desk::import)): never answered,
+    /// never counted, opens no window.
+    Imported,
     /// As it happened. Only this wakes an engine.
     Live,
     /// Another app or Meta's own agent holds the thread: kept, never answered.

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use crate::privacy::{ConsentState, DeniedReason, LawfulBasis, Purpose, RestrictionGround, Statement, StatementEvent};
+use crate::privacy::{
+    Act, ConsentState, DeniedReason, LawfulBasis, Purpose, RestrictionGround, Statement, StatementEvent,
+};
 
 /// Where a person stands: the fold of the log of [`StatementEvent`]s about them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,6 +17,8 @@ pub struct Standing {
     minor: bool,
     /// Of which versions of the notice they were told.
     told: BTreeSet<String>,
+    /// What closes something here and was said elsewhere alone: it may be taken back there too.
+    elsewhere: Vec<Statement>,
 }
 
 /// The last word about a purpose.
@@ -53,6 +57,9 @@ impl Standing {
 
     /// Adds the next entry.
     pub fn add(&mut self, event: &StatementEvent) {
+        if !self.counts(event) {
+            return;
+        }
         match &event.statement {
             Statement::Consent { purpose, state, notice, until } => {
                 let said = match (state, notice) {
@@ -74,6 +81,47 @@ impl Standing {
             Statement::Restriction { ground, stands: false } => drop(self.restrictions.remove(ground)),
             Statement::Age { signal } => self.minor = signal.suspects(),
             Statement::Policy { notice, .. } => drop(self.told.insert(notice.version.clone())),
+        }
+    }
+
+    /// Returns whether an entry changes something: what was said elsewhere closes, and opens nothing but what was closed there.
+    fn counts(&mut self, event: &StatementEvent) -> bool {
+        let known = self.elsewhere.len();
+        self.elsewhere.retain(|other| !other.is_about_the_same(&event.statement));
+        if event.act != Act::Imported {
+            return true;
+        }
+        if matches!(event.statement, Statement::Policy { .. }) {
+            // Of our notices nobody was told there.
+            return false;
+        }
+        if event.statement.closes() {
+            if self.elsewhere.len() < known || !self.is_closed(&event.statement) {
+                self.elsewhere.push(event.statement.clone());
+            }
+            return true;
+        }
+        if self.elsewhere.len() < known {
+            match &event.statement {
+                Statement::Consent { purpose, .. } => drop(self.consents.remove(purpose)),
+                Statement::Objection { purpose, .. } => drop(self.objections.remove(purpose)),
+                Statement::Restriction { ground, .. } => drop(self.restrictions.remove(ground)),
+                Statement::Age { .. } => self.minor = false,
+                // It closes nothing.
+                Statement::Policy { .. } => {}
+            }
+        }
+        false
+    }
+
+    /// Returns whether what a statement is about is closed.
+    fn is_closed(&self, about: &Statement) -> bool {
+        match about {
+            Statement::Consent { purpose, .. } => self.consents.get(purpose) == Some(&Said::No),
+            Statement::Objection { purpose, .. } => self.objections.contains(purpose),
+            Statement::Restriction { ground, .. } => self.restrictions.contains(ground),
+            Statement::Age { .. } => self.minor,
+            Statement::Policy { .. } => false,
         }
     }
 

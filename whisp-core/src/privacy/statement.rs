@@ -174,6 +174,9 @@ pub enum Act {
     },
     /// The person did it in the host product, which keeps the evidence.
     Host,
+    /// It was said to somebody else, in a copy that the person brought from there. What it refuses, objects to or restricts holds
+    /// here too, until that was taken back, here or there; what it allows is history and allows nothing here.
+    Imported,
     /// The person wrote it in the chat.
     InChat {
         /// The message.
@@ -196,7 +199,7 @@ impl Act {
     pub const fn is_the_persons(&self) -> bool {
         match self {
             Self::Host | Self::InChat { .. } | Self::InEdit | Self::Platform => true,
-            Self::Asserted { .. } | Self::Member { .. } => false,
+            Self::Asserted { .. } | Self::Imported | Self::Member { .. } => false,
         }
     }
 }

@@ -1,6 +1,6 @@
-//! The deterministic test kit: a clock that stands still, ids that count, futures that are dropped half-way, a channel
-//! and an engine that do as a test says, the suites for channels
-//! and for stores beside ours. Not covered by semver.
+//! The deterministic test kit: a clock that stands still, ids that count, futures that are dropped half-way, a store that
+//! waits, a channel and an engine that do as a test says, the suites for channels and for stores beside ours. Not covered
+//! by semver.
 
 mod ask;
 mod cancel;
@@ -10,6 +10,7 @@ pub mod erasable_conformance;
 mod ids;
 mod recording;
 mod scripted;
+mod yielding;
 
 pub use ask::{ask, ask_turns};
 pub use cancel::cancel_after;
@@ -17,3 +18,4 @@ pub use clock::ManualClock;
 pub use ids::SeqIds;
 pub use recording::{RecordingChannel, SentMessage};
 pub use scripted::ScriptedEngine;
+pub use yielding::{Yielding, pause};

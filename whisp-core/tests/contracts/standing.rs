@@ -218,3 +218,44 @@ proptest! {
         prop_assert!(standing.check(purpose, &interest(TOMORROW), NOW).is_err());
     }
 }
+
+proptest! {
+    /// What was said elsewhere opens nothing: whatever is allowed with it is allowed without it.
+    #[test]
+    fn what_was_said_elsewhere_opens_nothing(entries in prop::collection::vec((statement(), any::<bool>()), 0..24)) {
+        let event = |(statement, elsewhere): (Statement, bool)| {
+            if elsewhere { by(Act::Imported, statement) } else { said(statement) }
+        };
+        let log: Vec<StatementEvent> = entries.into_iter().map(event).collect();
+        let here = Standing::fold(log.iter().filter(|event| event.act != Act::Imported).cloned());
+        let both = Standing::fold(log);
+        for purpose in OPTIONAL.into_iter().chain(FIRM) {
+            for basis in [LawfulBasis::Consent, LawfulBasis::Contract, interest(TOMORROW)] {
+                if both.check(purpose, &basis, NOW).is_ok() {
+                    prop_assert!(here.check(purpose, &basis, NOW).is_ok(), "{purpose} on {basis}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_refusal_from_elsewhere_holds_until_it_is_taken_back_here_or_there() {
+    let elsewhere = |statement| by(Act::Imported, statement);
+    let (no, yes) =
+        (Statement::withdrawn(Purpose::AutomatedReplies), Statement::given(Purpose::AutomatedReplies, notice()));
+    let check = |log: Vec<StatementEvent>, basis: LawfulBasis| {
+        Standing::fold(log).check(Purpose::AutomatedReplies, &basis, NOW)
+    };
+    let withdrawn = Err(DeniedReason::Withdrawn);
+    assert_eq!(check(vec![elsewhere(no.clone())], LawfulBasis::Contract), withdrawn);
+    let there = vec![elsewhere(no.clone()), elsewhere(yes.clone())];
+    assert_eq!(check(there.clone(), LawfulBasis::Contract), Ok(()), "as if nothing had been said");
+    assert_eq!(check(there, LawfulBasis::Consent), Err(DeniedReason::NoConsent), "and not as if yes had been");
+    assert_eq!(check(vec![elsewhere(no.clone()), said(yes.clone())], LawfulBasis::Consent), Ok(()));
+    for log in [[said(no.clone()), elsewhere(yes.clone())], [elsewhere(yes.clone()), said(no.clone())]] {
+        assert_eq!(check(log.to_vec(), LawfulBasis::Contract), withdrawn, "what is refused here is taken back here");
+    }
+    let log = vec![said(no.clone()), elsewhere(no), elsewhere(yes)];
+    assert_eq!(check(log, LawfulBasis::Contract), withdrawn);
+}

@@ -4,6 +4,8 @@
 //! [`conformance!`](crate::conformance!) makes a test of each case. A case is also a plain function that panics if the
 //! store breaks the contract, so that it can be called by hand; [`CASES`] lists them all and [`run_all`] runs them.
 //!
+//! It tries each method; [`privacy`] tries whole journeys through the assistant, and looks at the bytes behind the store.
+//!
 //! Cases may be added in minor releases: pin the version of this crate if a new test must not break a build.
 //!
 //! # Examples
@@ -43,6 +45,7 @@ mod histories;
 mod kit;
 mod methods;
 mod pages;
+pub mod privacy;
 mod reads;
 mod tenants;
 mod values;

@@ -43,6 +43,23 @@ impl MemoryKeyTable {
         Self::default()
     }
 
+    /// Returns all that it holds, for whoever looks for something in it.
+    #[cfg(feature = "conformance")]
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        let tables = self.tables();
+        let mut bytes = format!("{:?}", *tables).into_bytes();
+        for TenantKey { wrapped, previous, index, .. } in tables.tenants.values() {
+            bytes.extend([Some(wrapped), previous.as_ref(), Some(index)].into_iter().flatten().flat_map(|key| &key.0));
+        }
+        for state in tables.subjects.values() {
+            if let SubjectKeyState::Live(key) = state {
+                bytes.extend(&key.wrapped.0);
+            }
+        }
+        bytes
+    }
+
     fn tables(&self) -> MutexGuard<'_, Tables> {
         // Nothing between the parts of a change panics, so that no half of one is left behind.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -5,11 +5,12 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 use super::chunks::Place;
-use crate::assistant::AssistantError;
 use crate::assistant::desk::Desk;
+use crate::assistant::{AssistantError, Inner};
 use crate::entity::{Layout, MediaRow};
-use crate::id::{ContactId, MediaId, MessageId};
+use crate::id::{ContactId, MediaId, MessageId, TenantId};
 use crate::model::{MediaFile, MediaState};
+use crate::privacy::Grant;
 
 impl Desk {
     /// Lists the files that came with a message, in its order: whether they are there, and if not, why. A message whose
@@ -68,6 +69,44 @@ impl Desk {
             next: 0,
             part: None,
         })
+    }
+}
+
+/// A file that is kept, to be read chunk by chunk.
+#[derive(Debug)]
+pub(in crate::assistant) struct KeptFile {
+    place: Place,
+    layout: Layout,
+    next: u32,
+}
+
+impl Inner {
+    /// Opens a file under a grant.
+    pub(in crate::assistant) async fn kept_file(
+        &self,
+        grant: &Grant,
+        tenant: TenantId,
+        id: MediaId,
+    ) -> Result<KeptFile, AssistantError> {
+        let row = self.entities.media_row(tenant, id).await?.ok_or(AssistantError::NotFound("file"))?;
+        let secret = self.entities.media_secret(grant, tenant, &row).await?;
+        let layout = secret.layout.filter(|_| row.clear.state == MediaState::Kept && row.clear.hold.is_none());
+        let layout = layout.ok_or(AssistantError::NotFound("file that is kept"))?;
+        Ok(KeptFile { place: Place { tenant, subject: grant.subject(), id }, layout, next: 0 })
+    }
+}
+
+impl KeptFile {
+    /// Returns the next chunk, `None` at the end.
+    pub(in crate::assistant) async fn next(
+        &mut self,
+        inner: &Inner,
+        grant: &Grant,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, AssistantError> {
+        let Some(media) = &inner.media else { return Err(AssistantError::NotFound("media store")) };
+        let chunk = self.layout.read(&*inner.entities.vault, &**media, (self.place, self.next), grant).await?;
+        self.next = self.next.saturating_add(u32::from(chunk.is_some()));
+        Ok(chunk)
     }
 }
 

@@ -15,5 +15,6 @@ mod story;
 mod wanted;
 
 pub(crate) use collect::Round;
+pub(super) use files::KeptFile;
 pub use files::OpenFile;
 pub use story::LiveStory;

@@ -1,10 +1,12 @@
 //! A copy for whoever asked for one.
 
+use chrono::{DateTime, Utc};
+
 use super::Requests;
 use crate::assistant::{AssistantError, ExportPage};
 use crate::audit::AuditAction;
 use crate::id::RequestId;
-use crate::privacy::{About, RequestEvent, RequestKind, RequestState, Rights};
+use crate::privacy::{About, RequestEvent, RequestKind, RequestState};
 use crate::store::SubjectCursor;
 
 /// The step of handing a copy over.
@@ -24,6 +26,22 @@ impl Requests {
     /// Begun or not; repeat it.
     pub async fn copy(&self, id: RequestId, after: Option<SubjectCursor>) -> Result<ExportPage, AssistantError> {
         let (inner, tenant) = (&self.desk.assistant.inner, self.desk.tenant);
+        let (about, as_of, portable) = self.begin_copy(id).await?;
+        let permit = inner.permit_rights(tenant, &about, Some(as_of)).await?;
+        let mut page = inner.export(permit.grant(), tenant, after).await?;
+        if portable {
+            page.entries.retain(crate::assistant::Exported::is_portable);
+        }
+        Ok(page)
+    }
+
+    /// Begins the copy of a request, if it has not begun. Returns whom it is about, when they asked, and whether they take it
+    /// elsewhere.
+    pub(in crate::assistant) async fn begin_copy(
+        &self,
+        id: RequestId,
+    ) -> Result<(About, DateTime<Utc>, bool), AssistantError> {
+        let (inner, tenant) = (&self.desk.assistant.inner, self.desk.tenant);
         let request = self.get(id).await?;
         let portable = match request.kind() {
             RequestKind::Access => false,
@@ -39,13 +57,6 @@ impl Requests {
         }
         let subject = request.subject();
         let kind = inner.kind_of(tenant, subject).await?.ok_or(AssistantError::NotFound("person"))?;
-        let about = About { subject, kind, channel: None };
-        let settings = inner.entities.tenant(tenant).await?.tenant;
-        let permit = inner.gate.permit::<Rights>(&settings, about, inner.clock.now()).await?;
-        let mut page = inner.export(permit.reading_as_of(request.received_at()).grant(), tenant, after).await?;
-        if portable {
-            page.entries.retain(crate::assistant::Exported::is_portable);
-        }
-        Ok(page)
+        Ok((About { subject, kind, channel: None }, request.received_at(), portable))
     }
 }

@@ -44,7 +44,7 @@ const ANSWER_STEP: &str = "answer";
 /// strong enough for the kind of request.
 #[derive(Debug, Clone)]
 pub struct Requests {
-    desk: Desk,
+    pub(super) desk: Desk,
 }
 
 /// A page of requests.
