@@ -160,6 +160,49 @@ fn the_documents_are_of_the_running_configuration() {
 }
 
 #[test]
+fn a_name_is_corrected_a_notice_published_and_a_breach_contained() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("shop");
+    let quickstart = Command::new(program("quickstart")).arg("--keep").arg(&kept).arg("--json").output().unwrap();
+    assert!(quickstart.status.success(), "{}", String::from_utf8_lossy(&quickstart.stderr));
+    let people = lines(&kept, &["people"]);
+    let person = people[0]["person"].as_str().unwrap();
+
+    let corrected = lines(&kept, &["rectify", person, "Somebody Else"]).remove(0);
+    assert_eq!((fields(&corrected), &corrected["state"]), (vec!["request", "state"], &"answered".into()));
+    assert!(lines(&kept, &["people"]).iter().any(|each| each["name"] == "Somebody Else"));
+
+    assert!(lines(&kept, &["untold"]).is_empty(), "nothing was published");
+    let policy = lines(&kept, &["publish", "first", "--effective", "2099-01-01"]).remove(0);
+    assert_eq!(fields(&policy), ["changes", "effective", "label", "number", "significant", "version"]);
+    assert_eq!(lines(&kept, &["policies"]), std::slice::from_ref(&policy));
+    assert!(!desk(&kept, &["publish", "again", "--effective", "2099-01-01"]).status.success(), "nothing has changed");
+    let untold = lines(&kept, &["untold"]);
+    assert_eq!(fields(&untold[0]), ["about", "person"]);
+    let about = |untold: &[Value]| untold.iter().any(|each| each["person"] == person);
+    assert!(about(&untold), "{untold:?}");
+    let told = lines(&kept, &["tell", person, "--language", "kk"]).remove(0);
+    assert_eq!(told["said"]["notice"]["version"], policy["version"]);
+    assert!(!about(&lines(&kept, &["untold"])));
+
+    let breach = lines(&kept, &["suspect", "--from", "2026-01-01"]).remove(0);
+    assert_eq!(fields(&breach), ["breach", "contained", "from", "nature", "state"]);
+    assert_eq!(lines(&kept, &["breaches"]), std::slice::from_ref(&breach));
+    let id = breach["breach"].as_str().unwrap();
+    assert_eq!(lines(&kept, &["contain", id]).remove(0)["contained"], true);
+    let output = desk(&kept, &["export", person]);
+    assert_eq!(output.status.code(), Some(1), "nothing leaves");
+    assert!(output.stdout.is_empty());
+    assert_eq!(lines(&kept, &["resume", id]).remove(0)["contained"], false);
+    assert!(!lines(&kept, &["export", person]).is_empty());
+
+    let log = lines(&kept, &["verify"]).remove(0);
+    assert_eq!(fields(&log), ["events", "faults", "root"]);
+    assert_eq!(log["faults"], serde_json::json!([]));
+    assert!(log["events"].as_u64().is_some_and(|events| events > 10), "{log}");
+}
+
+#[test]
 fn what_is_done_with_the_data_is_told_and_a_wrong_call_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let output = desk(folder.path(), &["people"]);

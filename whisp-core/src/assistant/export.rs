@@ -193,6 +193,9 @@ pub enum ExportedData {
         content: Content,
         /// When.
         at: DateTime<Utc>,
+        /// Whether it decides something significant about them, which a member does.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        decides: bool,
     },
     /// What was said about the use of their data.
     Statement {
@@ -425,6 +428,7 @@ impl Inner {
                     engine: suggestion.engine.to_string(),
                     content: suggestion.content,
                     at: suggestion.at,
+                    decides: suggestion.decides,
                 }
             }
             kind => ExportedData::Other { name: kind.name().to_owned(), clear: from_clear(&record)? },

@@ -14,6 +14,7 @@
 //! cargo run --example privacy_desk -- --dir shop erase 0197
 //! cargo run --example privacy_desk -- --dir shop receipts                  what was erased
 //! cargo run --example privacy_desk -- --dir shop requests                  who waits for an answer, and until when
+//! cargo run --example privacy_desk -- --dir shop rectify 0197 Aigerim      corrects a name
 //! cargo run --example privacy_desk -- --dir shop hold 0197 --authority 'court, 2-1/26' --review-by 2027-06-01
 //! cargo run --example privacy_desk -- --dir shop holds                     what must be kept, and who looks when
 //! cargo run --example privacy_desk -- --dir shop release 0197              and what no longer
@@ -21,7 +22,12 @@
 //! cargo run --example privacy_desk -- --dir shop explain                   what is done with whose data, and why
 //! cargo run --example privacy_desk -- --dir shop notice --language kk      the privacy notice, by the running configuration
 //! cargo run --example privacy_desk -- --dir shop ropa                      the record of processing activities
+//! cargo run --example privacy_desk -- --dir shop publish 2026-12 --effective 2027-01-01
+//! cargo run --example privacy_desk -- --dir shop policies                  what was published, and what changed
+//! cargo run --example privacy_desk -- --dir shop untold                    whom nobody has told; `tell 0197` notes that somebody has
 //! cargo run --example privacy_desk -- --dir shop stale                     what of all this has become stale, or is missing
+//! cargo run --example privacy_desk -- --dir shop verify                    whether the audit log is whole
+//! cargo run --example privacy_desk -- --dir shop suspect --from 2026-11-20 takes a breach down; `breaches`, `contain`, `resume`
 //! ```
 //! A person is named by the id that `people` prints, or by the beginning of it. Who asks must be verified first: this is
 //! the desk of somebody who has done that.
@@ -33,14 +39,21 @@
 //! `{"receipt","key_destroyed_at","horizon","deleted","withheld","completed_at","remaining"}`; `requests`
 //! `{"request","person","kind","state","due"}`; `hold`, `holds`, `release` `{"hold","person","authority","review_by","released_at"}`;
 //! `retention` `{"past","silent","kept","more"}`; `explain` `{"about","purpose","basis","categories","rights"}`;
-//! `notice`, `ropa` and `stale` the whole document as one object; without `--json` they are Markdown.
+//! `notice`, `ropa` and `stale` the whole document as one object; without `--json` they are Markdown;
+//! `rectify` `{"request","state"}`; `verify` `{"events","root","faults"}`; `publish`, `policies`
+//! `{"number","label","version","effective","significant","changes"}`; `untold` `{"person","about"}`; `tell` `{"said","at"}`;
+//! `suspect`, `breaches`, `contain`, `resume` `{"breach","state","nature","from","contained"}`.
 //!
 //! The exit status is 0 if it was done, 1 if it could not be (it says why), 2 if the arguments are wrong.
 
-use std::collections::BTreeMap;
+mod business;
+mod copies;
+mod erasures;
+mod people;
+
 use std::error::Error;
 use std::fs::File;
-use std::io::{self, BufWriter, Write, stdout};
+use std::io::{self, Write, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -48,16 +61,19 @@ use std::sync::Arc;
 use chrono::{NaiveDate, NaiveTime};
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
-use whisp::assistant::{Assistant, Config, Desk, ErasureHorizon, ErasureReceipt, PackagePart, PackagePiece};
+use whisp::assistant::{Assistant, Config};
 use whisp::documents::Language;
 use whisp::error::ErrorChain;
-use whisp::id::{ContactId, TenantId};
-use whisp::model::Conversation;
+use whisp::id::TenantId;
 use whisp::privacy::{
-    Act, Categories, Controller, DataCategory, Hold, HoldGround, HoldScope, Law, LawfulBasis, NewHold,
-    ProcessingActivity, Purpose, RestrictionGround, Statement, StatementEvent, SubjectKind,
+    Act, Categories, Controller, DataCategory, HoldGround, HoldScope, LawfulBasis, NewHold, ProcessingActivity,
+    Purpose, Statement, SubjectKind,
 };
 use whisp::stores::{CellKeyProvider, EnvelopeVault, FolderCells, LocalKeyProvider, SqliteKeyTable, SqliteStore};
+
+use crate::copies::{count, export, pack};
+use crate::erasures::{hold_json, hold_line, receipt, release, told};
+use crate::people::{conversations, find, line, named, requests, restriction, said, show};
 
 /// The tenant of the quickstart.
 const TENANT: TenantId = TenantId::from_uuid(uuid::Uuid::from_u128(0x0c0f_fee0));
@@ -148,6 +164,8 @@ enum Task {
         #[arg(long, value_name = "YYYY-MM-DD")]
         review_by: NaiveDate,
     },
+    /// Corrects somebody's name, as they asked.
+    Rectify { person: String, name: String },
     /// Lists the holds that hold.
     Holds,
     /// Ends a hold, by its id or the beginning of it.
@@ -173,6 +191,42 @@ enum Task {
     },
     /// Lists what of the configuration has become stale, or is missing, and the holds that nobody looked at.
     Stale,
+    /// Publishes the notice of the running configuration, for good.
+    Publish {
+        /// What people know it by.
+        label: String,
+        /// From which day on it holds.
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        effective: NaiveDate,
+        /// Has people told, though nothing changes to their disadvantage.
+        #[arg(long)]
+        significant: bool,
+    },
+    /// Lists what was published, and what changed.
+    Policies,
+    /// Lists who has not been told of the last significant notice.
+    Untold,
+    /// Takes down that somebody was told of the last notice.
+    Tell {
+        person: String,
+        /// In which language: `en`, `kk` or `ru`.
+        #[arg(long, default_value = "en", value_parser = language)]
+        language: Language,
+    },
+    /// Checks the audit log; the exit status is 1 if it is not whole.
+    Verify,
+    /// Takes down that data may have been seen by somebody who may not.
+    Suspect {
+        /// Since when.
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        from: NaiveDate,
+    },
+    /// Lists the breaches that have not ended.
+    Breaches,
+    /// Contains a breach, by its id or the beginning of it: nothing leaves.
+    Contain { breach: String },
+    /// Ends that: things leave again.
+    Resume { breach: String },
 }
 
 /// Reads a language by its tag.
@@ -259,6 +313,9 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
             }
         }
         Task::Requests => requests(options, &desk).await?,
+        Task::Rectify { person, name } => {
+            people::rectify(options, (&assistant, &desk), find(&desk, person).await?, name).await?;
+        }
         Task::Hold { person, authority, review_by } => {
             let new = NewHold {
                 scope: HoldScope::default(),
@@ -289,7 +346,7 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
                 )
             })?;
         }
-        Task::Explain => explain(options, &assistant)?,
+        Task::Explain => business::explain(options, &assistant)?,
         Task::Notice { effective, language } => {
             let notice = assistant.notice(effective.unwrap_or_else(|| assistant.now().date_naive()))?;
             print(serde_json::to_value(&notice)?, &|| notice.to_markdown(*language))?;
@@ -302,6 +359,25 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
             let stale = assistant.stale_in(TENANT).await?;
             print(serde_json::to_value(&stale)?, &|| stale.to_markdown())?;
         }
+        Task::Publish { label, effective, significant } => {
+            business::publish(options, &assistant, (label, *effective, *significant)).await?;
+        }
+        Task::Policies => business::policies(options, &assistant).await?,
+        Task::Untold => business::untold(options, &desk).await?,
+        Task::Tell { person, language } => {
+            business::tell(options, (&assistant, &desk), person, language.tag()).await?;
+        }
+        Task::Verify => {
+            if !business::verify(options, &assistant).await? {
+                return Err("the audit log is not whole".into());
+            }
+        }
+        Task::Suspect { from } => {
+            business::suspect(options, &desk, from.and_time(NaiveTime::MIN).and_utc()).await?;
+        }
+        Task::Breaches => business::breaches(options, &desk).await?,
+        Task::Contain { breach } => business::contain(options, &desk, breach, true).await?,
+        Task::Resume { breach } => business::contain(options, &desk, breach, false).await?,
     }
     Ok(())
 }
@@ -336,246 +412,4 @@ async fn open(folder: &Path) -> Result<Assistant, Box<dyn Error>> {
         Categories::of(&[DataCategory::Identity, DataCategory::Media, DataCategory::MessageContent]),
     ))?;
     Ok(Assistant::builder().store(store).vault(Arc::new(vault)).config(config).system().build()?)
-}
-
-async fn requests(options: &Options, desk: &Desk) -> Result<(), Box<dyn Error>> {
-    let law = Law::built_in();
-    for request in desk.requests().open(None, PAGE).await?.requests {
-        let due = request.due(&law, request.received_at())?.at;
-        let (id, person, kind, state) = (request.id(), request.subject(), request.kind(), request.state().as_str());
-        let value = json!({"request": id, "person": person, "kind": kind, "state": state, "due": due});
-        print(options, &value, &|| format!("{id}  {:<14} {state:<16} due {}", kind.as_str(), due.format("%F %T")))?;
-    }
-    Ok(())
-}
-
-/// Finds the hold whose id begins like this, and ends it.
-async fn release(options: &Options, (assistant, desk): (&Assistant, &Desk), hold: &str) -> Result<(), Box<dyn Error>> {
-    let (open, _) = desk.holds().open(None, PAGE).await?;
-    let mut found = open.into_iter().filter(|each| each.id.to_string().starts_with(hold));
-    let (Some(one), None) = (found.next(), found.next()) else {
-        return Err(format!("no hold, or more than one, begins with {hold}: `holds` lists them").into());
-    };
-    let erased = desk.holds().release(one.id).await?;
-    let mut value = hold_json(&one);
-    if let Some(value) = value.as_object_mut() {
-        value.insert("released_at".to_owned(), json!(assistant.now()));
-    }
-    print(options, &value, &|| format!("released {}\n{}", hold_line(&one), told(&erased)))
-}
-
-fn hold_json(hold: &Hold) -> Value {
-    json!({
-        "hold": hold.id,
-        "person": hold.subject,
-        "authority": hold.authority,
-        "review_by": hold.review_by,
-        "released_at": hold.released_at,
-    })
-}
-
-fn hold_line(hold: &Hold) -> String {
-    format!(
-        "{}  person {}  {}, to be looked at by {}",
-        hold.id,
-        hold.subject,
-        hold.authority,
-        hold.review_by.format("%F")
-    )
-}
-
-async fn conversations(desk: &Desk) -> Result<Vec<Conversation>, Box<dyn Error>> {
-    let (mut all, mut after) = (Vec::new(), None);
-    loop {
-        let page = desk.inbox(after, PAGE).await?;
-        all.extend(page.conversations);
-        match page.next {
-            Some(next) => after = Some(next),
-            None => return Ok(all),
-        }
-    }
-}
-
-/// Finds the person whose id begins like this.
-async fn find(desk: &Desk, person: &str) -> Result<ContactId, Box<dyn Error>> {
-    let mut found: Vec<ContactId> = conversations(desk).await?.into_iter().map(|each| each.contact).collect();
-    found.retain(|contact| contact.0.to_string().starts_with(person));
-    found.sort_unstable();
-    found.dedup();
-    match found[..] {
-        [contact] => Ok(contact),
-        [] => Err(format!("nobody's id begins with {person}: `people` lists them").into()),
-        _ => Err(format!("{} people's ids begin with {person}: give more of it", found.len()).into()),
-    }
-}
-
-/// Reads the name of a purpose.
-fn named(purpose: &str) -> Result<Purpose, Box<dyn Error>> {
-    serde_json::from_value(json!(purpose)).map_err(|_| format!("{purpose} is no purpose: `explain` lists some").into())
-}
-
-const fn restriction(stands: bool) -> Statement {
-    Statement::Restriction { ground: RestrictionGround::AccuracyContested, stands }
-}
-
-async fn show(options: &Options, desk: &Desk, person: ContactId) -> Result<(), Box<dyn Error>> {
-    let standing = desk.standing(person).await?;
-    let (restricted, minor): (Vec<_>, _) = (standing.restrictions().collect(), standing.is_minor());
-    let (objects_to, refused): (Vec<_>, Vec<_>) = (standing.objections().collect(), standing.refused().collect());
-    let names = |purposes: &[Purpose]| match purposes {
-        [] => "nothing".to_owned(),
-        some => some.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-    };
-    let value = json!({
-        "person": person, "restricted": restricted, "objects_to": objects_to, "refused": refused, "minor": minor
-    });
-    print(options, &value, &|| {
-        let is = |yes: bool, then: &'static str, or: &'static str| if yes { then } else { or };
-        format!(
-            "{}\n  refused      {}\n  objects to   {}\n  restricted   {}\n  minor        {}",
-            person.0,
-            names(&refused),
-            names(&objects_to),
-            is(restricted.is_empty(), "no", "yes: kept, and not used"),
-            is(minor, "perhaps", "no sign of it"),
-        )
-    })?;
-    for event in desk.statements(person).await? {
-        print(options, &said(&event)?, &|| format!("  {}", line(&event)))?;
-    }
-    Ok(())
-}
-
-fn said(event: &StatementEvent) -> Result<Value, Box<dyn Error>> {
-    Ok(json!({"said": serde_json::to_value(&event.statement)?, "at": event.at}))
-}
-
-fn line(event: &StatementEvent) -> String {
-    let said = match &event.statement {
-        Statement::Consent { purpose, state, .. } => format!("{purpose}: {state:?}").to_lowercase(),
-        Statement::Objection { purpose, stands: true } => format!("{purpose}: objected"),
-        Statement::Objection { purpose, stands: false } => format!("{purpose}: objects no more"),
-        Statement::Restriction { stands: true, .. } => "restricted".to_owned(),
-        Statement::Restriction { stands: false, .. } => "restricted no more".to_owned(),
-        other => format!("{other:?}"),
-    };
-    format!("{}  {said}", event.at.format("%Y-%m-%d %H:%M:%S"))
-}
-
-/// Writes a copy, page by page; returns how many lines it has.
-async fn export(
-    assistant: &Assistant,
-    person: ContactId,
-    portable: bool,
-    out: impl Write,
-) -> Result<usize, Box<dyn Error>> {
-    let (mut out, mut lines, mut after) = (BufWriter::new(out), 0, None);
-    loop {
-        let page = assistant.export(TENANT, person, after).await?;
-        for entry in page.entries.iter().filter(|entry| !portable || entry.is_portable()) {
-            writeln!(out, "{}", serde_json::to_string(entry)?)?;
-            lines += 1;
-        }
-        match page.next {
-            Some(next) => after = Some(next),
-            None => break,
-        }
-    }
-    out.flush()?;
-    Ok(lines)
-}
-
-/// Writes a package into a new folder; returns how many lines it has.
-async fn pack(
-    assistant: &Assistant,
-    person: ContactId,
-    portable: bool,
-    folder: &Path,
-) -> Result<usize, Box<dyn Error>> {
-    let part = if portable { PackagePart::Portable } else { PackagePart::Whole };
-    let (mut package, mut file, mut lines) = (assistant.package(TENANT, person, part), None, 0);
-    std::fs::create_dir(folder)?;
-    std::fs::create_dir(folder.join("files"))?;
-    while let Some(piece) = package.next().await? {
-        match (piece, &mut file) {
-            (PackagePiece::File { name }, file) => {
-                let lined = name.ends_with(".jsonl");
-                *file = Some((BufWriter::new(File::create_new(folder.join(name))?), lined));
-            }
-            (PackagePiece::Bytes(bytes), Some((file, lined))) => {
-                lines += if *lined { bytes.iter().filter(|byte| **byte == b'\n').count() } else { 0 };
-                file.write_all(&bytes)?;
-                file.flush()?;
-            }
-            (piece, _) => return Err(format!("an unknown piece of a package: {piece:?}").into()),
-        }
-    }
-    Ok(lines)
-}
-
-/// Counts what an erasure would delete.
-async fn count(assistant: &Assistant, person: ContactId) -> Result<BTreeMap<String, usize>, Box<dyn Error>> {
-    let (mut counts, mut after) = (BTreeMap::new(), None);
-    loop {
-        let page = assistant.export(TENANT, person, after).await?;
-        for entry in &page.entries {
-            let value = serde_json::to_value(&entry.data)?;
-            *counts.entry(value.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned()).or_default() += 1;
-        }
-        match page.next {
-            Some(next) => after = Some(next),
-            None => return Ok(counts),
-        }
-    }
-}
-
-fn receipt(done: &ErasureReceipt) -> Value {
-    json!({
-        "receipt": done.id,
-        "key_destroyed_at": done.key_destroyed_at,
-        "horizon": done.horizon,
-        "deleted": done.deleted.iter().cloned().collect::<BTreeMap<_, _>>(),
-        "withheld": done.withheld,
-        "completed_at": done.completed_at,
-        "remaining": done.remaining,
-    })
-}
-
-fn told(done: &ErasureReceipt) -> String {
-    let records: u64 = done.deleted.iter().map(|(_, records)| records).sum();
-    let key = done
-        .key_destroyed_at
-        .map_or_else(|| "there was no key".to_owned(), |at| format!("key destroyed {}", at.format("%F %T")));
-    let horizon = done.horizon.map_or_else(String::new, |horizon| match horizon {
-        ErasureHorizon::Until(at) => format!(", final for copies of the keys {}", at.format("%F %T")),
-        ErasureHorizon::Since(at) => format!(", final for copies of the keys since {}", at.format("%F %T")),
-        ErasureHorizon::Unbounded(why) => format!("\n  {why}"),
-        _ => String::new(),
-    });
-    let left = done.remaining.iter().fold(String::new(), |all, left| all + "\n  not in our hands: " + left);
-    let kept: u64 = done.withheld.iter().map(|each| each.records).sum();
-    let kept = if kept == 0 { String::new() } else { format!("\n  {kept} records are kept under a hold") };
-    format!(
-        "{}  {records} records gone, {key}, done {}{horizon}{kept}{left}",
-        done.id,
-        done.completed_at.format("%F %T")
-    )
-}
-
-fn explain(options: &Options, assistant: &Assistant) -> Result<(), Box<dyn Error>> {
-    for about in [SubjectKind::AccountHolder, SubjectKind::Contact, SubjectKind::Member, SubjectKind::Mentioned] {
-        let about_text = about.to_string();
-        for activity in assistant.explain(about).activities {
-            let value = json!({
-                "about": about_text, "purpose": activity.purpose, "basis": activity.basis,
-                "categories": activity.categories, "rights": activity.rights
-            });
-            print(options, &value, &|| {
-                let categories: Vec<&str> = activity.categories.iter().map(|category| category.as_str()).collect();
-                let purpose = activity.purpose.as_str();
-                format!("{about_text:<18} {purpose:<22} {} ({})", categories.join(", "), activity.basis)
-            })?;
-        }
-    }
-    Ok(())
 }

@@ -1,0 +1,82 @@
+//! What was erased, and what must be kept.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+
+use serde_json::{Value, json};
+use whisp::assistant::{Assistant, Desk, ErasureHorizon, ErasureReceipt};
+use whisp::privacy::Hold;
+
+use crate::{Options, PAGE, print};
+
+/// Finds the hold whose id begins like this, and ends it.
+pub(crate) async fn release(
+    options: &Options,
+    (assistant, desk): (&Assistant, &Desk),
+    hold: &str,
+) -> Result<(), Box<dyn Error>> {
+    let (open, _) = desk.holds().open(None, PAGE).await?;
+    let mut found = open.into_iter().filter(|each| each.id.to_string().starts_with(hold));
+    let (Some(one), None) = (found.next(), found.next()) else {
+        return Err(format!("no hold, or more than one, begins with {hold}: `holds` lists them").into());
+    };
+    let erased = desk.holds().release(one.id).await?;
+    let mut value = hold_json(&one);
+    if let Some(value) = value.as_object_mut() {
+        value.insert("released_at".to_owned(), json!(assistant.now()));
+    }
+    print(options, &value, &|| format!("released {}\n{}", hold_line(&one), told(&erased)))
+}
+
+pub(crate) fn hold_json(hold: &Hold) -> Value {
+    json!({
+        "hold": hold.id,
+        "person": hold.subject,
+        "authority": hold.authority,
+        "review_by": hold.review_by,
+        "released_at": hold.released_at,
+    })
+}
+
+pub(crate) fn hold_line(hold: &Hold) -> String {
+    format!(
+        "{}  person {}  {}, to be looked at by {}",
+        hold.id,
+        hold.subject,
+        hold.authority,
+        hold.review_by.format("%F")
+    )
+}
+
+pub(crate) fn receipt(done: &ErasureReceipt) -> Value {
+    json!({
+        "receipt": done.id,
+        "key_destroyed_at": done.key_destroyed_at,
+        "horizon": done.horizon,
+        "deleted": done.deleted.iter().cloned().collect::<BTreeMap<_, _>>(),
+        "withheld": done.withheld,
+        "completed_at": done.completed_at,
+        "remaining": done.remaining,
+    })
+}
+
+pub(crate) fn told(done: &ErasureReceipt) -> String {
+    let records: u64 = done.deleted.iter().map(|(_, records)| records).sum();
+    let key = done
+        .key_destroyed_at
+        .map_or_else(|| "there was no key".to_owned(), |at| format!("key destroyed {}", at.format("%F %T")));
+    let horizon = done.horizon.map_or_else(String::new, |horizon| match horizon {
+        ErasureHorizon::Until(at) => format!(", final for copies of the keys {}", at.format("%F %T")),
+        ErasureHorizon::Since(at) => format!(", final for copies of the keys since {}", at.format("%F %T")),
+        ErasureHorizon::Unbounded(why) => format!("\n  {why}"),
+        _ => String::new(),
+    });
+    let left = done.remaining.iter().fold(String::new(), |all, left| all + "\n  not in our hands: " + left);
+    let kept: u64 = done.withheld.iter().map(|each| each.records).sum();
+    let kept = if kept == 0 { String::new() } else { format!("\n  {kept} records are kept under a hold") };
+    format!(
+        "{}  {records} records gone, {key}, done {}{horizon}{kept}{left}",
+        done.id,
+        done.completed_at.format("%F %T")
+    )
+}
