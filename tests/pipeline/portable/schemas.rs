@@ -228,6 +228,7 @@ fn optional() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("file", &["theirs"]),
         ("message", &["platform_id", "reply_to", "story", "inquiry", "delivery"]),
         ("statement", &["notice", "until"]),
+        ("suggestion", &["decides"]),
     ])
 }
 
