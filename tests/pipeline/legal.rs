@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use whisp::assistant::{AssistantError, Config, DueWhat, Exported, ExportedData, HandedOut, LegalDisclosures};
+use whisp::assistant::{
+    AssistantError, Config, DueWhat, Exported, ExportedData, HandedOut, LegalDisclosures, PackagePart, PackagePiece,
+};
 use whisp::audit::AuditAction;
 use whisp::documents::Language;
 use whisp::id::{ContactId, ConversationId, LegalDisclosureId, MemberId, SubjectId};
@@ -109,6 +111,18 @@ impl Asked {
             _ => None,
         });
         each.collect()
+    }
+
+    /// What the package of the person's data says, all files together.
+    async fn packaged(&self) -> String {
+        let mut package = self.world.assistant.package(self.world.tenant, self.contact, PackagePart::Whole);
+        let mut all = Vec::new();
+        while let Some(piece) = package.next().await.unwrap() {
+            if let PackagePiece::Bytes(bytes) = piece {
+                all.extend_from_slice(&bytes);
+            }
+        }
+        String::from_utf8(all).unwrap()
     }
 
     async fn recipients(&self) -> Vec<Recipient> {
@@ -260,6 +274,7 @@ async fn p37_the_person_is_told_at_once_or_when_the_gag_has_ended_and_not_before
         assert_eq!(asked.recipients().await.len(), 1);
         assert_eq!(desk.disclosures(asked.contact, None, 10).await.unwrap().disclosures.len(), 1);
         assert_eq!(summary().await, 0);
+        assert!(!asked.packaged().await.contains("Prosecutor"));
         assert!(asked.world.assistant.sweep(1_000).await.unwrap().due.is_empty());
         asked.world.later(86_399);
     }
@@ -274,6 +289,7 @@ async fn p37_the_person_is_told_at_once_or_when_the_gag_has_ended_and_not_before
     assert_eq!(asked.told().await.len(), 2);
     assert_eq!(asked.recipients().await.len(), 2);
     assert_eq!(summary().await, 1);
+    assert!(asked.packaged().await.contains("Prosecutor"));
     assert!(asked.host().open(None, 10).await.unwrap().disclosures.is_empty());
 }
 

@@ -50,5 +50,6 @@ mod standing;
 mod takeover;
 mod tap;
 mod transfer;
+mod usage;
 mod world;
 mod yielding;

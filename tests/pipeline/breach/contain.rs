@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use secrecy::ExposeSecret;
-use whisp::assistant::{Assistant, AssistantError, Budget};
+use whisp::assistant::{Assistant, AssistantError, Budget, PackagePart};
 use whisp::audit::AuditAction;
 use whisp::channel::{
     Capabilities, Channel, ChannelError, ChannelErrorKind, Outbound, OutboundBody, SendReceipt, TextLimit,
@@ -51,6 +51,9 @@ async fn p27_what_is_contained_lets_nothing_out_loses_nothing_and_goes_on_afterw
     assert_eq!(world.step().await.queued, 1);
     let contact = contact(&world).await;
     let id = suspected(&world).await;
+    let packaged = || world.assistant.package(world.tenant, contact, PackagePart::Whole);
+    let mut half = packaged();
+    assert!(half.next().await.unwrap().is_some(), "a package on its way out");
     let contained = breaches(&world).contain(id).await.unwrap();
     assert_eq!((contained.tokens, contained.turned), (1, 1));
     assert!(contained.breach.is_contained());
@@ -75,6 +78,10 @@ async fn p27_what_is_contained_lets_nothing_out_loses_nothing_and_goes_on_afterw
     assert!(is_contained(world.assistant.export(world.tenant, contact, None).await));
     assert!(is_contained(world.assistant.recipients(world.tenant, contact).await));
     assert!(is_contained(world.assistant.summary(world.tenant, contact, Language::English).await));
+    assert!(is_contained(half.next().await));
+    let mut new = packaged();
+    // The name of its first file is no data.
+    assert!(new.next().await.is_ok() && is_contained(new.next().await));
     assert_eq!(state(&world).await, ConnectionState::Reauthorize);
 
     breaches(&world).lift(id).await.unwrap();

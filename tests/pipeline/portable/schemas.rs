@@ -13,8 +13,8 @@ use whisp::model::{
     StoryRef,
 };
 use whisp::privacy::{
-    Act, AgeSignal, Categories, ConsentState, DataCategory, Disclosure, DisclosureGround, GlassReason, Notice,
-    PolicyAnswer, ProcessorId, Purpose, RestrictionGround, Role, Statement,
+    Act, AgeSignal, Categories, ConsentState, DataCategory, Device, Disclosure, DisclosureGround, GlassReason, Network,
+    Notice, PolicyAnswer, ProcessorId, Purpose, RestrictionGround, Role, Statement,
 };
 use whisp::reply::EngineId;
 
@@ -192,6 +192,21 @@ fn everything() -> Vec<ExportedData> {
             at: at(),
             decides: true,
         },
+        ExportedData::Support { text: "It is slow".into(), at: at() },
+        ExportedData::Usage {
+            purpose: Purpose::Security,
+            feature: "inbox".to_owned(),
+            network: None,
+            device: None,
+            at: at(),
+        },
+        ExportedData::Usage {
+            purpose: Purpose::Security,
+            feature: "inbox".to_owned(),
+            network: Some(Network::of([203, 0, 113, 7].into())),
+            device: Some(Device::Tablet),
+            at: at(),
+        },
         ExportedData::Raw { value: json!([null, {"x": "y"}]) },
         ExportedData::Undone { reason: "the channel failed".to_owned(), at: at() },
         ExportedData::Index {},
@@ -214,7 +229,7 @@ fn i29_every_line_that_can_be_written_keeps_to_the_schema() {
     lines.iter().for_each(|line| keeps_to(&schema, line));
     let kinds: BTreeSet<&str> = everything().iter().map(ExportedData::kind).collect();
     let told: BTreeSet<&str> = lines.iter().map(|line| line["kind"].as_str().unwrap()).collect();
-    assert_eq!((told.len(), told), (15, kinds), "the name of each kind is that in JSON");
+    assert_eq!((told.len(), told), (17, kinds), "the name of each kind is that in JSON");
     let document: Value = serde_json::from_str(whisp::assistant::EXPORT_SCHEMA_JSON).unwrap();
     let described = document["oneOf"].as_array().unwrap().iter();
     let described: BTreeSet<&str> = described.map(|kind| kind["title"].as_str().unwrap()).collect();
@@ -229,6 +244,7 @@ fn optional() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("message", &["platform_id", "reply_to", "story", "inquiry", "delivery"]),
         ("statement", &["notice", "until"]),
         ("suggestion", &["decides"]),
+        ("usage", &["network", "device"]),
     ])
 }
 

@@ -104,6 +104,11 @@ pub struct Retention {
     /// Requests about data and what a platform told of them, and holds, once they have ended. California wants requests kept
     /// for 24 months at least (11 CCR § 7101(a)).
     pub requests: TimeDelta,
+    /// What people gave when they asked for help ([`Support`](crate::assistant::Support)).
+    pub support: TimeDelta,
+    /// What was noted of the use of the host's product ([`UsageLog`](crate::assistant::UsageLog)). Longer than a few months is
+    /// more than finding a fault or an attack needs.
+    pub usage: TimeDelta,
     /// People with whom nobody has spoken, and all that is left of them: they are erased as if they had asked. `None` to keep
     /// them as long as the business is served. Three years from the last contact is what France's CNIL recommends for clients
     /// and prospects who are silent (its reference for the management of commercial activities).
@@ -120,6 +125,8 @@ impl Default for Retention {
             disclosures: TimeDelta::days(365),
             audit_details: TimeDelta::days(365),
             requests: TimeDelta::days(731),
+            support: TimeDelta::days(365),
+            usage: TimeDelta::days(30),
             contacts: Some(TimeDelta::days(3 * 365)),
         }
     }

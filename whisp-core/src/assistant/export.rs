@@ -8,13 +8,15 @@ use crate::assistant::{Assistant, AssistantError, Inner};
 use crate::audit::{AuditAction, AuditDetail};
 use crate::entity::{
     ContactRow, Entities, GlassClear, InquiryRow, LetterRow, MediaRow, MemberRow, MessageRow, StatementClear,
-    SuggestionRow, damaged, from_clear,
+    SuggestionRow, UsageSecret, damaged, from_clear,
 };
 use crate::id::{ConversationId, InquiryId, MessageId, RecordId, TenantId};
 use crate::model::{
     Author, ChannelKind, Content, Conversation, Delivery, Handle, PlatformMessageId, Provenance, StoryRef,
 };
-use crate::privacy::{About, Act, Disclosure, GlassReason, Grant, Permit, Rights, Role, Statement};
+use crate::privacy::{
+    About, Act, Device, Disclosure, GlassReason, Grant, Network, Permit, Purpose, Rights, Role, Statement,
+};
 use crate::sensitive::Sensitive;
 use crate::store::{Kind, Record, SubjectCursor, SubjectQuery};
 
@@ -55,7 +57,7 @@ impl Exported {
     #[must_use]
     pub fn is_portable(&self) -> bool {
         match &self.data {
-            ExportedData::Contact { .. } => true,
+            ExportedData::Contact { .. } | ExportedData::Support { .. } | ExportedData::Usage { .. } => true,
             ExportedData::File { theirs, .. } => *theirs == Some(true),
             // A copy that they brought along they may take along again.
             ExportedData::Statement { act, .. } => act.is_the_persons() || *act == Act::Imported,
@@ -208,6 +210,28 @@ pub enum ExportedData {
         /// When.
         at: DateTime<Utc>,
     },
+    /// What they gave when they asked for help.
+    Support {
+        /// What they said.
+        text: Sensitive,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// That they used something of the host's product.
+    Usage {
+        /// For what that is noted.
+        purpose: Purpose,
+        /// What.
+        feature: String,
+        /// From which network.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        network: Option<Network>,
+        /// On what kind of device.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        device: Option<Device>,
+        /// When, to the minute.
+        at: DateTime<Utc>,
+    },
     /// Something of the platform that we could not read.
     Raw {
         /// As it came.
@@ -250,7 +274,9 @@ impl ExportedData {
             Self::Raw { .. } => "raw",
             Self::Statement { .. } => "statement",
             Self::Suggestion { .. } => "suggestion",
+            Self::Support { .. } => "support",
             Self::Undone { .. } => "undone",
+            Self::Usage { .. } => "usage",
         }
     }
 }
@@ -430,6 +456,15 @@ impl Inner {
                     at: suggestion.at,
                     decides: suggestion.decides,
                 }
+            }
+            Kind::SUPPORT => ExportedData::Support {
+                text: entities.support(grant, tenant, &record).await?,
+                at: Entities::support_clear(&record)?.at,
+            },
+            Kind::USAGE => {
+                let UsageSecret { feature, network, device } = entities.usage(grant, tenant, &record).await?;
+                let clear = Entities::usage_clear(&record)?;
+                ExportedData::Usage { purpose: clear.purpose, feature, network, device, at: clear.at }
             }
             kind => ExportedData::Other { name: kind.name().to_owned(), clear: from_clear(&record)? },
         };

@@ -58,6 +58,7 @@ pub(crate) mod task;
 mod team;
 mod transfer;
 mod turn;
+mod usage;
 mod warm;
 
 use std::collections::BTreeMap;
@@ -110,6 +111,7 @@ pub use step::{Budget, StepReport};
 pub use sweep::SweepReport;
 pub use team::{NewMember, TEAM_MAX, Team};
 pub use transfer::Transfers;
+pub use usage::{NewUsage, Support, SupportEntry, UsageEntry, UsageLog, UsageNoted};
 
 use crate::audit::{CheckpointSigner, CheckpointSink};
 use crate::channel::Channel;

@@ -41,12 +41,16 @@ pub enum KeptData {
     Requests,
     /// Answers that an engine proposed and nobody used.
     Suggestions,
+    /// What people gave when they asked for help.
+    Support,
     /// The members of the team.
     Team,
     /// What could not be done.
     Undone,
     /// What a webhook held that could not be read.
     Unreadable,
+    /// What was noted of the use of the product.
+    Usage,
 }
 
 impl KeptData {
@@ -61,9 +65,11 @@ impl KeptData {
             Self::People => "people",
             Self::Requests => "requests",
             Self::Suggestions => "suggestions",
+            Self::Support => "support",
             Self::Team => "team",
             Self::Undone => "undone",
             Self::Unreadable => "unreadable",
+            Self::Usage => "usage",
         }
     }
 }
@@ -92,10 +98,20 @@ fn hours(time: TimeDelta) -> i64 {
 
 /// Lists what is kept how long.
 pub(super) fn all(retention: &Retention, processors: &Processors) -> Vec<Kept> {
-    use DataCategory::{Audit, Credential, Identity, Media, MessageContent, Raw};
+    use DataCategory::{Audit, Credential, Identity, Media, MessageContent, Raw, Support, Usage};
     // Each field by its name: whoever adds one decides here what people are told of it.
-    let Retention { messages, suggestions, raw, dead_letters, disclosures, audit_details, requests, contacts } =
-        *retention;
+    let Retention {
+        messages,
+        suggestions,
+        raw,
+        dead_letters,
+        disclosures,
+        audit_details,
+        requests,
+        support,
+        usage,
+        contacts,
+    } = *retention;
     let longest = processors.list().iter().map(|each| TimeDelta::days(each.retention_days.into())).max();
     let disclosures = longest.map_or(disclosures, |longest| longest.max(disclosures));
     let people = contacts.map_or(Keep::WhileServed, |silent| Keep::HoursAfterLastContact(hours(silent)));
@@ -111,6 +127,8 @@ pub(super) fn all(retention: &Retention, processors: &Processors) -> Vec<Kept> {
         rule(KeptData::People, &[Identity], people),
         timed(KeptData::Disclosures, &[Identity], disclosures),
         timed(KeptData::Requests, &[Identity], requests),
+        timed(KeptData::Support, &[Support], support),
+        timed(KeptData::Usage, &[Usage], usage),
         timed(KeptData::AuditDetails, &[Audit], audit_details),
         rule(KeptData::Team, &[Identity], Keep::WhileOnTeam),
         rule(KeptData::Connections, &[Credential, Identity], Keep::WhileConnected),

@@ -148,7 +148,7 @@ impl PrivacyNotice {
                 .filter_map(|law| law.localisation.as_ref())
                 .map(|cited| cited.value.clone())
                 .collect(),
-            kept: kept::all(source.retention, source.processors),
+            kept: kept_by(source),
             horizon_hours: horizon_hours(source.horizon),
             automation: automation(source, effective),
             answers: answers(source, effective),
@@ -164,6 +164,14 @@ impl PrivacyNotice {
         };
         Ok(Self { version: digest(&facts), effective, facts })
     }
+}
+
+/// What is kept of the data that some activity uses.
+fn kept_by(source: &Source<'_>) -> Vec<Kept> {
+    let used = |category| source.register.activities().iter().any(|each| each.categories.contains(category));
+    let mut all = kept::all(source.retention, source.processors);
+    all.retain(|kept| kept.categories.iter().any(|category| used(*category)));
+    all
 }
 
 fn wanted(source: &Source<'_>) -> Vec<Wanted> {

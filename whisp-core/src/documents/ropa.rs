@@ -96,6 +96,8 @@ fn kept_of(source: &Source<'_>, about: SubjectKind, categories: Categories) -> V
         // An event of an account that is about nobody in particular.
         KeptData::Unreadable => about != Member,
         KeptData::Requests => about != AccountHolder,
+        // By what the activity is for.
+        KeptData::Support | KeptData::Usage => true,
         // Who is mentioned is in what others wrote.
         KeptData::Disclosures
         | KeptData::Files

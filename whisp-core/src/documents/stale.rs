@@ -32,6 +32,14 @@ pub(crate) const ASKED: &[(Purpose, &[SubjectKind])] = &[
     (Purpose::LegalCompliance, &[SubjectKind::Contact]),
 ];
 
+/// What this library does for a host that wants it, and for nobody else.
+const OFFERED: &[(Purpose, &[SubjectKind])] = &[
+    (Purpose::Analytics, &[SubjectKind::AccountHolder, SubjectKind::Member]),
+    (Purpose::Improvement, &[SubjectKind::AccountHolder, SubjectKind::Member]),
+    (Purpose::Security, &[SubjectKind::AccountHolder, SubjectKind::Member]),
+    (Purpose::Support, &[SubjectKind::AccountHolder, SubjectKind::Contact, SubjectKind::Member]),
+];
+
 /// What has become stale, or is missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -253,7 +261,8 @@ fn is_old(looked_at: NaiveDate, source: &Source<'_>) -> bool {
 }
 
 fn activities(source: &Source<'_>, findings: &mut Vec<Finding>) {
-    let asked = |purpose, about| ASKED.iter().any(|(known, whom)| *known == purpose && whom.contains(&about));
+    let asked =
+        |purpose, about| ASKED.iter().chain(OFFERED).any(|(known, whom)| *known == purpose && whom.contains(&about));
     for activity in source.register.activities() {
         let (purpose, about) = (activity.purpose, activity.about);
         match activity.reviewed_at {

@@ -17,6 +17,7 @@ mod raw;
 mod request;
 mod tenant;
 mod transfer;
+mod usage;
 
 use std::sync::Arc;
 
@@ -38,6 +39,7 @@ pub(crate) use raw::{RawDraft, SuggestionRow};
 pub(crate) use request::{ChallengeRow, RequestRow};
 pub(crate) use tenant::TenantRow;
 pub(crate) use transfer::TransferRow;
+pub(crate) use usage::{Noted, UsageSecret};
 
 use crate::assistant::AssistantError;
 use crate::error::Retry;

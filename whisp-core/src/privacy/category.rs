@@ -21,12 +21,24 @@ pub enum DataCategory {
     MessageContent,
     /// What a webhook held that we could not read.
     Raw,
+    /// What somebody gave when they asked for help, or said what they think of the product.
+    Support,
+    /// What somebody used of the host's product, when, from which network and on what kind of device.
+    Usage,
 }
 
 impl DataCategory {
     /// Every category.
-    pub const ALL: [Self; 6] =
-        [Self::Audit, Self::Credential, Self::Identity, Self::Media, Self::MessageContent, Self::Raw];
+    pub const ALL: [Self; 8] = [
+        Self::Audit,
+        Self::Credential,
+        Self::Identity,
+        Self::Media,
+        Self::MessageContent,
+        Self::Raw,
+        Self::Support,
+        Self::Usage,
+    ];
 
     /// Returns the name that is bound into seals. Stable for ever.
     #[must_use]
@@ -38,6 +50,8 @@ impl DataCategory {
             Self::Media => "media",
             Self::MessageContent => "message_content",
             Self::Raw => "raw",
+            Self::Support => "support",
+            Self::Usage => "usage",
         }
     }
 

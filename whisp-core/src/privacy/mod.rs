@@ -20,6 +20,7 @@ mod request;
 mod standing;
 mod statement;
 mod transfer;
+mod usage;
 
 pub use access::{
     Access, AccessAction, AccessPolicy, AccessPolicyError, AccessRequest, Forbidden, ForbiddenReason, GlassReason,
@@ -55,3 +56,4 @@ pub use request::{
 pub use standing::Standing;
 pub use statement::{Act, AgeSignal, ConsentState, Notice, PolicyAnswer, RestrictionGround, Statement, StatementEvent};
 pub use transfer::{ControlTransfer, KeysMoved};
+pub use usage::{Device, Network, global_privacy_control};

@@ -161,7 +161,7 @@ impl Register {
         Self(all)
     }
 
-    /// Adds an activity.
+    /// Adds an activity. What it uses is in the copies of whom it is about from then on.
     ///
     /// # Errors
     /// [`RegisterError`], with the rule that it breaks.
@@ -187,7 +187,14 @@ impl Register {
         if self.find(*purpose, *about).is_some() {
             return Err(RegisterError::Twice);
         }
+        let (about, categories) = (*about, *categories);
         self.0.push(activity);
+        // Whoever's data are used for something may have a copy of them; of a secret nobody may.
+        let copied: Vec<DataCategory> = categories.iter().filter(|each| *each != DataCategory::Credential).collect();
+        let rights = |each: &&mut ProcessingActivity| each.purpose == Purpose::Rights && each.about == about;
+        if let Some(rights) = self.0.iter_mut().find(rights) {
+            rights.categories = rights.categories.and(Categories::of(&copied));
+        }
         Ok(self)
     }
 

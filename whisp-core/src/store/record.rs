@@ -122,10 +122,14 @@ kinds! {
     ROUTE = "route":;
     /// A suggestion, under its conversation.
     SUGGESTION = "suggestion": listed owned expires;
+    /// What somebody gave when they asked for help, under the person.
+    SUPPORT = "support": listed owned expires;
     /// In the directory: a tenant.
     TENANT = "tenant": listed owned;
     /// That control of the business passes to a new owner, under its tenant.
     TRANSFER = "transfer": listed owned;
+    /// That somebody used something of the host's product, under the person.
+    USAGE = "usage": listed owned expires;
     /// In the directory: a worker that holds buckets, until its leases end.
     WORKER = "worker": listed expires;
 }
