@@ -75,7 +75,7 @@ fn each_seeded_fault_is_found_and_alone() {
             let categories = Categories::of(&[DataCategory::Identity]);
             let activity = ProcessingActivity {
                 reviewed_at: Some(day("2026-11-01")),
-                ..ProcessingActivity::new(Purpose::Support, SubjectKind::Member, LawfulBasis::Contract, categories)
+                ..ProcessingActivity::new(Purpose::Support, SubjectKind::Mentioned, LawfulBasis::Contract, categories)
             };
             p.config.register = p.config.register.clone().with(activity).unwrap();
         }),
