@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
-use whisp::assistant::{Exported, ExportedData, NewMember, PackagePart};
+use whisp::assistant::{Exported, ExportedData, NewMember, PackagePart, PortableCopy};
 use whisp::audit::{AuditAction, AuditDetail};
 use whisp::id::{ConversationId, InquiryId, MemberId, MessageId, RecordId, SubjectId};
 use whisp::model::{
@@ -234,6 +234,18 @@ fn i29_every_line_that_can_be_written_keeps_to_the_schema() {
     let described = document["oneOf"].as_array().unwrap().iter();
     let described: BTreeSet<&str> = described.map(|kind| kind["title"].as_str().unwrap()).collect();
     assert_eq!(described, lines.iter().map(|line| line["kind"].as_str().unwrap()).collect());
+}
+
+/// Whatever a copy may hold, somebody can bring it along.
+#[test]
+fn i29_a_line_of_every_kind_is_read() {
+    let mut kinds: BTreeMap<String, String> = BTreeMap::new();
+    for line in lines() {
+        kinds.insert(line["kind"].as_str().unwrap().to_owned(), line.to_string());
+    }
+    let copy: Vec<String> = kinds.values().cloned().collect();
+    let read = PortableCopy::read(copy.join("\n").as_bytes()).unwrap();
+    assert_eq!(read.lines(), kinds.len());
 }
 
 /// Fields that may be missing, of each kind.

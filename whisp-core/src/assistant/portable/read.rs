@@ -126,9 +126,23 @@ pub enum CopyFault {
     Twice,
 }
 
-/// Kinds that stay with whoever wrote the copy: what they did with the data, and not the data.
-const LEFT: &[&str] =
-    &["disclosure", "file", "index", "inquiry", "logged", "look", "member", "other", "raw", "suggestion", "undone"];
+/// Kinds that stay with whoever wrote the copy: what they did with the data, and what the person gave to them alone, as words
+/// to their support and the use of their product.
+const LEFT: &[&str] = &[
+    "disclosure",
+    "file",
+    "index",
+    "inquiry",
+    "logged",
+    "look",
+    "member",
+    "other",
+    "raw",
+    "suggestion",
+    "support",
+    "undone",
+    "usage",
+];
 
 impl PortableCopy {
     /// The most bytes of a line: a record as large as a store takes, with every byte escaped.
