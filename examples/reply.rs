@@ -11,7 +11,7 @@
 //!
 //! `--engine` is `faq` (retrieval over `--knowledge`), `rules` (over `--rules`), or `openai:URL` with `--model` and the key
 //! in the file `--key-file` (plain HTTP for this machine only). `--json` prints one object a line, with these fields:
-//! - a question: `text`, `decision` (`reply`, `suggest`, `ask`, `hand_off`, `abstain`, `silence` or `error`), `answer` (or `null`),
+//! - a question: `text`, `decision` (`reply`, `suggest`, `decide`, `ask`, `hand_off`, `abstain`, `silence` or `error`), `answer` (or `null`),
 //!   `confidence` (0 to 1, or `null`), `citations` (ids), and `error` (where there was one);
 //! - with `--evaluate`, at the end: `questions`, `accuracy` (right of all: the label is cited in a reply or suggestion,
 //!   or nothing is said where the label is `null`), `answered` (replies of all), `abstained` (neither reply nor suggestion),
@@ -174,6 +174,7 @@ fn parts(outcome: &Result<Decision, ReplyError>) -> (&'static str, Option<&str>,
     let (name, text, ground) = match outcome {
         Ok(Decision::Reply(p)) => ("reply", Some(&p.text), Some(&p.ground)),
         Ok(Decision::Suggest(p)) => ("suggest", Some(&p.text), Some(&p.ground)),
+        Ok(Decision::Decide(p)) => ("decide", Some(&p.text), Some(&p.ground)),
         Ok(Decision::Ask { text, ground, .. }) => ("ask", Some(text), Some(ground)),
         Ok(Decision::HandOff { notice, .. }) => ("hand_off", notice.as_ref(), None),
         Ok(Decision::Abstain) => ("abstain", None, None),

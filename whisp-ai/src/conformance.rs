@@ -150,7 +150,9 @@ pub async fn it_decides_on_the_turns_that_wait(subject: &Subject) {
 pub async fn it_never_says_nothing_in_words(subject: &Subject) {
     for text in subject.odd_texts().iter().chain([&subject.known]) {
         let said = match subject.engine.reply(&subject.ask(text)).await {
-            Ok(Decision::Reply(proposal) | Decision::Suggest(proposal)) => Some(proposal.text),
+            Ok(Decision::Reply(proposal) | Decision::Suggest(proposal) | Decision::Decide(proposal)) => {
+                Some(proposal.text)
+            }
             Ok(Decision::Ask { text, choices, .. }) => {
                 assert!(!choices.is_empty(), "it asked and left no choice");
                 Some(text)

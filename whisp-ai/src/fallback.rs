@@ -100,7 +100,9 @@ fn named(mut decision: Decision, id: &EngineId) -> Decision {
         ground.engine.get_or_insert_with(|| id.clone());
     };
     match &mut decision {
-        Decision::Reply(proposal) | Decision::Suggest(proposal) => name(&mut proposal.ground),
+        Decision::Reply(proposal) | Decision::Suggest(proposal) | Decision::Decide(proposal) => {
+            name(&mut proposal.ground);
+        }
         Decision::Ask { ground, .. } => name(ground),
         _ => {}
     }
@@ -154,7 +156,9 @@ mod tests {
 
     fn by(decision: &Decision) -> &str {
         match decision {
-            Decision::Reply(p) | Decision::Suggest(p) => p.ground.engine.as_ref().map_or("", EngineId::as_str),
+            Decision::Reply(p) | Decision::Suggest(p) | Decision::Decide(p) => {
+                p.ground.engine.as_ref().map_or("", EngineId::as_str)
+            }
             _ => "",
         }
     }
@@ -171,6 +175,9 @@ mod tests {
         assert!(matches!(decision, Decision::Suggest(_)) && by(&decision) == "e0");
         assert_eq!(ask(&[Ok(Decision::Abstain), Err(failed)]).await, hand_off(HandOffReason::NoAnswer));
         assert_eq!(ask(&[Err(failed), Err(failed)]).await, hand_off(HandOffReason::EngineFailed));
+        let decides = Decision::Decide(Proposal::new("No credit."));
+        let decision = ask(&[Ok(Decision::Abstain), Ok(decides)]).await.unwrap();
+        assert!(matches!(decision, Decision::Decide(_)) && by(&decision) == "e1");
         assert_eq!(ask(&[]).await, hand_off(HandOffReason::NoAnswer));
         assert_eq!(ask(&[Err(ReplyErrorKind::Denied), Ok(reply)]).await, Err(ReplyErrorKind::Denied));
     }
