@@ -1,6 +1,6 @@
 //! Puts an assistant together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use lru::LruCache;
@@ -183,8 +183,8 @@ impl AssistantBuilder {
     /// Puts it together.
     ///
     /// # Errors
-    /// [`BuildError`] names what is missing, what is there twice, and an engine that could never be asked, because whom it sends data to may not
-    /// have them. Of an engine that asks others by itself that shows only when it does.
+    /// [`BuildError`] names what is missing, what is there twice, and an engine that could never be asked, because whom it
+    /// sends data to may not have them. Of an engine that asks others by itself that shows only when it does.
     pub fn build(self) -> Result<Assistant, BuildError> {
         let clock = self.clock.ok_or(BuildError::Missing("clock"))?;
         let ids = self.ids.ok_or(BuildError::Missing("ids"))?;
@@ -197,10 +197,9 @@ impl AssistantBuilder {
         {
             return Err(BuildError::Egress { engine: engine.id().clone(), processor, refusal });
         }
-        let mut names: Vec<&str> = self.erasable.iter().map(|store| store.name()).collect();
-        names.sort_unstable();
-        if let Some(name) = names.windows(2).find_map(|pair| (pair.first() == pair.last()).then(|| pair.first())) {
-            return Err(BuildError::Twice(name.map(|name| (*name).to_owned()).unwrap_or_default()));
+        let mut names = BTreeSet::new();
+        if let Some(second) = self.erasable.iter().find(|store| !names.insert(store.name())) {
+            return Err(BuildError::Twice(second.name().to_owned()));
         }
         Ok(Assistant {
             inner: Arc::new(Inner {

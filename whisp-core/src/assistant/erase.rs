@@ -106,8 +106,8 @@ pub(crate) struct ErasureClear {
 
 impl Assistant {
     /// Erases a contact: destroys the key, deletes every file and every record that names the person, and has the host's
-    /// [own stores](ErasableStore) do the same. Facts, which name nobody, stay; and so, for nine days, do keyed marks of the person's ids, so that what a platform delivers late brings
-    /// nobody back. A person who writes again is a new one, with nothing that leads back.
+    /// [own stores](ErasableStore) do the same. Facts, which name nobody, stay; and so, for nine days, do keyed marks of the
+    /// person's ids, so that what a platform delivers late brings nobody back. A person who writes again is a new one, with nothing that leads back.
     ///
     /// What is under a [hold](crate::assistant::Holds) is kept apart before, and the receipt says so.
     ///

@@ -38,7 +38,8 @@ pub struct SweepReport {
     /// Whether more is past its time, or due, than the budget allowed for.
     pub more: bool,
     /// What has come closer since it was told last: half of the time is over, 80 % of it, all of it. Requests about data,
-    /// breaches of which somebody has to be told; and people who may be told now that an authority was given their data. Each is told once, by the first sweep that ends without an error.
+    /// breaches of which somebody has to be told; and people who may be told now that an authority was given their data. Each
+    /// is told once, by the first sweep that ends without an error.
     pub due: Vec<Due>,
 }
 

@@ -21,7 +21,7 @@ use crate::store::{Commit, Cursor, Expect, Kind, ListOrder, ListQuery, PAGE_MAX,
 /// How long the name of a feature may be, in bytes.
 const FEATURE_MAX: usize = 100;
 
-/// How long what somebody gives to support may be, in bytes: as long as a record takes.
+/// How long what somebody gives to support may be, in bytes: a long letter, and far less than a record takes.
 const SUPPORT_MAX: usize = 64 * 1_024;
 
 /// For what uses may be noted.

@@ -23,8 +23,9 @@ use crate::privacy::{
 /// after this time at the latest (`reference/privacy.md` 3.3).
 pub const STANDING_LIFE: TimeDelta = TimeDelta::seconds(5);
 
-/// How long the gate trusts what it has read of the notices that were published. A notice holds from a later day on, and what
-/// goes beyond the one that holds is denied: what is read late only ever denies.
+/// How long the gate trusts what it has read of the notices that were published. One that lets more be done holds from a later
+/// day on, so that to read it late only denies; one that lets less be done may hold at once, and is noticed after this time
+/// at the latest by a process whose register still has more.
 pub const POLICY_LIFE: TimeDelta = TimeDelta::seconds(60);
 
 /// Of how many people the gate remembers where they stand.
