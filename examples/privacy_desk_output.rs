@@ -84,8 +84,11 @@ fn a_person_is_shown_heard_given_a_copy_and_erased() {
     assert_eq!(fields(&hold), ["authority", "hold", "person", "released_at", "review_by"]);
     assert_eq!(lines(&kept, &["holds"]), std::slice::from_ref(&hold));
     let plan = lines(&kept, &["retention"]).remove(0);
-    assert_eq!(fields(&plan), ["kept", "more", "past", "silent"]);
+    assert_eq!(fields(&plan), ["days", "kept", "more", "past", "silent"]);
     assert_eq!(plan["kept"], serde_json::json!([person]));
+    assert_eq!((&plan["days"]["messages"], &plan["days"]["files"]), (&365.into(), &365.into()));
+    let shorter = lines(&kept, &["retention", "--messages", "90"]).remove(0);
+    assert_eq!((&shorter["days"]["messages"], &shorter["days"]["files"]), (&90.into(), &90.into()));
     let waiting = lines(&kept, &["requests"]);
     assert!(waiting.iter().all(|each| fields(each) == ["due", "kind", "person", "request", "state"]), "{waiting:?}");
 

@@ -5,9 +5,10 @@ use std::error::Error;
 
 use serde_json::{Value, json};
 use whisp::assistant::{Assistant, Desk, ErasureHorizon, ErasureReceipt};
+use whisp::model::TenantRetention;
 use whisp::privacy::Hold;
 
-use crate::{Options, PAGE, print};
+use crate::{Options, PAGE, TENANT, print};
 
 /// Finds the hold whose id begins like this, and ends it.
 pub(crate) async fn release(
@@ -79,4 +80,35 @@ pub(crate) fn told(done: &ErasureReceipt) -> String {
         done.id,
         done.completed_at.format("%F %T")
     )
+}
+
+/// Says what the next sweep would delete, and why, once the business's own rule is set where there is one.
+pub(crate) async fn retention(
+    options: &Options,
+    assistant: &Assistant,
+    (messages, files): (Option<u16>, Option<u16>),
+) -> Result<(), Box<dyn Error>> {
+    if messages.or(files).is_some() {
+        let own = assistant.tenant(TENANT).await?.retention;
+        let own = TenantRetention { messages: messages.or(own.messages), files: files.or(own.files), ..own };
+        assistant.set_retention(TENANT, own).await?;
+    }
+    let plan = assistant.retention_plan(TENANT).await?;
+    let days = json!({
+        "messages": plan.keeps.messages.num_days(),
+        "files": plan.keeps.files.num_days(),
+        "special": plan.keeps.special.num_days(),
+        "suggestions": plan.keeps.suggestions.num_days(),
+        "contacts": plan.keeps.contacts.map(|time| time.num_days()),
+    });
+    let value = json!({"days": days, "past": plan.past, "silent": plan.silent, "kept": plan.kept, "more": plan.more});
+    print(options, &value, &|| {
+        let past = plan.past.iter().fold(String::new(), |all, (kind, records)| format!("{all}\n{records:>6} {kind}"));
+        format!(
+            "kept for days: {days}\npast its time:{}\nsilent for too long: {} people\nkept, though old: of {} people",
+            if past.is_empty() { " nothing" } else { &past },
+            plan.silent.len(),
+            plan.kept.len()
+        )
+    })
 }

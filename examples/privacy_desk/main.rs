@@ -19,6 +19,7 @@
 //! cargo run --example privacy_desk -- --dir shop holds                     what must be kept, and who looks when
 //! cargo run --example privacy_desk -- --dir shop release 0197              and what no longer
 //! cargo run --example privacy_desk -- --dir shop retention                 what the next sweep would delete, and why
+//! cargo run --example privacy_desk -- --dir shop retention --messages 90   keep messages for less time
 //! cargo run --example privacy_desk -- --dir shop explain                   what is done with whose data, and why
 //! cargo run --example privacy_desk -- --dir shop notice --language kk      the privacy notice, by the running configuration
 //! cargo run --example privacy_desk -- --dir shop ropa                      the record of processing activities
@@ -38,7 +39,7 @@
 //! lines of the copy; `erase --dry-run` `{"kind","records"}`; `erase` and `receipts`
 //! `{"receipt","key_destroyed_at","horizon","deleted","withheld","completed_at","remaining"}`; `requests`
 //! `{"request","person","kind","state","due"}`; `hold`, `holds`, `release` `{"hold","person","authority","review_by","released_at"}`;
-//! `retention` `{"past","silent","kept","more"}`; `explain` `{"about","purpose","basis","categories","rights"}`;
+//! `retention` `{"days","past","silent","kept","more"}`; `explain` `{"about","purpose","basis","categories","rights"}`;
 //! `notice`, `ropa` and `stale` the whole document as one object; without `--json` they are Markdown;
 //! `rectify` `{"request","state"}`; `verify` `{"events","root","faults"}`; `publish`, `policies`
 //! `{"number","label","version","effective","significant","changes"}`; `untold` `{"person","about"}`; `tell` `{"said","at"}`;
@@ -72,7 +73,7 @@ use whisp::privacy::{
 use whisp::stores::{CellKeyProvider, EnvelopeVault, FolderCells, LocalKeyProvider, SqliteKeyTable, SqliteStore};
 
 use crate::copies::{count, export, pack};
-use crate::erasures::{hold_json, hold_line, receipt, release, told};
+use crate::erasures::{hold_json, hold_line, receipt, release, retention, told};
 use crate::people::{conversations, find, line, named, requests, restriction, said, show};
 
 /// The tenant of the quickstart.
@@ -170,8 +171,15 @@ enum Task {
     Holds,
     /// Ends a hold, by its id or the beginning of it.
     Release { hold: String },
-    /// Says what the next sweep would delete.
-    Retention,
+    /// Says what the next sweep would delete, and sets how long the business keeps things, where that is shorter.
+    Retention {
+        /// Keeps messages for so many days.
+        #[arg(long, value_name = "DAYS")]
+        messages: Option<u16>,
+        /// Keeps the files that came with them for so many days.
+        #[arg(long, value_name = "DAYS")]
+        files: Option<u16>,
+    },
     /// Says what is done with whose data, on what ground.
     Explain,
     /// Writes the privacy notice, by the running configuration.
@@ -332,19 +340,8 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
             }
         }
         Task::Release { hold } => release(options, (&assistant, &desk), hold).await?,
-        Task::Retention => {
-            let plan = assistant.retention_plan(TENANT).await?;
-            let value = json!({"past": plan.past, "silent": plan.silent, "kept": plan.kept, "more": plan.more});
-            print(value, &|| {
-                let past =
-                    plan.past.iter().fold(String::new(), |all, (kind, records)| format!("{all}\n{records:>6} {kind}"));
-                format!(
-                    "past its time:{}\nsilent for too long: {} people\nkept, though old: of {} people",
-                    if past.is_empty() { " nothing" } else { &past },
-                    plan.silent.len(),
-                    plan.kept.len()
-                )
-            })?;
+        Task::Retention { messages, files } => {
+            retention(options, &assistant, (*messages, *files)).await?;
         }
         Task::Explain => business::explain(options, &assistant)?,
         Task::Notice { effective, language } => {

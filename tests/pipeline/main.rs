@@ -45,6 +45,7 @@ mod retention;
 #[path = "../simulation/rng.rs"]
 #[allow(dead_code, reason = "the simulation draws more from it")]
 mod rng;
+mod rules;
 mod sharing;
 mod standing;
 mod takeover;

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use chrono::TimeDelta;
-use whisp::assistant::{AssistantError, DueWhat, ExportedData, Requests};
+use whisp::assistant::{AssistantError, DueWhat, ExportedData, RETENTION_SETTLES, Requests};
 use whisp::audit::AuditAction;
 use whisp::id::{ContactId, ConversationId};
-use whisp::model::{AutomationMode, Handle, HandleKind};
+use whisp::model::{AutomationMode, Handle, HandleKind, TenantRetention};
 use whisp::privacy::{
     Act, Challenge, Code, ProfileId, Proof, ProofStrength, RefusalReason, RequestError, RequestEvent, RequestKind,
     RequestOutcome, RequestState, RestrictionGround, Statement, SubjectRequest, Urgency,
@@ -309,6 +309,40 @@ async fn i25_while_somebody_waits_for_a_copy_nothing_of_theirs_is_deleted_and_no
     let after = asked.world.assistant.export(asked.world.tenant, asked.contact, None).await.unwrap().entries.len();
     assert_eq!(before, after, "what has gone was read by nobody any more");
     assert!(asked.requests().copy(access.id(), None).await.is_err(), "answered is answered");
+}
+
+#[tokio::test]
+async fn who_waits_for_a_copy_gets_what_was_there_when_they_asked_though_a_rule_got_shorter_since() {
+    let asked = Asked::with("Hello").await;
+    let world = &asked.world;
+    world.clock.set(world.now() + TimeDelta::days(40));
+    world.assistant.trust_clock().await.unwrap();
+    asked.writes("m2", "What data do you have about me?").await;
+    let access = asked.requests().of(asked.contact).await.unwrap().remove(0);
+    let code = asked.code(&access).await;
+    asked.writes("proof", &code).await;
+    for event in [RequestEvent::Assess, RequestEvent::Approve] {
+        asked.requests().apply(access.id(), event).await.unwrap();
+    }
+    world.assistant.sweep(1_000).await.unwrap();
+    let shorter = TenantRetention { messages: Some(30), ..TenantRetention::default() };
+    world.assistant.set_retention(world.tenant, shorter).await.unwrap();
+    world.assistant.sweep(1_000).await.unwrap();
+    world.clock.set(world.now() + RETENTION_SETTLES);
+    assert!(world.assistant.sweep(1_000).await.unwrap().redated > 2, "nobody else reads it from now on");
+    world.later(1);
+    world.assistant.sweep(1_000).await.unwrap();
+    let texts = |entries: Vec<whisp::assistant::Exported>| {
+        let text = |entry: whisp::assistant::Exported| match entry.data {
+            ExportedData::Message { content, .. } => content.readable().map(str::to_owned),
+            _ => None,
+        };
+        entries.into_iter().filter_map(text).collect::<Vec<_>>()
+    };
+    let copy = texts(asked.requests().copy(access.id(), None).await.unwrap().entries);
+    assert!(copy.iter().any(|text| text == "Hello"), "{copy:?}");
+    let now = texts(world.assistant.export(world.tenant, asked.contact, None).await.unwrap().entries);
+    assert!(!now.iter().any(|text| text == "Hello"), "{now:?}");
 }
 
 #[tokio::test]

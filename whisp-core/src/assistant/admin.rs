@@ -9,6 +9,7 @@ use crate::entity::{AuditDraft, By, ConnectionRow, Entities, RouteTarget, in_dir
 use crate::id::{ConnectionId, RecordId, SubjectId, TenantId};
 use crate::model::{
     AccountId, AutomationMode, ChannelKind, Connection, ConnectionState, Containment, SensitivePolicy, Tenant,
+    TenantRetention,
 };
 use crate::privacy::{About, ServiceProvision};
 use crate::sensitive::Sensitive;
@@ -89,6 +90,7 @@ impl Assistant {
             zone: new.zone,
             buckets: new.buckets,
             sensitive: SensitivePolicy::default(),
+            retention: TenantRetention::default(),
             created_at: inner.clock.now(),
             closing: None,
             containment: Containment::default(),
@@ -145,6 +147,27 @@ impl Assistant {
         row.tenant.sensitive = policy;
         let settings = row.tenant.clone();
         self.put_tenant(&settings, row.next()?, AuditAction::SensitiveSet).await
+    }
+
+    /// Sets how long a business keeps what people write, where that is shorter than the host's
+    /// [`Retention`](crate::assistant::Retention). What is new goes by it within a minute, and what is there from the sweep on
+    /// that comes [two minutes](crate::assistant::RETENTION_SETTLES) later: nothing of it is given longer, since people were told that
+    /// it goes.
+    ///
+    /// # Errors
+    /// [`AssistantError::Invalid`] for a time of no day; [`NotFound`](AssistantError::NotFound),
+    /// [`Conflict`](AssistantError::Conflict); by the store.
+    ///
+    /// # Cancellation
+    /// Done or not done; repeat the call.
+    pub async fn set_retention(&self, tenant: TenantId, own: TenantRetention) -> Result<(), AssistantError> {
+        if !own.is_valid() {
+            return Err(AssistantError::Invalid("what people write is kept for a day at least"));
+        }
+        let mut row = self.inner.entities.tenant(tenant).await?;
+        row.tenant.retention = own;
+        let settings = row.tenant.clone();
+        self.put_tenant(&settings, row.next()?, AuditAction::RetentionSet).await
     }
 
     /// Connects an account, or connects it again with another token: the connection keeps its id and conversations.

@@ -1,10 +1,11 @@
 //! How the assistant behaves, with defaults that need no thought.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::assistant::epoch::EPOCH_LENGTH;
 use crate::detect::script_language;
+use crate::model::TenantRetention;
 use crate::privacy::{Controller, Law, Processors, ProfileId, Register};
 
 /// How the assistant behaves.
@@ -89,8 +90,13 @@ impl Default for Config {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retention {
-    /// Messages, and the files that came with them.
+    /// Messages.
     pub messages: TimeDelta,
+    /// The files that came with them, which go with their message at the latest.
+    pub files: TimeDelta,
+    /// Messages of contacts in which something tells of their health, beliefs and the like
+    /// ([`SpecialKind`](crate::find::SpecialKind); promise P4), and their files, if that is shorter.
+    pub special: TimeDelta,
     /// Suggestions that nobody used.
     pub suggestions: TimeDelta,
     /// What a webhook held that we could not read: hours (promise P1).
@@ -119,6 +125,8 @@ impl Default for Retention {
     fn default() -> Self {
         Self {
             messages: TimeDelta::days(365),
+            files: TimeDelta::days(365),
+            special: TimeDelta::days(90),
             suggestions: TimeDelta::days(30),
             raw: TimeDelta::hours(72),
             dead_letters: TimeDelta::days(30),
@@ -129,6 +137,45 @@ impl Default for Retention {
             usage: TimeDelta::days(30),
             contacts: Some(TimeDelta::days(3 * 365)),
         }
+    }
+}
+
+impl Retention {
+    /// Returns how long things of one business are kept: by its own rule, where that is shorter.
+    ///
+    /// # Examples
+    /// ```
+    /// use chrono::TimeDelta;
+    /// use whisp_core::{assistant::Retention, model::TenantRetention};
+    /// let own = TenantRetention { messages: Some(30), suggestions: Some(60), ..TenantRetention::default() };
+    /// let keeps = Retention::default().of(&own);
+    /// assert_eq!((keeps.messages, keeps.files), (TimeDelta::days(30), TimeDelta::days(30)));
+    /// assert_eq!(keeps.suggestions, Retention::default().suggestions, "not longer than the host");
+    /// ```
+    #[must_use]
+    pub fn of(&self, own: &TenantRetention) -> Self {
+        let days = |days: u16| TimeDelta::days(days.into());
+        let shorter = |host: TimeDelta, own: Option<u16>| own.map_or(host, |own| host.min(days(own)));
+        let messages = shorter(self.messages, own.messages);
+        Self {
+            messages,
+            files: shorter(self.files, own.files).min(messages),
+            special: shorter(self.special, own.special).min(messages),
+            suggestions: shorter(self.suggestions, own.suggestions),
+            contacts: self.contacts.into_iter().chain(own.contacts.map(days)).min(),
+            ..*self
+        }
+    }
+
+    /// Returns since when somebody must have been silent to be erased; `None` if nobody is.
+    pub(crate) fn silent_since(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.contacts.and_then(|keep| now.checked_sub_signed(keep))
+    }
+
+    /// Returns until when what is said now is kept, and until when its files are.
+    pub(crate) fn until(&self, now: DateTime<Utc>, special: bool) -> (DateTime<Utc>, DateTime<Utc>) {
+        let messages = if special { self.special.min(self.messages) } else { self.messages };
+        (now + messages, now + self.files.min(messages))
     }
 }
 

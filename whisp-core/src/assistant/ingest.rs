@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use crate::assistant::backlog::WorkChange;
 use crate::assistant::stage::{Origin, Stage};
-use crate::assistant::{Assistant, AssistantError, Inner};
+use crate::assistant::warm::is_young;
+use crate::assistant::{Assistant, AssistantError, Inner, Retention};
 use crate::entity::ConnectionRow;
 use crate::id::{ConnectionId, RecordId, SubjectId, TenantId};
 use crate::model::{AccountId, ChannelKind, ConnectionState};
@@ -35,6 +38,10 @@ pub struct Ingested {
     pub unrouted: usize,
 }
 
+/// For how long it is known where items of an account go: less than
+/// [`RETENTION_SETTLES`](crate::assistant::RETENTION_SETTLES).
+const ACCOUNT_LIFE: TimeDelta = TimeDelta::minutes(1);
+
 /// Where items of an account go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Account {
@@ -42,6 +49,9 @@ pub(crate) struct Account {
     pub(crate) holder: SubjectId,
     pub(crate) connection: ConnectionId,
     pub(crate) buckets: u16,
+    /// How long things of the tenant are kept.
+    pub(crate) retention: Retention,
+    pub(crate) read_at: DateTime<Utc>,
     /// The version of the connection from which this was read: nothing is written for it in another one.
     pub(crate) version: Version,
 }
@@ -96,8 +106,10 @@ impl Inner {
     /// Finds whose account it is.
     async fn account(&self, channel: &ChannelKind, account: &AccountId) -> Result<Option<Account>, AssistantError> {
         let key = self.entities.route_key(channel, account).await?;
-        if let Some(known) = self.routes.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return Ok(Some(*known));
+        let now = self.clock.now();
+        let known = self.routes.lock().unwrap_or_else(PoisonError::into_inner).get(&key).copied();
+        if let Some(known) = known.filter(|known| is_young(known.read_at, ACCOUNT_LIFE, now)) {
+            return Ok(Some(known));
         }
         let Some((_, target)) = self.entities.route(key).await? else {
             return Ok(None);
@@ -114,6 +126,8 @@ impl Inner {
             holder: tenant.account_holder,
             connection: target.connection,
             buckets: tenant.buckets,
+            retention: self.config.retention.of(&tenant.retention),
+            read_at: now,
             version: row.record.version,
         };
         self.routes.lock().unwrap_or_else(PoisonError::into_inner).put(key, account);

@@ -10,7 +10,7 @@ use crate::assistant::step::StepReport;
 use crate::assistant::task::{Task, bucket_of};
 use crate::assistant::turn::TURNS_MAX;
 use crate::assistant::warm::{Known, Settings};
-use crate::assistant::{AssistantError, Inner};
+use crate::assistant::{AssistantError, Inner, Retention};
 use crate::audit::{AuditAction, AuditDetail, Outcome};
 use crate::entity::{AuditDraft, By, ConnectionRow, ContactRow, ConversationRow, InquiryRow, MessageRow, TenantRow};
 use crate::id::{ConversationId, FactId, MemberId, MessageId, WorkId};
@@ -90,6 +90,11 @@ impl<'a> LaneRun<'a> {
             inquiry_changed: false,
             closes: false,
         }))
+    }
+
+    /// Returns how long things of the tenant are kept.
+    pub(super) fn retention(&self) -> Retention {
+        self.inner.config.retention.of(&self.tenant.tenant.retention)
     }
 
     /// Returns whether nothing leaves, since a breach is being contained.

@@ -40,6 +40,7 @@ mod pick;
 mod policies;
 mod portable;
 mod receipt;
+mod redate;
 mod requests;
 mod retain;
 #[cfg(feature = "runtime")]
@@ -102,6 +103,9 @@ pub use portable::{
     CopyError, CopyFault, EXPORT_SCHEMA_JSON, Imported, PACKAGE_SCHEMA, PACKAGE_SCHEMA_JSON, Package, PackageManifest,
     PackagePart, PackagePiece, PackagedFile, PortableCopy,
 };
+#[cfg(test)]
+pub(crate) use redate::DatedClear;
+pub use redate::RETENTION_SETTLES;
 pub use requests::{RequestPage, Requests};
 pub use retain::RetentionPlan;
 #[cfg(feature = "runtime")]

@@ -36,13 +36,14 @@ impl Inner {
             return Err(AssistantError::Invalid("the text is longer than the channel takes: shorten or split it"));
         }
         let now = self.clock.now();
-        let draft = out.clone().draft(conversation, now, self.config.retention.messages);
+        let settings = self.entities.tenant(tenant).await?.tenant;
+        let keep = self.config.retention.of(&settings.retention).messages;
+        let draft = out.clone().draft(conversation, now, keep);
         batch.ops.push(WriteOp::Put(self.entities.new_message(tenant, &draft).await?));
         if conversation.outbox.is_empty() {
-            let buckets = self.entities.tenant(tenant).await?.tenant.buckets;
             let work = WorkId::from_uuid(self.ids.time_ordered(now));
             let id = conversation.id;
-            let send = Task::send(conversation).item(bucket_of(id, buckets), id, now, work, 0)?;
+            let send = Task::send(conversation).item(bucket_of(id, settings.buckets), id, now, work, 0)?;
             batch.ops.push(WriteOp::Enqueue(send));
         }
         conversation.outbox.push(out.id);

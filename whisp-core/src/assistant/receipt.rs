@@ -6,7 +6,8 @@ use crate::assistant::AssistantError;
 use crate::assistant::lane::LaneRun;
 use crate::assistant::stage::LATE_MAX;
 use crate::assistant::task::Task;
-use crate::entity::{By, Change, MessageRow};
+use crate::entity::{By, Change, MessageRow, ending_by};
+use crate::find::special;
 use crate::id::{InquiryId, MessageId, RecordId};
 use crate::kpi::{Actor, FactKind};
 use crate::model::{
@@ -297,6 +298,7 @@ impl LaneRun<'_> {
         let contact = self.lane.conversation.contact;
         let permit = self.inner.gate.permit::<Storage>(&self.tenant.tenant, contact, self.now).await?;
         let content: Content = entities.raw(permit.grant(), tenant, &record).await?;
+        let tells = content.readable().and_then(special).is_some();
         for mut row in rows {
             // Edits come in any order: an earlier one never undoes a later one, and none what was taken back.
             if row.clear.kind == ContentKind::Unsent || at < row.clear.edited_at {
@@ -304,6 +306,12 @@ impl LaneRun<'_> {
             }
             self.inner.keep_before(tenant, &row).await?;
             row.clear.edited_at = at;
+            if tells && row.clear.author == Author::Contact {
+                let (until, files_until) = self.retention().until(row.clear.received_at, true);
+                row.record.expires_at = row.record.expires_at.min(Some(until.max(self.now)));
+                let files = entities.media_of(tenant, row.id()).await?.into_iter();
+                self.ops.extend(files.filter_map(|file| ending_by(file, files_until.max(self.now))).map(WriteOp::Put));
+            }
             entities.reseal(permit.grant(), tenant, &mut row, Change::Content(content.clone())).await?;
             self.messages.insert(row.id(), row);
         }

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use crate::assistant::{Assistant, AssistantError, Inner, SweepReport};
+use crate::assistant::{Assistant, AssistantError, Inner, Retention, SweepReport};
 use crate::entity::{By, ConversationRow, RequestRow};
 use crate::id::{ContactId, SubjectId, TenantId};
-use crate::model::Conversation;
+use crate::model::{Conversation, Tenant};
 use crate::privacy::SubjectRequest;
 use crate::store::{ExpiredQuery, Kind, ListOrder, ListQuery, PAGE_MAX};
 
@@ -20,6 +20,8 @@ const IDLE_MAX: usize = 20;
 pub struct RetentionPlan {
     /// At which time.
     pub at: DateTime<Utc>,
+    /// How long things are kept: by the business's own rules where they are shorter than the host's.
+    pub keeps: Retention,
     /// What is past its time and goes: how many records of each kind.
     pub past: BTreeMap<String, usize>,
     /// Who is erased, because nobody has written to them nor they to us for
@@ -42,6 +44,7 @@ impl Assistant {
     pub async fn retention_plan(&self, tenant: TenantId) -> Result<RetentionPlan, AssistantError> {
         let inner = &self.inner;
         let at = inner.clock.now();
+        let keeps = inner.config.retention.of(&inner.entities.tenant(tenant).await?.tenant.retention);
         let kept = inner.kept_people(tenant, &inner.waiting_requests(tenant).await?).await?;
         let without: Vec<SubjectId> = kept.iter().copied().collect();
         let query = ExpiredQuery { tenant, at, without: without.clone(), limit: PAGE_MAX };
@@ -50,9 +53,9 @@ impl Assistant {
         for record in &expired {
             *past.entry(record.kind.name().to_owned()).or_default() += 1;
         }
-        let silent = inner.silent(tenant, at, &kept, IDLE_MAX).await?;
+        let silent = inner.silent(tenant, keeps.silent_since(at), &kept, IDLE_MAX).await?;
         let more = expired.len() == PAGE_MAX || silent.len() == IDLE_MAX;
-        Ok(RetentionPlan { at, past, silent, kept: without, more })
+        Ok(RetentionPlan { at, keeps, past, silent, kept: without, more })
     }
 }
 
@@ -73,12 +76,14 @@ impl Inner {
     /// Erases who has been silent for too long, some at each sweep.
     pub(super) async fn erase_silent(
         &self,
-        tenant: TenantId,
+        tenant: &Tenant,
         at: DateTime<Utc>,
         kept: &BTreeSet<SubjectId>,
         report: &mut SweepReport,
     ) -> Result<(), AssistantError> {
-        let silent = self.silent(tenant, at, kept, IDLE_MAX).await?;
+        let since = self.config.retention.of(&tenant.retention).silent_since(at);
+        let tenant = tenant.id;
+        let silent = self.silent(tenant, since, kept, IDLE_MAX).await?;
         report.more |= silent.len() == IDLE_MAX;
         for contact in silent {
             self.begin_erasure(tenant, contact.0, By::System, (None, Vec::new())).await?;
@@ -88,18 +93,16 @@ impl Inner {
         Ok(())
     }
 
-    /// Finds people with whom nobody has spoken for too long, those first with whom for the longest. A person has one
+    /// Finds people with whom nobody has spoken since a time, those first with whom for the longest. A person has one
     /// conversation.
     async fn silent(
         &self,
         tenant: TenantId,
-        at: DateTime<Utc>,
+        since: Option<DateTime<Utc>>,
         kept: &BTreeSet<SubjectId>,
         limit: usize,
     ) -> Result<Vec<ContactId>, AssistantError> {
-        let Some(since) = self.config.retention.contacts.and_then(|keep| at.checked_sub_signed(keep)) else {
-            return Ok(Vec::new());
-        };
+        let Some(since) = since else { return Ok(Vec::new()) };
         let (mut found, mut after) = (Vec::new(), None);
         while found.len() < limit {
             let (kind, order) = (Kind::CONVERSATION, ListOrder::Ascending);

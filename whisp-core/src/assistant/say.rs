@@ -82,7 +82,7 @@ impl LaneRun<'_> {
     /// Puts one message into the outbox.
     pub(super) async fn put_out(&mut self, out: Outgoing) -> Result<MessageId, AssistantError> {
         let id = out.id;
-        let draft = out.draft(&self.lane.conversation, self.now, self.inner.config.retention.messages);
+        let draft = out.draft(&self.lane.conversation, self.now, self.retention().messages);
         let record = self.inner.entities.new_message(self.lease.tenant, &draft).await?;
         self.add(record)?;
         let now = self.now;
@@ -112,7 +112,7 @@ impl LaneRun<'_> {
             decides,
             state: SuggestionState::Open,
         };
-        let expires_at = self.now + self.inner.config.retention.suggestions;
+        let expires_at = self.now + self.retention().suggestions;
         let record = self.inner.entities.new_suggestion(self.lease.tenant, &suggestion, expires_at).await?;
         self.ops.push(WriteOp::Put(record));
         self.fact(FactKind::Suggested, Actor::Engine, self.now);

@@ -10,6 +10,7 @@ use crate::assistant::people::{Person, Who};
 use crate::assistant::task::{Task, bucket_of};
 use crate::assistant::{AssistantError, Inner};
 use crate::entity::{Alias, MessageDraft, RawDraft, Said};
+use crate::find::special;
 use crate::id::{ConnectionId, ContactId, ConversationId, MessageId, RecordId, SubjectId, TenantId, WorkId};
 use crate::model::{Author, Content, ContentKind, Provenance};
 use crate::privacy::{Act, Purpose};
@@ -175,7 +176,7 @@ impl<'a> Stage<'a> {
                 let raw = match content {
                     // It is what a message says, and waits as long as nobody works: days, where all workers are down.
                     Some(content) => {
-                        let keep = self.inner.config.retention.messages;
+                        let keep = account.retention.messages;
                         self.raw(account, Some(alias), "edit", content, (item.at, keep)).await?
                     }
                     None => None,
@@ -299,6 +300,8 @@ impl<'a> Stage<'a> {
         let Some(alias) = alias else { return Ok(false) };
         let id = MessageId::from_uuid(self.inner.ids.time_ordered(self.now));
         let outgoing = event.outgoing || echo;
+        let tells = !outgoing && event.content.readable().and_then(special).is_some();
+        let (expires_at, files_until) = account.retention.until(self.now, tells);
         let mut draft = MessageDraft {
             id,
             connection: account.connection,
@@ -317,7 +320,7 @@ impl<'a> Stage<'a> {
             delivery: None,
             tag: None,
             for_rights: false,
-            expires_at: Some(self.now + self.inner.config.retention.messages),
+            expires_at: Some(expires_at),
         };
         let mut record = entities.new_message(tenant, &draft).await?;
         if too_large(&record) {
@@ -326,7 +329,7 @@ impl<'a> Stage<'a> {
             record = entities.new_message(tenant, &draft).await?;
         }
         self.op(WriteOp::Put(record));
-        self.files(account, item, &draft).await?;
+        self.files(account, item, &draft, files_until).await?;
         match item.provenance {
             Provenance::Live if !outgoing => self.live(account, alias, id, item, &event.content).await?,
             Provenance::Echo => {

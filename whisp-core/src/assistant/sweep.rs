@@ -23,6 +23,9 @@ pub struct SweepReport {
     pub deleted: usize,
     /// Erasures ended that were cut short.
     pub erasures: usize,
+    /// Records that go earlier than was noted when they came, because a rule of [`Retention`](crate::assistant::Retention), or of
+    /// the business, is shorter now.
+    pub redated: usize,
     /// People erased with whom nobody has spoken for [`Retention::contacts`](crate::assistant::Retention::contacts).
     pub silent: usize,
     /// Files deleted that a crash left without a record.
@@ -46,7 +49,7 @@ pub struct SweepReport {
 impl Assistant {
     /// Ends erasures, and containments of [breaches](crate::assistant::Breaches), that were cut short; watches over their deadlines
     /// and those of [requests](crate::assistant::Requests); deletes
-    /// what is past its time, at most `limit` records, each file before its record; looks for files that a crash left without
+    /// what is past its time, at most `limit` records (as many may be dated anew), each file before its record; looks for files that a crash left without
     /// one, some at each call; puts the events that wait into the [audit logs](crate::audit), which it anchors where there are
     /// a signer and a sink; and turns the epochs of keys that are older than
     /// [`Config::epoch`](crate::assistant::Config::epoch), a part at each call; and ends accounts whose time has come
@@ -109,8 +112,9 @@ impl Assistant {
                             }
                         }
                         if doubt.is_none() {
+                            inner.redate(&row.tenant, at, limit, &mut report).await?;
                             inner.purge(tenant, at, limit, &kept, &mut report).await?;
-                            inner.erase_silent(tenant, at, &kept, &mut report).await?;
+                            inner.erase_silent(&row.tenant, at, &kept, &mut report).await?;
                         }
                     }
                     // Whose data must stay is not known, so all of it does.

@@ -65,7 +65,7 @@ impl Warm {
 }
 
 /// A clock that went back makes everything old.
-fn is_young(at: DateTime<Utc>, life: TimeDelta, now: DateTime<Utc>) -> bool {
+pub(super) fn is_young(at: DateTime<Utc>, life: TimeDelta, now: DateTime<Utc>) -> bool {
     at <= now && now - at < life
 }
 

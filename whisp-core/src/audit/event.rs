@@ -185,6 +185,8 @@ pub enum AuditAction {
     RequestTakenBack,
     /// A restriction holds no longer.
     RestrictionEnded,
+    /// How long a business keeps what people write was set.
+    RetentionSet,
     /// What a member is there for was set.
     RoleSet,
     /// A member took a conversation over.

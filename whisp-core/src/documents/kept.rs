@@ -39,6 +39,8 @@ pub enum KeptData {
     People,
     /// Requests about data, holds, breaches, and what was handed to authorities, once they have ended.
     Requests,
+    /// Messages, and their files, that tell of special categories.
+    Special,
     /// Answers that an engine proposed and nobody used.
     Suggestions,
     /// What people gave when they asked for help.
@@ -64,6 +66,7 @@ impl KeptData {
             Self::Messages => "messages",
             Self::People => "people",
             Self::Requests => "requests",
+            Self::Special => "special",
             Self::Suggestions => "suggestions",
             Self::Support => "support",
             Self::Team => "team",
@@ -102,6 +105,8 @@ pub(super) fn all(retention: &Retention, processors: &Processors) -> Vec<Kept> {
     // Each field by its name: whoever adds one decides here what people are told of it.
     let Retention {
         messages,
+        files,
+        special,
         suggestions,
         raw,
         dead_letters,
@@ -119,7 +124,8 @@ pub(super) fn all(retention: &Retention, processors: &Processors) -> Vec<Kept> {
     let timed = |data, categories, time| rule(data, categories, Keep::Hours(hours(time)));
     vec![
         timed(KeptData::Messages, &[MessageContent], messages),
-        timed(KeptData::Files, &[Media], messages),
+        timed(KeptData::Files, &[Media], files.min(messages)),
+        timed(KeptData::Special, &[MessageContent, Media], special.min(messages)),
         timed(KeptData::Suggestions, &[MessageContent], suggestions),
         timed(KeptData::Unreadable, &[Raw], raw),
         timed(KeptData::Undone, &[Identity], dead_letters),

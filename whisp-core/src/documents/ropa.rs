@@ -103,6 +103,7 @@ fn kept_of(source: &Source<'_>, about: SubjectKind, categories: Categories) -> V
         | KeptData::Files
         | KeptData::Marks
         | KeptData::Messages
+        | KeptData::Special
         | KeptData::People
         | KeptData::Suggestions
         | KeptData::Undone => !matches!(about, AccountHolder | Member),

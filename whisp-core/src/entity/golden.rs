@@ -17,7 +17,7 @@ use super::raw::{RawClear, SuggestionClear};
 use super::request::RequestClear;
 use super::transfer::TransferClear;
 use super::{Former, Holder, LetterClear, LogHead, RouteTarget, leaf_of};
-use crate::assistant::{ClockClear, ClosedClear, EpochClear, ErasureClear, ErasureReceipt};
+use crate::assistant::{ClockClear, ClosedClear, DatedClear, EpochClear, ErasureClear, ErasureReceipt};
 use crate::audit::{AuditAction, AuditDetail, AuditEvent, SaltedDetail};
 use crate::channel::OutboundBody;
 use crate::id::RecordId;
@@ -190,6 +190,7 @@ fn a_tenant_is_kept_like_this() {
         r#"{"id":"00000000-0000-0000-0000-000000000001","account_holder":"00000000-0000-0000-0000-000000000002","automation":false,"zone":"Asia/Almaty","buckets":4,"created_at":"2026-11-22T09:00:00Z","closing":{"asked_at":"2026-11-22T09:00:00Z","at":"2026-12-22T09:00:00Z"}}"#,
         r#"{"id":"00000000-0000-0000-0000-000000000001","account_holder":"00000000-0000-0000-0000-000000000002","automation":true,"zone":"Asia/Almaty","buckets":4,"created_at":"2026-11-22T09:00:00Z","containment":{"changes":1,"breaches":{"00000000-0000-0000-0000-000000000003":"2026-11-26T09:00:00Z"}}}"#,
         r#"{"id":"00000000-0000-0000-0000-000000000001","account_holder":"00000000-0000-0000-0000-000000000002","automation":true,"zone":"Asia/Almaty","buckets":4,"created_at":"2026-11-22T09:00:00Z","containment":{"changes":2}}"#,
+        r#"{"id":"00000000-0000-0000-0000-000000000001","account_holder":"00000000-0000-0000-0000-000000000002","automation":true,"zone":"Asia/Almaty","buckets":4,"retention":{"messages":90,"files":30},"created_at":"2026-11-22T09:00:00Z"}"#,
     ]);
 }
 
@@ -246,6 +247,15 @@ fn the_receipt_of_an_erasure_is_kept_like_this() {
 }
 
 #[test]
+fn by_which_rules_things_are_dated_is_kept_like_this() {
+    is_kept::<DatedClear>(&[
+        r#"{"messages":31536000,"files":31536000,"suggestions":2592000,"since":"2026-11-22T09:00:00Z"}"#,
+        r#"{"messages":1,"files":1,"suggestions":1,"since":"2026-11-22T09:00:00Z","pass":{}}"#,
+        r#"{"messages":1,"files":1,"suggestions":1,"since":"2026-11-22T09:00:00Z","pass":{"after":{"position":9,"id":"00000000-0000-0000-0000-000000000001"}}}"#,
+    ]);
+}
+
+#[test]
 fn an_epoch_is_kept_like_this() {
     is_kept::<EpochClear>(&[
         r#"{"epoch":2,"begun_at":"2026-11-22T09:00:00Z","ended_at":"2026-11-22T09:01:00Z","before":{"how":"now"}}"#,
@@ -291,6 +301,7 @@ fn an_event_of_the_audit_log_is_kept_like_this() {
         "rectified",
         "restricted",
         "restriction_ended",
+        "retention_set",
         "sensitive_set",
         "taken_over",
         "tenant_created",

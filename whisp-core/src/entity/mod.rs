@@ -119,6 +119,16 @@ pub(crate) fn from_clear<T: DeserializeOwned>(record: &Record) -> Result<T, Stor
     })
 }
 
+/// Returns the record one version on with the time as its end; `None` if it ends by then anyway.
+pub(crate) fn ending_by(mut record: Record, until: DateTime<Utc>) -> Option<Record> {
+    if record.expires_at.is_none_or(|before| before <= until) {
+        return None;
+    }
+    record.expires_at = Some(until);
+    record.version += 1;
+    Some(record)
+}
+
 fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value)
         .map_err(|error| StoreError::new("write fields", StoreErrorKind::Invalid, Retry::Never).with_source(error))

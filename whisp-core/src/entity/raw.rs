@@ -36,7 +36,7 @@ const fn raw_context(tenant: TenantId, subject: SubjectId, record: RecordId) -> 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct SuggestionClear {
     engine: EngineId,
-    at: DateTime<Utc>,
+    pub(crate) at: DateTime<Utc>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) decides: bool,
     pub(crate) state: SuggestionState,

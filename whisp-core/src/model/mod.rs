@@ -20,4 +20,4 @@ pub use letter::{DeadLetter, DiscardReason, LetterState, Waiting};
 pub use media::{MediaFile, MediaLoss, MediaState};
 pub use message::{Author, Message, Provenance, Suggestion, SuggestionState};
 pub use party::{AccountId, ChannelKind, Contact, Handle, HandleKind, PlatformMessageId};
-pub use tenant::{Closing, Containment, Member, SensitivePolicy, Tenant};
+pub use tenant::{Closing, Containment, Member, SensitivePolicy, Tenant, TenantRetention};

@@ -26,6 +26,9 @@ pub struct Tenant {
     /// What becomes of messages that tell of special categories.
     #[serde(default, skip_serializing_if = "SensitivePolicy::is_default")]
     pub sensitive: SensitivePolicy,
+    /// How long it keeps what people write, where that is shorter than the host's.
+    #[serde(default, skip_serializing_if = "TenantRetention::is_default")]
+    pub retention: TenantRetention,
     /// Since when.
     pub created_at: DateTime<Utc>,
     /// Whether its account is to be closed.
@@ -82,6 +85,42 @@ pub enum SensitivePolicy {
     /// Engines are asked about contacts who agreed to automatic answers themselves, after a notice (Art. 9(2)(a) GDPR). For
     /// a business whose trade it is, such as a pharmacy.
     WithConsent,
+}
+
+/// How long a business keeps what people write, in days from when it came: its own rule where that is shorter than the host's
+/// [`Retention`](crate::assistant::Retention), which nobody exceeds because the notice tells people so. `None` goes by the
+/// host's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TenantRetention {
+    /// Messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages: Option<u16>,
+    /// The files that came with them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files: Option<u16>,
+    /// Messages, and their files, that tell of special categories.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub special: Option<u16>,
+    /// Suggestions that nobody used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suggestions: Option<u16>,
+    /// People with whom nobody has spoken, and all that is left of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contacts: Option<u16>,
+}
+
+impl TenantRetention {
+    /// Returns whether each is at least a day: less would take a message away from who is to answer it.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        let Self { messages, files, special, suggestions, contacts } = *self;
+        [messages, files, special, suggestions, contacts].iter().all(|days| *days != Some(0))
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl SensitivePolicy {

@@ -77,6 +77,8 @@ kinds! {
     CONTACT = "contact": owned;
     /// A conversation, under its tenant, ordered by its last activity.
     CONVERSATION = "conversation": listed owned;
+    /// By which rules what people wrote is dated, and how far; the id is the tenant's.
+    DATED = "dated":;
     /// What could not be done and waits for somebody to look, under its tenant.
     DEAD_LETTER = "dead_letter": listed owned expires;
     /// In the directory: what came of a platform's word that somebody wants their data deleted (the id is the keyed index of

@@ -1,5 +1,7 @@
 //! Which files of a message that comes in are to be fetched.
 
+use chrono::{DateTime, Utc};
+
 use crate::assistant::AssistantError;
 use crate::assistant::ingest::Account;
 use crate::assistant::stage::{Stage, too_large};
@@ -19,6 +21,7 @@ impl Stage<'_> {
         account: &Account,
         item: &Item,
         draft: &MessageDraft,
+        until: DateTime<Utc>,
     ) -> Result<(), AssistantError> {
         let Said::In(Content::Media { items, .. }) = &draft.said else { return Ok(()) };
         if self.inner.media.is_none() || !self.inner.sources.contains_key(&item.channel) {
@@ -38,7 +41,7 @@ impl Stage<'_> {
                 reference,
                 platform_id: draft.platform_id.as_ref(),
                 at: draft.at,
-                expires_at: draft.expires_at,
+                expires_at: Some(until),
             };
             let record = self.inner.entities.new_media(self.staged.batch.tenant, &file).await?;
             if too_large(&record) {

@@ -9,9 +9,10 @@ use super::read::{CopiedMessage, CopiedStatement};
 use crate::assistant::admin::CLOSING;
 use crate::assistant::desk::{Desk, TRIES_MAX};
 use crate::assistant::stage::too_large;
-use crate::assistant::{AssistantError, Inner};
+use crate::assistant::{AssistantError, Inner, Retention};
 use crate::audit::AuditAction;
 use crate::entity::{Alias, AuditDraft, ConversationRow, Entities, Holder, MessageDraft, Said};
+use crate::find::special;
 use crate::id::{ConnectionId, ContactId, ConversationId, MessageId, RecordId, SubjectId, TenantId};
 use crate::model::{Author, Contact, Conversation, Delivery, DeliveryStep, HandOffReason, Handling, Provenance};
 use crate::privacy::{AccessAction, Act, StatementEvent};
@@ -45,6 +46,7 @@ struct Import<'a> {
     tenant: TenantId,
     connection: ConnectionId,
     copy: &'a PortableCopy,
+    retention: Retention,
     now: DateTime<Utc>,
 }
 
@@ -82,7 +84,8 @@ impl Desk {
     pub async fn import(&self, connection: ConnectionId, copy: &PortableCopy) -> Result<Imported, AssistantError> {
         self.may(AccessAction::Rights).await?;
         let (inner, tenant) = (&self.assistant.inner, self.tenant);
-        if inner.entities.tenant(tenant).await?.tenant.closing.is_some() {
+        let settings = inner.entities.tenant(tenant).await?.tenant;
+        if settings.closing.is_some() {
             return Err(CLOSING);
         }
         let channel = inner.entities.connection_row(tenant, connection).await?.clear.channel;
@@ -92,7 +95,8 @@ impl Desk {
         if copy.contact.handles.is_empty() {
             return Err(AssistantError::Invalid("the copy names no id of the person on the platform"));
         }
-        let import = Import { inner, tenant, connection, copy, now: inner.clock.now() };
+        let retention = inner.config.retention.of(&settings.retention);
+        let import = Import { inner, tenant, connection, copy, retention, now: inner.clock.now() };
         for _ in 0..TRIES_MAX {
             let target = import.target().await?;
             let audit =
@@ -268,6 +272,7 @@ impl Import<'_> {
                 return Ok(None);
             }
         }
+        let tells = message.author == Author::Contact && message.content.readable().and_then(special).is_some();
         let draft = MessageDraft {
             id: MessageId::from_uuid(id.as_uuid()),
             connection: self.connection,
@@ -290,7 +295,7 @@ impl Import<'_> {
             delivery: message.delivery.clone().map(ended),
             tag: None,
             for_rights: false,
-            expires_at: Some(self.now + self.inner.config.retention.messages),
+            expires_at: Some(self.retention.until(self.now, tells).0),
         };
         let record = entities.new_message(self.tenant, &draft).await?;
         if too_large(&record) {

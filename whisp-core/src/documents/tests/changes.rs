@@ -40,6 +40,8 @@ fn changes() -> Vec<(&'static str, Change)> {
             p.config.register = Register::standard().without(purpose, about).with(activity).unwrap();
         }),
         ("retention.messages", |p| p.config.retention.messages += TimeDelta::days(1)),
+        ("retention.files", |p| p.config.retention.files -= TimeDelta::days(1)),
+        ("retention.special", |p| p.config.retention.special += TimeDelta::days(1)),
         ("retention.suggestions", |p| p.config.retention.suggestions += TimeDelta::days(1)),
         ("retention.raw", |p| p.config.retention.raw += TimeDelta::minutes(1)),
         ("retention.dead_letters", |p| p.config.retention.dead_letters += TimeDelta::days(1)),
@@ -166,7 +168,8 @@ fn each_change_to_somebodys_disadvantage_is_named() {
                 categories: Categories::of(&[DataCategory::Media]),
             }],
         ),
-        ("retention.messages", vec![kept(KeptData::Messages), kept(KeptData::Files)]),
+        ("retention.messages", vec![kept(KeptData::Messages)]),
+        ("retention.special", vec![kept(KeptData::Special)]),
         ("retention.suggestions", vec![kept(KeptData::Suggestions)]),
         ("retention.raw", vec![kept(KeptData::Unreadable)]),
         ("retention.dead_letters", vec![kept(KeptData::Undone)]),
