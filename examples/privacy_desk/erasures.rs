@@ -56,6 +56,7 @@ pub(crate) fn receipt(done: &ErasureReceipt) -> Value {
         "horizon": done.horizon,
         "deleted": done.deleted.iter().cloned().collect::<BTreeMap<_, _>>(),
         "withheld": done.withheld,
+        "processors": done.processors,
         "completed_at": done.completed_at,
         "remaining": done.remaining,
     })
@@ -72,11 +73,14 @@ pub(crate) fn told(done: &ErasureReceipt) -> String {
         ErasureHorizon::Unbounded(why) => format!("\n  {why}"),
         _ => String::new(),
     });
+    let elsewhere = done.processors.iter().fold(String::new(), |all, (processor, until)| {
+        format!("{all}\n  {processor} deletes what it was given until {}", until.format("%F"))
+    });
     let left = done.remaining.iter().fold(String::new(), |all, left| all + "\n  not in our hands: " + left);
     let kept: u64 = done.withheld.iter().map(|each| each.records).sum();
     let kept = if kept == 0 { String::new() } else { format!("\n  {kept} records are kept under a hold") };
     format!(
-        "{}  {records} records gone, {key}, done {}{horizon}{kept}{left}",
+        "{}  {records} records gone, {key}, done {}{horizon}{kept}{elsewhere}{left}",
         done.id,
         done.completed_at.format("%F %T")
     )

@@ -8,6 +8,7 @@ use whisp::assistant::{AssistantError, Budget, NewConnection, NewTenant};
 use whisp::channel::OutboundBody;
 use whisp::id::{ConnectionId, TenantId};
 use whisp::model::{AccountId, AutomationMode, ChannelKind, ConnectionState};
+use whisp::privacy::{About, Act, Statement};
 use whisp::stores::MemoryStore;
 use whisp::testing::cancel_after;
 use whisp::webhook::Delivery;
@@ -236,4 +237,48 @@ async fn nothing_is_sent_for_the_tenant_that_lost_the_account() {
     world.assistant.connect(tenant(2), account(ACCOUNT)).await.unwrap();
     world.assistant.deliver(&Budget::default()).await.unwrap();
     assert_eq!(world.channel.texts().len(), 1, "the answer from before");
+}
+
+/// Promise P14: what was granted, in the log of the account holder, in the commit of what it allows.
+#[tokio::test]
+async fn p14_what_the_holder_granted_and_took_back_is_in_their_log_and_nobody_writes_it_by_hand() {
+    let world = world().await;
+    let holder = world.assistant.tenant(tenant(2)).await.unwrap();
+    let desk = world.assistant.desk(tenant(2));
+    let log = || async { desk.statements(About::holder(&holder)).await.unwrap() };
+    let scoped = |scopes: &[&str]| NewConnection {
+        scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        ..account(FRESH)
+    };
+    let id = world.assistant.connect(tenant(2), scoped(&["messaging"])).await.unwrap();
+    let account = |scopes: &[&str], stands| Statement::Account {
+        connection: id,
+        scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        stands,
+    };
+    world.assistant.connect(tenant(2), scoped(&["messaging", "management"])).await.unwrap();
+    world.assistant.disconnect(tenant(2), id).await.unwrap();
+    let said: Vec<Statement> = log().await.into_iter().map(|event| event.statement).collect();
+    let expected = [account(&["messaging"], true), account(&["messaging", "management"], true), account(&[], false)];
+    assert_eq!(said, expected, "more scopes are a consent of their own");
+    for stands in [true, false] {
+        let by_hand = desk.declare(About::holder(&holder), account(&["everything"], stands), Act::Host).await;
+        assert!(matches!(by_hand, Err(AssistantError::Invalid(_))), "{by_hand:?}");
+    }
+    // Whoever is dropped half-way has connected and granted, or neither.
+    for polls in 1..AWAITS_MAX {
+        let mut connecting = Box::pin(world.assistant.connect(tenant(2), scoped(&["messaging"])));
+        let ended = cancel_after(polls, connecting.as_mut()).await.is_some();
+        drop(connecting);
+        let live = states(&world, tenant(2)).await == [ConnectionState::Live];
+        let granted = matches!(log().await.last().unwrap().statement, Statement::Account { stands: true, .. });
+        assert_eq!(live, granted, "after {polls} polls");
+        if ended {
+            return;
+        }
+        if live {
+            world.assistant.disconnect(tenant(2), id).await.unwrap();
+        }
+    }
+    panic!("it ends");
 }

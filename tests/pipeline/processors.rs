@@ -370,3 +370,35 @@ async fn a_message_that_tells_of_health_is_answered_by_a_person_unless_the_busin
     let set = events.iter().filter(|entry| entry.event.action == AuditAction::SensitiveSet);
     assert_eq!(set.count(), 1, "that the business has it for its trade is logged");
 }
+
+#[tokio::test]
+async fn the_receipt_of_an_erasure_says_until_when_a_processor_keeps_what_it_was_given() {
+    // A crash after any step tells the same.
+    for polls in 1.. {
+        let elsewhere = Elsewhere::new(|question| Ok(format!("Answer: {question}")));
+        let store = Arc::new(Yielding(Arc::new(MemoryStore::new())));
+        let world =
+            World::equipped(store, elsewhere, AutomationMode::Automatic, |builder| builder.config(registered(model())))
+                .await;
+        for day in 0..2 {
+            world.says(&format!("m{day}"), "Hello").await;
+            world.settle().await;
+            world.later(86_400);
+        }
+        let last = disclosures(&world).await[0].retained_until.unwrap();
+        let contact = contact(&world).await;
+        let mut erasing = Box::pin(world.assistant.erase(world.tenant, contact));
+        let ended = cancel_after(polls, erasing.as_mut()).await.is_some();
+        drop(erasing);
+        world.assistant.sweep(1_000).await.unwrap();
+        if let [receipt] = &world.assistant.receipts(world.tenant).await.unwrap()[..] {
+            assert_eq!(receipt.processors, [(ProcessorId::new(MODEL), last)].into(), "after {polls} polls");
+        } else {
+            let there = world.assistant.desk(world.tenant).contact(contact).await;
+            assert!(there.is_ok() && !ended, "begun, it goes on");
+        }
+        if ended {
+            return;
+        }
+    }
+}

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use whisp::assistant::{Exported, ExportedData, NewMember, PackagePart, PortableCopy};
 use whisp::audit::{AuditAction, AuditDetail};
-use whisp::id::{ConversationId, InquiryId, MemberId, MessageId, RecordId, SubjectId};
+use whisp::id::{ConnectionId, ConversationId, InquiryId, MemberId, MessageId, RecordId, SubjectId};
 use whisp::model::{
     Attempt, AttemptEnd, Author, ChannelKind, Content, Delivery, DeliveryStep, FailureCode, FlowReply, Handle,
     HandleKind, Location, Media, MediaKind, OrderItem, PlatformMessageId, Provenance, Share, ShareKind, SharedContact,
@@ -123,6 +123,11 @@ fn statements() -> Vec<ExportedData> {
         Statement::Restriction { ground: RestrictionGround::Claim, stands: false },
         Statement::Age { signal: AgeSignal::OfAge },
         Statement::Policy { answer: PolicyAnswer::Told, notice: notice(None) },
+        Statement::Account {
+            connection: ConnectionId::from_bytes([4; 16]),
+            scopes: vec!["instagram_manage_messages".to_owned()],
+            stands: true,
+        },
     ];
     let acts = [
         Act::Asserted { by: DANA },

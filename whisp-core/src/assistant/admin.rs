@@ -11,7 +11,7 @@ use crate::model::{
     AccountId, AutomationMode, ChannelKind, Connection, ConnectionState, Containment, SensitivePolicy, Tenant,
     TenantRetention,
 };
-use crate::privacy::{About, ServiceProvision};
+use crate::privacy::{About, Act, ServiceProvision};
 use crate::sensitive::Sensitive;
 use crate::store::{Commit, Kind, ListOrder, ListQuery, PAGE_MAX, Record, WriteBatch, WriteOp};
 
@@ -172,6 +172,10 @@ impl Assistant {
 
     /// Connects an account, or connects it again with another token: the connection keeps its id and conversations.
     ///
+    /// It is the account holder's consent to what the scopes say, and nothing else is done with the token: the connection and what
+    /// the holder [granted](crate::privacy::Statement::Account) are written in one commit. The same with more scopes is a new
+    /// consent.
+    ///
     /// An account is one tenant's: it is claimed in a commit that only one of those who come at once can do, and the
     /// connection goes live after that.
     ///
@@ -243,7 +247,10 @@ impl Assistant {
                 scopes: connection.scopes.clone(),
             };
             let audit = AuditDraft::new(AuditAction::Connected, By::Host, holder).to(Kind::CONNECTION, id);
-            if self.try_put_audited(tenant, live, audit.detail(detail)).await? {
+            let granted = self.inner.allowed(tenant, holder, (id, &connection.scopes, true), Act::Host).await?;
+            let mut batch = WriteBatch::new(tenant).op(WriteOp::Put(live)).op(granted);
+            batch.ops.extend(self.inner.audit(tenant, audit.detail(detail)).await?);
+            if entities.store.commit(batch).await? == Commit::Done {
                 // It rests no longer for what the old token did.
                 self.inner.pace().forget((tenant, id));
                 return Ok(id);
@@ -343,8 +350,16 @@ impl Assistant {
             dead.state = ConnectionState::Disconnected;
             dead.token = SecretString::from("");
             let audit = AuditDraft::new(AuditAction::Disconnected, by, holder).to(Kind::CONNECTION, connection);
+            let act = match by {
+                By::Subject => Act::Platform,
+                By::Member(Some(member)) => Act::Member { member },
+                By::Member(None) | By::Host | By::System => Act::Host,
+            };
+            let back = self.inner.allowed(tenant, holder, (connection, &[], false), act).await?;
             let dead = entities.put_connection(&dead, holder, Some(row)).await?;
-            if !self.try_put_audited(tenant, dead, audit).await? {
+            let mut batch = WriteBatch::new(tenant).op(WriteOp::Put(dead)).op(back);
+            batch.ops.extend(self.inner.audit(tenant, audit).await?);
+            if entities.store.commit(batch).await? != Commit::Done {
                 continue;
             }
             if let Some((route, _)) = route {

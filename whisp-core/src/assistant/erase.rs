@@ -12,6 +12,7 @@ use crate::assistant::{Assistant, AssistantError, ErasureHorizon, EventProof, In
 use crate::audit::{AuditAction, TreeHash};
 use crate::entity::{AuditDraft, By, Entities, Former, Holder, from_clear, position, to_clear};
 use crate::id::{ContactId, MemberId, RecordId, RequestId, SubjectId, TenantId};
+use crate::privacy::ProcessorId;
 use crate::store::{
     Commit, Erased, Kind, ListOrder, ListQuery, PAGE_MAX, Record, StoreError, SubjectQuery, WriteBatch, WriteOp,
 };
@@ -46,6 +47,10 @@ pub struct ErasureReceipt {
     /// What the host's own stores did.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub elsewhere: Vec<ErasedElsewhere>,
+    /// Until when those keep it to whom the person's data went on our instruction, by the register as it was then: they can't take
+    /// back what they were shown, and delete it at that time.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub processors: BTreeMap<ProcessorId, DateTime<Utc>>,
     /// What is kept though the person is erased, under a key of its own, and why. Receipts of earlier versions have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub withheld: Vec<WithheldRecords>,
@@ -102,6 +107,27 @@ pub(crate) struct ErasureClear {
     /// What the host's own stores have done so far.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     elsewhere: Vec<ErasedElsewhere>,
+    /// Until when processors keep what they were given, as far as the notes of it are gone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    processors: BTreeMap<ProcessorId, DateTime<Utc>>,
+}
+
+impl ErasureClear {
+    /// Takes down what a record was that goes.
+    fn count(&mut self, record: &Record, now: DateTime<Utc>) -> Result<(), StoreError> {
+        if record.kind == Kind::DISCLOSURE {
+            let disclosure = Entities::disclosure(record)?;
+            if !disclosure.is_told(now) {
+                return Ok(());
+            }
+            if let Some(until) = disclosure.retained_until.filter(|until| *until > now) {
+                let kept = self.processors.entry(disclosure.processor).or_insert(until);
+                *kept = until.max(*kept);
+            }
+        }
+        *self.deleted.entry(record.kind.name().to_owned()).or_default() += 1;
+        Ok(())
+    }
 }
 
 impl Assistant {
@@ -200,6 +226,7 @@ impl Inner {
                         requests: Vec::new(),
                         withheld: None,
                         elsewhere: Vec::new(),
+                        processors: BTreeMap::new(),
                     },
                 )
             }
@@ -378,6 +405,7 @@ impl Inner {
                     deleted: state.deleted.into_iter().collect(),
                     completed_at: self.clock.now(),
                     elsewhere: state.elsewhere,
+                    processors: state.processors,
                     withheld: state.withheld.unwrap_or_default(),
                     remaining: vec![
                         "the messages in the person's and the business's own inbox on the platform".to_owned(),
@@ -414,10 +442,7 @@ impl Inner {
             self.delete_files(tenant, &found).await?;
             let now = self.clock.now();
             for record in &found {
-                if record.kind == Kind::DISCLOSURE && !Entities::disclosure(record)?.is_told(now) {
-                    continue;
-                }
-                *state.deleted.entry(record.kind.name().to_owned()).or_default() += 1;
+                state.count(record, now)?;
             }
             let mut batch = WriteBatch::new(tenant);
             for record in &found {

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::assistant::{AssistantError, Desk, Inner};
 use crate::entity::{AuditDraft, Entities, after};
-use crate::id::{ContactId, SubjectId, TenantId};
+use crate::id::{ConnectionId, ContactId, SubjectId, TenantId};
 use crate::privacy::{About, AccessAction, Act, Standing, Statement, StatementEvent, SubjectKind};
 use crate::store::{Commit, WriteBatch, WriteOp};
 
@@ -15,7 +15,8 @@ impl Desk {
     ///
     /// # Errors
     /// [`AssistantError::Invalid`] for a yes or no to a purpose that is not
-    /// [optional](crate::privacy::Purpose::is_optional); [`NotFound`](AssistantError::NotFound) if the contact is not known
+    /// [optional](crate::privacy::Purpose::is_optional), or what [`connect`](crate::assistant::Assistant::connect) writes;
+    /// [`NotFound`](AssistantError::NotFound) if the contact is not known
     /// and the statement would open something (one that closes is taken from everybody);
     /// [`Forbidden`](AssistantError::Forbidden), [`Conflict`](AssistantError::Conflict); by the store.
     ///
@@ -31,6 +32,9 @@ impl Desk {
             return Err(AssistantError::Invalid(
                 "nobody is asked about this purpose: restrict the use of the data, or erase it",
             ));
+        }
+        if matches!(statement, Statement::Account { .. }) {
+            return Err(AssistantError::Invalid("connect the account, or disconnect it: that writes what was granted"));
         }
         let about = about.into();
         let action = if statement.closes() { AccessAction::Answer } else { AccessAction::Rights };
@@ -94,5 +98,20 @@ impl Inner {
         let mut ops = vec![WriteOp::Put(Entities::new_statement(&event)?)];
         ops.extend(self.audit(tenant, AuditDraft::statement(&event)).await?);
         Ok((event, ops))
+    }
+
+    /// Stages what an account holder granted of an account, or took back. The event of it in the audit log is that of the
+    /// connection.
+    pub(super) async fn allowed(
+        &self,
+        tenant: TenantId,
+        holder: SubjectId,
+        (connection, scopes, stands): (ConnectionId, &[String], bool),
+        act: Act,
+    ) -> Result<WriteOp, AssistantError> {
+        let statement = Statement::Account { connection, scopes: scopes.to_vec(), stands };
+        let at = after(self.entities.last_statement(tenant, holder).await?, self.clock.now());
+        let event = StatementEvent { id: self.record_id(), subject: holder, statement, act, at };
+        Ok(WriteOp::Put(Entities::new_statement(&event)?))
     }
 }

@@ -73,6 +73,8 @@ impl AuditDraft {
             Statement::Policy { answer: PolicyAnswer::Accepted, .. } => AuditAction::PolicyAccepted,
             Statement::Policy { answer: PolicyAnswer::Declined, .. } => AuditAction::PolicyDeclined,
             Statement::Policy { answer: PolicyAnswer::Told, .. } => AuditAction::PolicyTold,
+            Statement::Account { stands: true, .. } => AuditAction::Connected,
+            Statement::Account { stands: false, .. } => AuditAction::Disconnected,
         };
         let by = match event.act {
             Act::InChat { .. } | Act::InEdit | Act::Platform => By::Subject,

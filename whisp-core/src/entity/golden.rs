@@ -150,6 +150,7 @@ fn a_statement_is_kept_like_this() {
         r#"{"restriction":"accuracy_contested","stands":false,"act":"member","member":"00000000-0000-0000-0000-000000000002","at":"2026-11-22T09:00:00Z"}"#,
         r#"{"policy":"told","notice":{"version":"00ff","language":"kk"},"act":"host","at":"2026-11-22T09:00:00Z"}"#,
         r#"{"policy":"declined","notice":{"version":"00ff","language":"kk"},"act":"in_chat","message":"00000000-0000-0000-0000-000000000001","at":"2026-11-22T09:00:00Z"}"#,
+        r#"{"account":"00000000-0000-0000-0000-000000000001","scopes":["whatsapp_business_messaging"],"stands":true,"act":"host","at":"2026-11-22T09:00:00Z"}"#,
         r#"{"age":"flagged","act":"member","member":"00000000-0000-0000-0000-000000000002","at":"2026-11-22T09:00:00Z"}"#,
     ]);
 }
@@ -234,11 +235,13 @@ fn the_receipt_of_an_erasure_is_kept_like_this() {
         r#"{"receipt":"00000000-0000-0000-0000-000000000001","started_at":"2026-11-22T09:00:00Z","deleted":{"contact":1,"message":500}}"#,
         r#"{"receipt":"00000000-0000-0000-0000-000000000001","started_at":"2026-11-22T09:00:00Z","deleted":{},"requests":["00000000-0000-0000-0000-000000000002"]}"#,
         r#"{"receipt":"00000000-0000-0000-0000-000000000001","started_at":"2026-11-22T09:00:00Z","deleted":{},"withheld":[{"what":"identity","reason":"legally_required","records":1}]}"#,
+        r#"{"receipt":"00000000-0000-0000-0000-000000000001","started_at":"2026-11-22T09:00:00Z","deleted":{"disclosure":1},"processors":{"model.example":"2026-12-22T09:00:00Z"}}"#,
     ]);
     is_kept::<ErasureReceipt>(&[
         r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":"2026-11-22T09:00:00Z","deleted":[["contact",1],["message",2]],"completed_at":"2026-11-22T09:00:00Z","remaining":["the platform's copy"]}"#,
         r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":null,"deleted":[],"completed_at":"2026-11-22T09:00:00Z","remaining":[]}"#,
         r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":null,"deleted":[],"completed_at":"2026-11-22T09:00:00Z","remaining":[],"audit":"00000000-0000-0000-0000-000000000002"}"#,
+        r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":null,"deleted":[["disclosure",2]],"completed_at":"2026-11-22T09:00:00Z","processors":{"model.example":"2026-12-22T09:00:00Z"},"remaining":[]}"#,
         r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":null,"deleted":[],"completed_at":"2026-11-22T09:00:00Z","withheld":[{"what":"message_content","reason":"legal_claims","records":2}],"remaining":[]}"#,
         r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":"2026-11-22T09:00:00Z","horizon":{"until":"2026-11-30T09:00:00Z"},"deleted":[],"completed_at":"2026-11-22T09:00:00Z","remaining":[],"audit":"00000000-0000-0000-0000-000000000002"}"#,
         r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":"2026-11-22T09:00:00Z","horizon":{"unbounded":"key_provider"},"deleted":[],"completed_at":"2026-11-22T09:00:00Z","remaining":[],"horizon_now":{"since":"2026-11-29T09:00:00Z"}}"#,

@@ -180,6 +180,10 @@ impl Register {
         if categories.contains(DataCategory::Credential) && *about != SubjectKind::AccountHolder {
             return Err(RegisterError::Credential);
         }
+        let content = [DataCategory::MessageContent, DataCategory::Media, DataCategory::Raw];
+        if *purpose == Purpose::Security && content.iter().any(|each| categories.contains(*each)) {
+            return Err(RegisterError::SecurityContent);
+        }
         let whatsapp = channels.as_ref().is_none_or(|channels| channels.contains(&ChannelKind::WhatsApp));
         if *purpose == Purpose::Improvement && whatsapp {
             return Err(RegisterError::WhatsAppImprovement);
@@ -271,6 +275,12 @@ pub enum RegisterError {
     /// It would permit nothing.
     #[error("say which data the activity uses")]
     NoData,
+    /// Promise P11: whoever looks into an incident breaks the glass of the conversations that it is about
+    /// ([`Desk::break_glass`](crate::assistant::Desk::break_glass)), which needs a reason, ends by itself and is logged.
+    #[error(
+        "security looks at how the product is used, not at what people write: break the glass of a conversation to do that"
+    )]
+    SecurityContent,
     /// Promise P12.
     #[error("the register has this purpose about them already: take it out first")]
     Twice,

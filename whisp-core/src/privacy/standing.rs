@@ -81,6 +81,8 @@ impl Standing {
             Statement::Restriction { ground, stands: false } => drop(self.restrictions.remove(ground)),
             Statement::Age { signal } => self.minor = signal.suspects(),
             Statement::Policy { notice, .. } => drop(self.told.insert(notice.version.clone())),
+            // Where it stands is in the connection.
+            Statement::Account { .. } => {}
         }
     }
 
@@ -91,8 +93,8 @@ impl Standing {
         if event.act != Act::Imported {
             return true;
         }
-        if matches!(event.statement, Statement::Policy { .. }) {
-            // Of our notices nobody was told there.
+        if matches!(event.statement, Statement::Policy { .. } | Statement::Account { .. }) {
+            // Of our notices nobody was told there, and no account was connected here.
             return false;
         }
         if event.statement.closes() {
@@ -107,8 +109,8 @@ impl Standing {
                 Statement::Objection { purpose, .. } => drop(self.objections.remove(purpose)),
                 Statement::Restriction { ground, .. } => drop(self.restrictions.remove(ground)),
                 Statement::Age { .. } => self.minor = false,
-                // It closes nothing.
-                Statement::Policy { .. } => {}
+                // They close nothing.
+                Statement::Policy { .. } | Statement::Account { .. } => {}
             }
         }
         false
@@ -121,7 +123,7 @@ impl Standing {
             Statement::Objection { purpose, .. } => self.objections.contains(purpose),
             Statement::Restriction { ground, .. } => self.restrictions.contains(ground),
             Statement::Age { .. } => self.minor,
-            Statement::Policy { .. } => false,
+            Statement::Policy { .. } | Statement::Account { .. } => false,
         }
     }
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::id::{MemberId, MessageId, RecordId, SubjectId};
+use crate::id::{ConnectionId, MemberId, MessageId, RecordId, SubjectId};
 use crate::privacy::Purpose;
 
 /// One entry of the log about a person. Entries are only added; where the person stands is the fold of all of them
@@ -71,6 +71,18 @@ pub enum Statement {
         /// Which notice, in which language.
         notice: Notice,
     },
+    /// The account holder let the business's account on a platform be used, within what the platform granted, or took that back
+    /// (promise P14). [`Assistant::connect`](crate::assistant::Assistant::connect) and
+    /// [`disconnect`](crate::assistant::Assistant::disconnect) write it.
+    Account {
+        /// Which.
+        #[serde(rename = "account")]
+        connection: ConnectionId,
+        /// For what: the platform's names of the scopes. Nothing else is done with it, even if the token allows more.
+        scopes: Vec<String>,
+        /// Whether it holds from here on.
+        stands: bool,
+    },
 }
 
 impl Statement {
@@ -91,7 +103,7 @@ impl Statement {
     pub const fn purpose(&self) -> Option<Purpose> {
         match self {
             Self::Consent { purpose, .. } | Self::Objection { purpose, .. } => Some(*purpose),
-            Self::Restriction { .. } | Self::Age { .. } | Self::Policy { .. } => None,
+            Self::Restriction { .. } | Self::Age { .. } | Self::Policy { .. } | Self::Account { .. } => None,
         }
     }
 
@@ -103,6 +115,7 @@ impl Statement {
             | (Self::Objection { purpose, .. }, Self::Objection { purpose: other, .. }) => purpose == other,
             (Self::Restriction { ground, .. }, Self::Restriction { ground: other, .. }) => ground == other,
             (Self::Age { .. }, Self::Age { .. }) => true,
+            (Self::Account { connection, .. }, Self::Account { connection: other, .. }) => connection == other,
             (Self::Policy { notice, .. }, Self::Policy { notice: other, .. }) => notice.version == other.version,
             _ => false,
         }
@@ -117,6 +130,7 @@ impl Statement {
             Self::Objection { stands, .. } | Self::Restriction { stands, .. } => *stands,
             Self::Age { signal } => signal.suspects(),
             Self::Policy { answer, .. } => matches!(answer, PolicyAnswer::Declined),
+            Self::Account { stands, .. } => !*stands,
         }
     }
 }

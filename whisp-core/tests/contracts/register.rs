@@ -62,3 +62,15 @@ fn credentials_are_the_account_holders_and_something_must_be_used() {
     bad.categories = Categories::NONE;
     assert_eq!(Register::standard().with(bad).unwrap_err(), RegisterError::NoData);
 }
+
+#[test]
+fn p11_security_looks_at_no_content() {
+    for category in DataCategory::ALL {
+        let mut security = activity(Purpose::Security, LawfulBasis::LegalObligation { law: "a law, Art. 1".into() });
+        security.about = SubjectKind::AccountHolder;
+        security.categories = Categories::of(&[DataCategory::Identity, category]);
+        let added = Register::standard().with(security).map(drop);
+        let content = [DataCategory::MessageContent, DataCategory::Media, DataCategory::Raw].contains(&category);
+        assert_eq!(added, if content { Err(RegisterError::SecurityContent) } else { Ok(()) }, "{category:?}");
+    }
+}
