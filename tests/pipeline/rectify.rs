@@ -3,9 +3,10 @@
 use whisp::Sensitive;
 use whisp::assistant::AssistantError;
 use whisp::audit::AuditAction;
+use whisp::id::TenantId;
 use whisp::model::{Content, Handle, HandleKind, Provenance};
 use whisp::privacy::{
-    Proof, ProofStrength, RequestError, RequestEvent, RequestKind, RequestOutcome, RequestState, SubjectRequest,
+    About, Proof, ProofStrength, RequestError, RequestEvent, RequestKind, RequestOutcome, RequestState, SubjectRequest,
 };
 use whisp::store::{Commit, Kind, WriteBatch, WriteOp};
 use whisp::webhook::{Event, Item};
@@ -94,4 +95,33 @@ async fn p44_a_members_name_is_corrected_and_that_of_somebody_else_is_not() {
     let refused = requests.rectify(other.id(), &Sensitive::from("X")).await;
     assert!(matches!(refused, Err(AssistantError::Invalid(_))), "they did not ask for that: {refused:?}");
     assert!(matches!(requests.get(contacts.id()).await.unwrap().state(), RequestState::Received));
+}
+
+#[tokio::test]
+async fn p44_the_name_of_the_business_is_corrected_and_the_one_before_is_read_by_nobody() {
+    let world = World::new().await;
+    let (tenant, desk) = (world.assistant.tenant(world.tenant).await.unwrap(), world.assistant.desk(world.tenant));
+    let before = world.store.get(TenantId::DIRECTORY, Kind::TENANT, tenant.id.into()).await.unwrap().unwrap();
+    let request = desk.requests().take_in(About::holder(&tenant), RequestKind::Rectification).await.unwrap();
+    let proof = Proof { strength: ProofStrength::Confirmed, at: world.now() };
+    for event in [RequestEvent::Prove(proof), RequestEvent::Assess, RequestEvent::Approve] {
+        desk.requests().apply(request.id(), event).await.unwrap();
+    }
+    desk.requests().rectify(request.id(), &Sensitive::from("Coffee and Tea")).await.unwrap();
+    let answered = desk.requests().answer(request.id(), 1).await.unwrap();
+    assert_eq!(*answered.state(), RequestState::Answered { outcome: RequestOutcome::Approved });
+    let copy = || async {
+        let page = world.assistant.export(world.tenant, About::holder(&tenant), None).await;
+        page.map(|page| page.entries.iter().map(|entry| serde_json::to_string(entry).unwrap()).collect::<String>())
+    };
+    let told = copy().await.unwrap();
+    assert!(told.contains("Coffee and Tea") && !told.contains("Coffee & Co"), "{told}");
+    let refused = world.assistant.rename(world.tenant, &Sensitive::from(" ")).await;
+    assert!(matches!(refused, Err(AssistantError::Invalid(_))), "{refused:?}");
+    // Whoever puts the old bytes back has put back nothing.
+    let now = world.store.get(TenantId::DIRECTORY, Kind::TENANT, tenant.id.into()).await.unwrap().unwrap();
+    let forged = whisp::store::Record { version: now.version + 1, sealed: before.sealed, ..now };
+    let put = world.store.commit(WriteBatch::new(TenantId::DIRECTORY).op(WriteOp::Put(forged))).await.unwrap();
+    assert_eq!(put, Commit::Done);
+    assert!(matches!(copy().await, Err(AssistantError::Vault(_))));
 }

@@ -21,6 +21,17 @@ pub(super) const CLOSING: AssistantError = AssistantError::Invalid("the account 
 /// How often a change is tried again when somebody else changed the same meanwhile.
 pub(super) const TRIES_MAX: usize = 8;
 
+/// How long a name may be, in bytes.
+const NAME_MAX: usize = 500;
+
+/// Checks that a name is one.
+pub(super) fn check_name(name: &Sensitive) -> Result<(), AssistantError> {
+    match name.expose().trim().len() {
+        1..=NAME_MAX => Ok(()),
+        _ => Err(AssistantError::Invalid("give the right name, of at most 500 bytes")),
+    }
+}
+
 /// A business to be served.
 #[derive(Debug, Clone)]
 pub struct NewTenant {
@@ -91,6 +102,7 @@ impl Assistant {
             buckets: new.buckets,
             sensitive: SensitivePolicy::default(),
             retention: TenantRetention::default(),
+            renamed: 0,
             created_at: inner.clock.now(),
             closing: None,
             containment: Containment::default(),
@@ -113,6 +125,26 @@ impl Assistant {
     /// No effect.
     pub async fn tenant(&self, id: TenantId) -> Result<Tenant, AssistantError> {
         Ok(self.inner.entities.tenant(id).await?.tenant)
+    }
+
+    /// Gives a business another name. The one before can't be read any more, not even if its bytes are put back.
+    ///
+    /// # Errors
+    /// [`AssistantError::Invalid`] if the name is empty or longer than 500 bytes; [`NotFound`](AssistantError::NotFound),
+    /// [`Conflict`](AssistantError::Conflict); by the store and the vault.
+    ///
+    /// # Cancellation
+    /// Done or not done; repeat the call.
+    pub async fn rename(&self, tenant: TenantId, name: &Sensitive) -> Result<(), AssistantError> {
+        self.rename_by(tenant, name, By::Host).await
+    }
+
+    pub(super) async fn rename_by(&self, tenant: TenantId, name: &Sensitive, by: By) -> Result<(), AssistantError> {
+        check_name(name)?;
+        let row = self.inner.entities.tenant(tenant).await?;
+        let settings = row.tenant.clone();
+        let record = self.inner.entities.renamed(row, name).await?;
+        self.put_tenant_by(&settings, record, AuditAction::Rectified, by).await
     }
 
     /// Turns everything automatic on or off for a tenant: in every step and delivery that begins afterwards, in whatever
@@ -412,7 +444,17 @@ impl Assistant {
 
     /// Writes the record of a tenant. It stands in the directory, and so does the event of it until the next sweep.
     async fn put_tenant(&self, tenant: &Tenant, record: Record, action: AuditAction) -> Result<(), AssistantError> {
-        let draft = AuditDraft::new(action, By::Host, tenant.account_holder).to(Kind::TENANT, tenant.id);
+        self.put_tenant_by(tenant, record, action, By::Host).await
+    }
+
+    async fn put_tenant_by(
+        &self,
+        tenant: &Tenant,
+        record: Record,
+        action: AuditAction,
+        by: By,
+    ) -> Result<(), AssistantError> {
+        let draft = AuditDraft::new(action, by, tenant.account_holder).to(Kind::TENANT, tenant.id);
         let mut batch = WriteBatch::new(TenantId::DIRECTORY).op(WriteOp::Put(record));
         batch.ops.extend(in_directory(self.inner.audit(tenant.id, draft).await?, tenant.id));
         match self.inner.entities.store.commit(batch).await? {

@@ -12,7 +12,7 @@ use crate::entity::{
 };
 use crate::id::{ConversationId, InquiryId, MessageId, RecordId, TenantId};
 use crate::model::{
-    Author, ChannelKind, Content, Conversation, Delivery, Handle, PlatformMessageId, Provenance, StoryRef,
+    Author, ChannelKind, Content, Conversation, Delivery, Handle, PlatformMessageId, Provenance, StoryRef, Tenant,
 };
 use crate::privacy::{
     About, Act, Device, Disclosure, GlassReason, Grant, Network, Permit, Purpose, Rights, Role, Statement,
@@ -62,7 +62,8 @@ impl Exported {
             // A copy that they brought along they may take along again.
             ExportedData::Statement { act, .. } => act.is_the_persons() || *act == Act::Imported,
             ExportedData::Message { author, .. } => *author == Author::Contact,
-            ExportedData::Member { .. }
+            ExportedData::Business { .. }
+            | ExportedData::Member { .. }
             | ExportedData::Look { .. }
             | ExportedData::Conversation { .. }
             | ExportedData::Disclosure { .. }
@@ -82,6 +83,15 @@ impl Exported {
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ExportedData {
+    /// The business whose account holder they are.
+    Business {
+        /// Its name.
+        name: Sensitive,
+        /// Its IANA time zone.
+        zone: String,
+        /// Since when it is served.
+        created_at: DateTime<Utc>,
+    },
     /// Who they are to us.
     Contact {
         /// The name in their profile.
@@ -260,6 +270,7 @@ impl ExportedData {
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
+            Self::Business { .. } => "business",
             Self::Contact { .. } => "contact",
             Self::Conversation { .. } => "conversation",
             Self::Disclosure { .. } => "disclosure",
@@ -353,7 +364,10 @@ impl Inner {
     ) -> Result<ExportPage, AssistantError> {
         let query = SubjectQuery { tenant, subject: grant.subject(), after, limit: PAGE };
         let page = self.entities.store.of_subject(&query).await?;
-        let mut entries = Vec::with_capacity(page.records.len());
+        let mut entries = Vec::with_capacity(page.records.len() + 1);
+        if after.is_none() {
+            entries.extend(self.exported_business(grant, tenant).await?);
+        }
         for record in page.records.into_iter().filter(|record| !record.is_past(grant.reads_as_of())) {
             if record.kind == Kind::DISCLOSURE && !Entities::disclosure(&record)?.is_told(grant.granted_at()) {
                 continue;
@@ -361,6 +375,18 @@ impl Inner {
             entries.push(self.exported(grant, tenant, record).await?);
         }
         Ok(ExportPage { entries, next: page.next })
+    }
+
+    /// Opens what stands in the directory about the account holder of a tenant; `None` about anybody else.
+    async fn exported_business(&self, grant: &Grant, tenant: TenantId) -> Result<Option<Exported>, AssistantError> {
+        let row = self.entities.tenant(tenant).await?;
+        if row.tenant.account_holder != grant.subject() {
+            return Ok(None);
+        }
+        let name = self.entities.business_name(grant, &row).await?;
+        let Tenant { zone, created_at, .. } = row.tenant;
+        let data = ExportedData::Business { name, zone, created_at };
+        Ok(Some(Exported { id: row.record.id, kept_until: None, data }))
     }
 
     /// Opens a record of whatever kind.

@@ -336,7 +336,7 @@ impl LaneRun<'_> {
             conversation: self.lane.conversation.id,
             inquiry,
             channel: self.lane.conversation.channel.clone(),
-            business: inner.entities.business_name(&holder, &self.tenant).await?,
+            business: inner.entities.business_name(holder.grant(), &self.tenant).await?,
             zone: tenant.zone.clone(),
             contact_name: name,
             now: self.now,

@@ -191,7 +191,7 @@ fn a_tenant_is_kept_like_this() {
         r#"{"id":"00000000-0000-0000-0000-000000000001","account_holder":"00000000-0000-0000-0000-000000000002","automation":false,"zone":"Asia/Almaty","buckets":4,"created_at":"2026-11-22T09:00:00Z","closing":{"asked_at":"2026-11-22T09:00:00Z","at":"2026-12-22T09:00:00Z"}}"#,
         r#"{"id":"00000000-0000-0000-0000-000000000001","account_holder":"00000000-0000-0000-0000-000000000002","automation":true,"zone":"Asia/Almaty","buckets":4,"created_at":"2026-11-22T09:00:00Z","containment":{"changes":1,"breaches":{"00000000-0000-0000-0000-000000000003":"2026-11-26T09:00:00Z"}}}"#,
         r#"{"id":"00000000-0000-0000-0000-000000000001","account_holder":"00000000-0000-0000-0000-000000000002","automation":true,"zone":"Asia/Almaty","buckets":4,"created_at":"2026-11-22T09:00:00Z","containment":{"changes":2}}"#,
-        r#"{"id":"00000000-0000-0000-0000-000000000001","account_holder":"00000000-0000-0000-0000-000000000002","automation":true,"zone":"Asia/Almaty","buckets":4,"retention":{"messages":90,"files":30},"created_at":"2026-11-22T09:00:00Z"}"#,
+        r#"{"id":"00000000-0000-0000-0000-000000000001","account_holder":"00000000-0000-0000-0000-000000000002","automation":true,"zone":"Asia/Almaty","buckets":4,"retention":{"messages":90,"files":30},"renamed":2,"created_at":"2026-11-22T09:00:00Z"}"#,
     ]);
 }
 

@@ -4,7 +4,7 @@ use crate::assistant::AssistantError;
 use crate::entity::{Entities, from_clear, next_version, position, to_clear};
 use crate::id::{RecordId, TenantId};
 use crate::model::Tenant;
-use crate::privacy::{DataCategory, Permit, ServiceProvision};
+use crate::privacy::{DataCategory, Grant};
 use crate::sensitive::Sensitive;
 use crate::store::{Kind, Record, StoreError};
 use crate::vault::SealContext;
@@ -36,7 +36,7 @@ const fn name_context(tenant: &Tenant, record: RecordId) -> SealContext {
         record,
         field: "name",
         category: DataCategory::Identity,
-        revision: 0,
+        revision: tenant.renamed,
     }
 }
 
@@ -58,12 +58,15 @@ impl Entities {
         Ok(record)
     }
 
+    /// Stages a business under another name.
+    pub(crate) async fn renamed(&self, mut row: TenantRow, name: &Sensitive) -> Result<Record, AssistantError> {
+        row.tenant.renamed += 1;
+        row.record.sealed = self.seal(&name_context(&row.tenant, row.record.id), name).await?;
+        Ok(row.next()?)
+    }
+
     /// Reads the name of the business.
-    pub(crate) async fn business_name(
-        &self,
-        permit: &Permit<ServiceProvision>,
-        row: &TenantRow,
-    ) -> Result<Sensitive, AssistantError> {
-        self.open(permit.grant(), &name_context(&row.tenant, row.record.id), &row.record).await
+    pub(crate) async fn business_name(&self, grant: &Grant, row: &TenantRow) -> Result<Sensitive, AssistantError> {
+        self.open(grant, &name_context(&row.tenant, row.record.id), &row.record).await
     }
 }

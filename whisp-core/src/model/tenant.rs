@@ -29,6 +29,9 @@ pub struct Tenant {
     /// How long it keeps what people write, where that is shorter than the host's.
     #[serde(default, skip_serializing_if = "TenantRetention::is_default")]
     pub retention: TenantRetention,
+    /// How often its name was given anew: the names before can't be read any more.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub renamed: u32,
     /// Since when.
     pub created_at: DateTime<Utc>,
     /// Whether its account is to be closed.
@@ -37,6 +40,11 @@ pub struct Tenant {
     /// Whether nothing leaves, since a breach is being contained.
     #[serde(default, skip_serializing_if = "Containment::is_default")]
     pub containment: Containment,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+const fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// For which breaches nothing leaves of a business.

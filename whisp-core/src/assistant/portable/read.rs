@@ -129,6 +129,7 @@ pub enum CopyFault {
 /// Kinds that stay with whoever wrote the copy: what they did with the data, and what the person gave to them alone, as words
 /// to their support and the use of their product.
 const LEFT: &[&str] = &[
+    "business",
     "disclosure",
     "file",
     "index",

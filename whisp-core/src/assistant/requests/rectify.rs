@@ -2,23 +2,21 @@
 
 use super::Requests;
 use crate::assistant::AssistantError;
+use crate::assistant::admin::check_name;
 use crate::assistant::desk::TRIES_MAX;
 use crate::audit::AuditAction;
 use crate::entity::AuditDraft;
 use crate::id::{ContactId, MemberId};
 use crate::privacy::{RequestEvent, RequestKind, RequestState, Rights, StepOutcome, SubjectRequest};
 use crate::sensitive::Sensitive;
-use crate::store::{Kind, WriteBatch, WriteOp};
+use crate::store::{WriteBatch, WriteOp};
 
 /// The step of correcting something.
 const STEP: &str = "rectify";
 
-/// How long a name may be, in bytes.
-const NAME_MAX: usize = 500;
-
 impl Requests {
-    /// Corrects the name of a contact or a member who asked for it, and notes in their request that it is done, in one commit.
-    /// The name before can't be read any more, not even if its bytes are put back. What a platform tells later does not
+    /// Corrects the name of a contact or a member who asked for it, and notes in their request that it is done, in one commit; or
+    /// that of the account holder, who is the business, in a commit before. The name before can't be read any more, not even if its bytes are put back. What a platform tells later does not
     /// overwrite it.
     ///
     /// What somebody wrote is what they said, and is not rewritten; ids are the platform's, and are corrected there. Tell
@@ -26,18 +24,14 @@ impl Requests {
     /// elsewhere never is.
     ///
     /// # Errors
-    /// [`AssistantError::Invalid`] if the person did not ask for a correction, is the account holder, or the name is empty or
-    /// too long; [`Request`](AssistantError::Request) if it is not granted; [`NotFound`](AssistantError::NotFound),
+    /// [`AssistantError::Invalid`] if the person did not ask for a correction, or the name is empty or too long; [`Request`](AssistantError::Request) if it is not granted; [`NotFound`](AssistantError::NotFound),
     /// [`Denied`](AssistantError::Denied), [`Conflict`](AssistantError::Conflict); by the store and the vault.
     ///
     /// # Cancellation
     /// Done or not done; repeat the call.
     pub async fn rectify(&self, id: super::RequestId, name: &Sensitive) -> Result<SubjectRequest, AssistantError> {
         let (inner, tenant) = (&self.desk.assistant.inner, self.desk.tenant);
-        let length = name.expose().trim().len();
-        if length == 0 || length > NAME_MAX {
-            return Err(AssistantError::Invalid("give the right name, of at most 500 bytes"));
-        }
+        check_name(name)?;
         for _ in 0..TRIES_MAX {
             let now = inner.clock.now();
             let mut row = self.row(id).await?;
@@ -58,19 +52,26 @@ impl Requests {
                 request.apply(begin, &inner.config.law, now)?.apply(report, &inner.config.law, now)?
             };
             let settings = inner.entities.tenant(tenant).await?.tenant;
-            let (record, kind) = if let Some(contact) = inner.entities.contact_row(tenant, ContactId(subject)).await? {
+            let record = if subject == settings.account_holder {
+                // It stands in the directory, so it is a commit of its own; whoever repeats the call gives the name once more.
+                self.desk.assistant.rename_by(tenant, name, self.desk.whom()).await?;
+                None
+            } else if let Some(contact) = inner.entities.contact_row(tenant, ContactId(subject)).await? {
                 let permit = inner.gate.permit::<Rights>(&settings, ContactId(subject), now).await?;
                 let mut person = inner.entities.contact(permit.grant(), tenant, &contact).await?;
                 person.name = Some(name.clone());
-                (inner.entities.rectified_contact(tenant, &person, &contact).await?, Kind::CONTACT)
+                Some(inner.entities.rectified_contact(tenant, &person, &contact).await?)
             } else if let Some(member) = inner.entities.member_row(tenant, MemberId(subject)).await? {
-                (inner.entities.rectified_member(tenant, member, name).await?, Kind::MEMBER)
+                Some(inner.entities.rectified_member(tenant, member, name).await?)
             } else {
-                return Err(AssistantError::Invalid("only the names of contacts and members are corrected like this"));
+                return Err(AssistantError::NotFound("person"));
             };
-            let event = AuditDraft::new(AuditAction::Rectified, self.desk.whom(), subject).to(kind, record.id);
-            batch.ops.push(WriteOp::Put(record));
-            batch.ops.extend(inner.audit(tenant, event).await?);
+            if let Some(record) = record {
+                let event =
+                    AuditDraft::new(AuditAction::Rectified, self.desk.whom(), subject).to(record.kind, record.id);
+                batch.ops.push(WriteOp::Put(record));
+                batch.ops.extend(inner.audit(tenant, event).await?);
+            }
             row.clear.request = corrected;
             batch.ops.extend(inner.staged(tenant, &mut row, AuditAction::RequestStep, self.desk.whom()).await?);
             if inner.commit_beside(batch).await? {
