@@ -10,6 +10,7 @@ use whisp::assistant::{Assistant, AssistantError, ErasureHorizon, ErasureReceipt
 use whisp::clock::Clock;
 use whisp::id::{ContactId, ConversationId, RecordId, TenantId};
 use whisp::model::{AutomationMode, Content, Handle, HandleKind, PlatformMessageId, Provenance};
+use whisp::privacy::{HoldGround, HoldScope, NewHold};
 use whisp::store::{Clear, Commit, Kind, ListOrder, ListQuery, Record, Store, WriteBatch, WriteOp};
 use whisp::stores::{
     CellKeyProvider, EnvelopeVault, FolderCells, LocalKeyProvider, MemoryKeyTable, MemoryStore, SqliteKeyTable,
@@ -304,4 +305,66 @@ async fn i_21_restoring_the_backups_from_before_an_erasure_brings_nobody_back_on
     copy("keys.now", "keys.db");
     let assistant = open(here, &clock).await.unwrap();
     assert!(!reads(&assistant, tenant, erased).await && reads(&assistant, tenant, survivor).await);
+}
+
+/// A hold, an erasure and a turn of the epoch at the same moment, cut short anywhere: what is held is read for the claim, the
+/// rest by nobody, and after the release and one more turn nothing opens the held copy either.
+#[tokio::test]
+async fn i23_what_a_hold_keeps_outlives_the_turns_of_the_epoch_and_goes_for_good_with_its_release() {
+    let mut turned_between = 0;
+    for polls in (0..AWAITS_MAX).step_by(9) {
+        let keys = tempfile::tempdir().unwrap();
+        let vault = vault(keys.path(), Arc::new(MemoryKeyTable::new())).await.unwrap();
+        let store = Arc::new(Yielding(Arc::new(MemoryStore::new())));
+        let mut config = whisp::assistant::Config::default();
+        config.register = crate::holds::register();
+        let world = World::equipped(store, parrot(), AutomationMode::Automatic, |builder| {
+            builder.vault(Arc::clone(&vault)).config(config)
+        })
+        .await;
+        let contact = contact(&world).await;
+        let conversation = world.conversation().await;
+        let holds = world.assistant.desk(world.tenant).holds();
+        let new = NewHold {
+            scope: HoldScope::default(),
+            ground: HoldGround::LegalClaim,
+            authority: "a court".to_owned(),
+            review_by: world.now() + TimeDelta::days(90),
+        };
+        let hold = holds.place(contact, new).await.unwrap();
+        // Both are under way at once, and both crash.
+        let both = async { tokio::join!(world.assistant.erase(world.tenant, contact), world.assistant.sweep(100)) };
+        let ended = cancel_after(polls, both).await;
+        turned_between += usize::from(ended.is_none() && epochs(&world).await.len() == 1);
+        if let Some((erased, swept)) = &ended {
+            assert!(erased.is_ok() && swept.is_ok(), "{erased:?} {swept:?}");
+        }
+        let erased = world.assistant.erase(world.tenant, contact).await.unwrap();
+        for day in 0..9 {
+            world.assistant.sweep(100).await.unwrap();
+            let held = holds.read(hold.id, None, 100).await.unwrap().held;
+            let said = held.iter().filter(|held| held.value.expose().contains("Forget me")).count();
+            assert_eq!(said, 2, "question and answer, after {polls} polls and {day} days");
+            assert!(!reads_any(&world, conversation).await, "the person is gone, after {polls} polls");
+            world.later(DAY);
+        }
+        let known = world.assistant.receipt(world.tenant, erased.id).await.unwrap().horizon_now;
+        assert!(matches!(known, None | Some(ErasureHorizon::Since(_))), "{known:?}");
+        let released = holds.release(hold.id).await.unwrap();
+        for _ in 0..9 {
+            world.later(DAY);
+            world.assistant.sweep(100).await.unwrap();
+        }
+        let known = world.assistant.receipt(world.tenant, released.id).await.unwrap().horizon_now;
+        assert!(matches!(known, Some(ErasureHorizon::Since(_))), "{known:?}");
+        if ended.is_some() {
+            assert!(turned_between > 0, "a turn ended while the erasure was under way");
+            return;
+        }
+    }
+    panic!("an erasure beside a sweep never ends");
+}
+
+async fn reads_any(world: &World, conversation: ConversationId) -> bool {
+    world.assistant.desk(world.tenant).messages(conversation, None, 10).await.is_ok()
 }
