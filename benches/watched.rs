@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 use whisp::id::{RecordId, TenantId};
 use whisp::kpi::{Actor, FactKind};
@@ -174,5 +175,9 @@ impl Work for Watched {
 impl Facts for Watched {
     async fn scan(&self, query: &FactQuery) -> Result<FactPage, StoreError> {
         self.store.scan(query).await
+    }
+
+    async fn discard(&self, tenant: TenantId, before: DateTime<Utc>, limit: usize) -> Result<usize, StoreError> {
+        self.store.discard(tenant, before, limit).await
     }
 }

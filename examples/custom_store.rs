@@ -126,14 +126,11 @@ impl Records for RedbStore {
 
     async fn clear(&self, tenant: TenantId, limit: usize) -> Result<usize> {
         self.write(|rows| {
-            let mut removed = 0;
+            let mut left = limit;
             for range in ordered::of_tenant(tenant) {
-                for (key, _) in rows.scan(range, ListOrder::Ascending, limit - removed)? {
-                    rows.remove(&key)?;
-                    removed += 1;
-                }
+                left -= rows.remove_first(range, left)?;
             }
-            Ok(removed)
+            Ok(limit - left)
         })
     }
 }
@@ -188,6 +185,10 @@ impl Facts for RedbStore {
             Fact::from_bytes(cursor.at, cursor.id, fact)
         });
         Ok(FactPage::cut(facts.collect::<Result<_>>()?, query.limit))
+    }
+
+    async fn discard(&self, tenant: TenantId, before: DateTime<Utc>, limit: usize) -> Result<usize> {
+        self.write(|rows| rows.remove_first(ordered::facts_before(tenant, before), limit))
     }
 }
 
@@ -246,6 +247,13 @@ impl Rows<Table<'_, Bytes, Bytes>> {
 
     fn remove(&mut self, key: &[u8]) -> Result<()> {
         self.0.remove(key).map(drop).map_err(failed)
+    }
+
+    /// Removes up to `limit` rows of a range; returns how many.
+    fn remove_first(&mut self, range: KeyRange, limit: usize) -> Result<usize> {
+        let rows = self.scan(range, ListOrder::Ascending, limit)?;
+        rows.iter().try_for_each(|(key, _)| self.remove(key))?;
+        Ok(rows.len())
     }
 
     /// Writes what has been found possible.

@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use whisp::error::Retry;
 use whisp::id::{RecordId, TenantId};
 use whisp::store::{
@@ -164,5 +165,9 @@ impl Work for Tap {
 impl Facts for Tap {
     async fn scan(&self, query: &FactQuery) -> Result<FactPage, StoreError> {
         self.inner.scan(query).await
+    }
+
+    async fn discard(&self, tenant: TenantId, before: DateTime<Utc>, limit: usize) -> Result<usize, StoreError> {
+        self.inner.discard(tenant, before, limit).await
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use whisp::error::Retry;
 use whisp::id::{RecordId, TenantId};
 use whisp::store::{
@@ -128,5 +129,9 @@ impl Work for Faulty {
 impl Facts for Faulty {
     async fn scan(&self, query: &FactQuery) -> Result<FactPage, StoreError> {
         faulty!(self, "scan", self.inner.scan(query))
+    }
+
+    async fn discard(&self, tenant: TenantId, before: DateTime<Utc>, limit: usize) -> Result<usize, StoreError> {
+        faulty!(self, "discard", self.inner.discard(tenant, before, limit))
     }
 }

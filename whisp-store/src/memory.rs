@@ -236,6 +236,12 @@ impl Facts for MemoryStore {
             .collect();
         Ok(FactPage::cut(facts, query.limit))
     }
+
+    async fn discard(&self, tenant: TenantId, before: DateTime<Utc>, limit: usize) -> Result<usize, StoreError> {
+        let mut left = limit;
+        remove(&mut self.state().facts, |(owner, at, _)| *owner == tenant && *at < before, &mut left);
+        Ok(limit - left)
+    }
 }
 
 const ID_MIN: RecordId = RecordId::from_bytes([0; 16]);

@@ -224,6 +224,10 @@ impl Facts for BrokenStore {
     async fn scan(&self, query: &FactQuery) -> Result<FactPage, StoreError> {
         self.inner.scan(query).await
     }
+
+    async fn discard(&self, tenant: TenantId, before: DateTime<Utc>, limit: usize) -> Result<usize, StoreError> {
+        self.inner.discard(tenant, before, limit).await
+    }
 }
 
 /// Deletes no file.

@@ -14,7 +14,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use async_trait::async_trait;
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use whisp_core::id::{FactId, RecordId, TenantId, WorkerId};
 use whisp_core::store::{
     Clear, Commit, Expect, ExpiredQuery, FactPage, FactQuery, Facts, FindQuery, Kind, Lease, ListQuery, OwnRequest,
@@ -37,6 +37,8 @@ enum Fault {
     CountsFactsTwice,
     CutsLargeValues,
     DeletesAnyVersion,
+    DiscardsTheNewest,
+    DiscardsTheNext,
     EndsBeforeTheLastKey,
     FindsBackwards,
     ForgetsKeys,
@@ -357,6 +359,27 @@ impl Facts for Broken {
         }
         Ok(page)
     }
+
+    async fn discard(&self, tenant: TenantId, before: DateTime<Utc>, limit: usize) -> Result<usize, StoreError> {
+        let tenant = self.tenant(tenant);
+        match self.fault {
+            Fault::DiscardsTheNext => {
+                let after = before.checked_add_signed(TimeDelta::microseconds(1)).unwrap_or(before);
+                self.inner.discard(tenant, after, limit).await
+            }
+            Fault::DiscardsTheNewest => {
+                let (from, after) = (DateTime::<Utc>::MIN_UTC, None);
+                let query = FactQuery { tenant, from, until: before, after, limit: 1_000 };
+                let facts = self.inner.scan(&query).await?.facts;
+                let removed = self.inner.discard(tenant, before, usize::MAX).await?.min(limit);
+                let left = facts[..facts.len() - removed].iter();
+                let batch = left.fold(WriteBatch::new(tenant), |batch, fact| batch.op(WriteOp::Append(*fact)));
+                assert_eq!(self.inner.commit(batch).await?, Commit::Done);
+                Ok(removed)
+            }
+            _ => self.inner.discard(tenant, before, limit).await,
+        }
+    }
 }
 
 #[tokio::test]
@@ -364,6 +387,8 @@ async fn the_suite_finds_every_broken_store() {
     use Contract::{Facts, Records, Work};
     let faults = [
         (Fault::CountsFactsTwice, Facts(2)),
+        (Fault::DiscardsTheNewest, Facts(3)),
+        (Fault::DiscardsTheNext, Facts(3)),
         (Fault::LosesTheOrderOfFacts, Facts(1)),
         (Fault::AppliesByHalves, Records(1)),
         (Fault::SplitsWhatIsDropped, Records(1)),
@@ -412,6 +437,8 @@ async fn the_suite_finds_every_broken_store() {
 async fn a_broken_store_fails_the_case_about_what_it_breaks() {
     for (fault, name) in [
         (Fault::AcceptsAnyVersion, "a_log_only_grows"),
+        (Fault::DiscardsTheNewest, "facts_before_a_time_go_oldest_first"),
+        (Fault::DiscardsTheNext, "facts_before_a_time_go_oldest_first"),
         (Fault::ChecksASnapshot, "batches_that_rest_on_each_other_come_one_after_another"),
         (Fault::EndsBeforeTheLastKey, "keys_are_kept_at_their_bounds"),
         (Fault::RemembersPages, "an_erasure_goes_on_where_it_was_broken_off"),

@@ -339,6 +339,23 @@ impl Facts for Leaky {
         }
         Ok(FactPage::default())
     }
+
+    async fn discard(&self, tenant: TenantId, before: DateTime<Utc>, limit: usize) -> Result<usize, StoreError> {
+        let _place = self.enter(Method::Discard).await?;
+        if self.halves(Method::Discard) {
+            let mut removed = 0;
+            while removed < limit && self.inner.discard(tenant, before, 1).await? == 1 {
+                removed += 1;
+                tokio::task::yield_now().await;
+            }
+            return Ok(removed);
+        }
+        let mut removed = 0;
+        for tenant in self.asked(Method::Discard, tenant) {
+            removed += self.inner.discard(tenant, before, limit).await?;
+        }
+        Ok(removed)
+    }
 }
 
 /// Runs a case on a fresh store with the leak; returns whether it found it.
@@ -402,7 +419,7 @@ async fn a_method_that_keeps_something_when_it_is_dropped_is_found() {
 
 #[tokio::test]
 async fn a_method_that_is_done_by_halves_when_it_is_dropped_is_found() {
-    for method in [Method::Own, Method::Release, Method::Renew] {
+    for method in [Method::Discard, Method::Own, Method::Release, Method::Renew] {
         let leak = Leak::DoesByHalves(method);
         assert!(finds("a_dropped_call_has_no_effect_or_the_whole", leak).await, "{method:?} was not found");
     }

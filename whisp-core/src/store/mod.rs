@@ -24,6 +24,7 @@ mod work;
 use std::fmt;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 pub use batch::{Commit, DedupKey, Expect, Refusal, WriteBatch, WriteOp};
 pub use check::Stored;
@@ -179,16 +180,18 @@ pub trait Work: fmt::Debug + Send + Sync + 'static {
     async fn wait(&self);
 }
 
-/// Reads facts, for KPIs. They are written by [`WriteOp::Append`].
+/// Reads facts, for KPIs, and removes those that are past their time. They are written by [`WriteOp::Append`].
 ///
 /// # Contract
 /// 1. [`scan`](Facts::scan) returns the tenant's facts with `from <= at < until` in the order of (at, id), after the
 ///    cursor, up to `limit`.
 /// 2. Appending a fact whose (at, id) is there already changes nothing: facts are keyed, so a replay counts nothing
 ///    twice.
+/// 3. [`discard`](Facts::discard) removes the tenant's facts with `at < before`, the oldest first, up to `limit`. It returns
+///    how many it removed, and fewer than `limit` only when none of them is left.
 ///
 /// # Cancellation
-/// Dropping `scan` has no effect.
+/// Dropping `scan` has no effect; dropping `discard` leaves it done or not done.
 #[async_trait]
 pub trait Facts: fmt::Debug + Send + Sync + 'static {
     /// Returns facts of a stretch of time.
@@ -196,6 +199,12 @@ pub trait Facts: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// By [`StoreErrorKind`].
     async fn scan(&self, query: &FactQuery) -> Result<FactPage, StoreError>;
+
+    /// Removes the facts before a time, at most `limit` of them in one call; returns how many.
+    ///
+    /// # Errors
+    /// By [`StoreErrorKind`]. Repeating it is harmless.
+    async fn discard(&self, tenant: TenantId, before: DateTime<Utc>, limit: usize) -> Result<usize, StoreError>;
 }
 
 /// Everything that the assistant persists. Implemented for whatever implements the three.

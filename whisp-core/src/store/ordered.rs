@@ -137,6 +137,12 @@ pub fn fact(tenant: TenantId, at: DateTime<Utc>, id: FactId) -> Vec<u8> {
     key(FACT, tenant).time(at).id(id).into_bytes()
 }
 
+/// Returns the range of a tenant's facts before a time: what [`Facts::discard`](super::Facts::discard) removes.
+#[must_use]
+pub fn facts_before(tenant: TenantId, before: DateTime<Utc>) -> KeyRange {
+    FactQuery { tenant, from: DateTime::<Utc>::MIN_UTC, until: before, after: None, limit: 0 }.range()
+}
+
 /// Reads what [`fact`] made: what [`Fact::from_bytes`](crate::kpi::Fact::from_bytes) needs beside the value.
 ///
 /// # Errors

@@ -9,6 +9,7 @@ use crate::store::{
     WriteBatch,
 };
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 /// Yields before and after each call of the store in it, so that [`cancel_after`](super::cancel_after) drops a future at every
 /// one of them, though the store itself never waits.
@@ -86,5 +87,8 @@ impl Work for Yielding {
 impl Facts for Yielding {
     async fn scan(&self, query: &FactQuery) -> Result<FactPage, StoreError> {
         pausing!(self.0.scan(query))
+    }
+    async fn discard(&self, tenant: TenantId, before: DateTime<Utc>, limit: usize) -> Result<usize, StoreError> {
+        pausing!(self.0.discard(tenant, before, limit))
     }
 }

@@ -66,6 +66,7 @@ async fn drop_one(kit: &Kit<'_>, method: Method, polls: usize) -> bool {
     match method {
         Method::Clear => dropped_clear(kit, polls).await,
         Method::Commit => dropped_commit(kit, polls).await,
+        Method::Discard => dropped_discard(kit, polls).await,
         Method::Own => dropped_own(kit, polls).await,
         Method::Release => dropped_release(kit, polls).await,
         Method::Renew => dropped_renew(kit, polls).await,
@@ -99,6 +100,19 @@ async fn dropped_clear(kit: &Kit<'_>, polls: usize) -> bool {
     assert_eq!(other.get(left.record.kind, left.record.id).await, None);
     assert_eq!(other.facts().await, []);
     calls.assert_seen().await;
+    finished
+}
+
+/// Whatever a dropped `discard` left, the next one removes, and nothing later.
+async fn dropped_discard(kit: &Kit<'_>, polls: usize) -> bool {
+    let other = kit.other();
+    let facts = [0, 1, 2].map(|second| other.fact(other.after(second)));
+    other.ops(facts.map(WriteOp::Append)).await;
+    let finished = cancel_after(polls, kit.store.discard(other.tenant, facts[2].at, 10)).await.is_some();
+    let some = other.facts().await;
+    assert!(some == facts || other.facts().await == facts[2..], "a part of them was removed");
+    kit.store.discard(other.tenant, facts[2].at, 10).await.expect("the store works");
+    assert_eq!(other.facts().await, facts[2..]);
     finished
 }
 
@@ -251,6 +265,7 @@ impl<'k, 's> Calls<'k, 's> {
                 let batch = WriteBatch::new(tenant).op(WriteOp::Put(kit.message()));
                 cancel_after(polls, store.commit(batch)).await.is_some()
             }
+            Method::Discard => cancel_after(polls, store.discard(tenant, before, 10)).await.is_some(),
             Method::Expired => cancel_after(polls, store.expired(&self.expired())).await.is_some(),
             Method::Find => cancel_after(polls, store.find(&self.find())).await.is_some(),
             Method::Get => cancel_after(polls, store.get(tenant, record.kind, record.id)).await.is_some(),

@@ -1,5 +1,6 @@
 //! Facts.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use whisp_core::id::{InquiryId, MemberId};
 use whisp_core::kpi::{Actor, Fact, FactKind};
 use whisp_core::store::{FactCursor, FactQuery, Store, WriteOp};
@@ -73,4 +74,30 @@ pub async fn a_fact_is_counted_once(store: &dyn Store) {
     let later = Fact { at: kit.after(1), ..fact };
     kit.ops([WriteOp::Append(later)]).await;
     assert_eq!(kit.facts().await, [fact, later], "the same id at another time is another fact");
+}
+
+/// A few at a time, and never one of that time or later; what is gone can be appended again.
+pub async fn facts_before_a_time_go_oldest_first(store: &dyn Store) {
+    let kit = Kit::new(store);
+    let other = kit.other();
+    let mut facts: Vec<Fact> = [5, 3, 3, 9, 1, -7].map(|second| kit.fact(kit.after(second))).into();
+    // A microsecond before the time is before it.
+    facts.push(kit.fact(kit.after(5) - TimeDelta::microseconds(1)));
+    for kit in [&kit, &other] {
+        kit.ops(facts.iter().map(|fact| WriteOp::Append(*fact))).await;
+    }
+    facts.sort_by_key(|fact| (fact.at, fact.id));
+    let discard = async |before, limit| store.discard(kit.tenant, before, limit).await.expect("the store works");
+    assert_eq!(discard(kit.after(-7), 10).await, 0, "none is older than the oldest");
+    assert_eq!(discard(kit.after(5), 0).await, 0);
+    assert_eq!(discard(kit.after(5), 2).await, 2);
+    assert_eq!(kit.facts().await, facts[2..], "the oldest are gone");
+    assert_eq!(discard(kit.after(5), 10).await, 3, "what is at the time stays");
+    assert_eq!(kit.facts().await, facts[5..]);
+    assert_eq!(discard(kit.after(5), 10).await, 0, "a second time nothing is left");
+    assert_eq!(other.facts().await, facts, "nobody else's");
+    kit.ops([WriteOp::Append(facts[0])]).await;
+    assert_eq!(kit.facts().await, [facts[0], facts[5], facts[6]]);
+    assert_eq!(discard(DateTime::<Utc>::MAX_UTC, 10).await, 3);
+    assert_eq!(kit.facts().await, []);
 }

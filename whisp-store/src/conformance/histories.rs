@@ -91,6 +91,7 @@ impl<'a> History<'a> {
             match method {
                 Method::Clear => self.clear(tenant).await,
                 Method::Commit => self.commit(tenant).await,
+                Method::Discard => self.discard(tenant).await,
                 Method::Expired => self.expired(tenant).await,
                 Method::Find => self.find(tenant).await,
                 Method::Get => self.get(tenant).await,
@@ -108,7 +109,7 @@ impl<'a> History<'a> {
                 Method::Commit => {
                     self.look_at((tenant + 1 + self.dice.below(TENANTS as u32 - 1) as usize) % TENANTS).await;
                 }
-                Method::Clear | Method::Own | Method::Release | Method::Renew | Method::Wait => {
+                Method::Clear | Method::Discard | Method::Own | Method::Release | Method::Renew | Method::Wait => {
                     self.look_at((tenant + 1) % TENANTS).await;
                     self.look_at((tenant + 2) % TENANTS).await;
                 }
@@ -133,6 +134,13 @@ impl<'a> History<'a> {
         answer(alone.clear(*id, usize::MAX).await);
         leases.clear();
         self.give_work(tenant).await;
+    }
+
+    async fn discard(&self, tenant: usize) {
+        let Tenancy { id, alone, .. } = &self.tenants[tenant];
+        let (before, limit) = (self.dice.moment(), self.dice.limit());
+        let wanted = answer(alone.discard(*id, before, limit).await);
+        assert_eq!(answer(self.store.discard(*id, before, limit).await), wanted, "{}: {before} {limit}", self.place);
     }
 
     /// Lets each bucket be leased from the beginning.

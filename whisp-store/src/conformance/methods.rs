@@ -8,6 +8,8 @@ pub enum Method {
     Clear,
     /// [`Records::commit`](whisp_core::store::Records::commit).
     Commit,
+    /// [`Facts::discard`](whisp_core::store::Facts::discard).
+    Discard,
     /// [`Records::expired`](whisp_core::store::Records::expired).
     Expired,
     /// [`Records::find`](whisp_core::store::Records::find).
@@ -34,9 +36,10 @@ pub enum Method {
 
 impl Method {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Clear,
         Self::Commit,
+        Self::Discard,
         Self::Expired,
         Self::Find,
         Self::Get,
@@ -56,6 +59,7 @@ impl Method {
         match self {
             Self::Clear => "clear",
             Self::Commit => "commit",
+            Self::Discard => "discard",
             Self::Expired => "expired",
             Self::Find => "find",
             Self::Get => "get",

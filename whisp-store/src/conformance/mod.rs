@@ -81,7 +81,7 @@ pub enum Contract {
 }
 
 /// How many numbered sentences each contract has.
-pub const CONTRACTS: [Contract; 3] = [Contract::Facts(2), Contract::Records(16), Contract::Work(9)];
+pub const CONTRACTS: [Contract; 3] = [Contract::Facts(3), Contract::Records(16), Contract::Work(9)];
 
 /// A case of the suite.
 #[derive(Clone, Copy)]
@@ -208,6 +208,7 @@ macro_rules! __conformance_cases {
             facts_are_in_the_order_of_time: Facts(1);
             facts_come_back_as_they_were_appended: Facts(1);
             a_fact_is_counted_once: Facts(2);
+            facts_before_a_time_go_oldest_first: Facts(3);
         }
     };
 }

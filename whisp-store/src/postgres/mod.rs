@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use deadpool_postgres::Pool;
 use futures_util::future::join_all;
 use tokio::sync::Notify;
@@ -307,5 +308,9 @@ impl Work for PostgresStore {
 impl Facts for PostgresStore {
     async fn scan(&self, query: &FactQuery) -> Result<FactPage, StoreError> {
         named("scan", self.reader.scan(query).await)
+    }
+
+    async fn discard(&self, tenant: TenantId, before: DateTime<Utc>, limit: usize) -> Result<usize, StoreError> {
+        named("discard", self.writer.discard(tenant, before, limit).await)
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct Sql {
     pub(super) waiting: String,
     pub(super) append: String,
     pub(super) scan: String,
+    /// Removes the oldest facts before a time.
+    pub(super) discard: String,
     pub(super) pending: String,
     pub(super) add_subjects: String,
     pub(super) remove_subjects: String,
@@ -151,6 +153,10 @@ impl Sql {
             scan: format!(
                 "SELECT at, id, body FROM {s}.fact WHERE tenant = $1 AND at < $2 AND (at, id) > ($3, $4) \
                  ORDER BY at, id LIMIT $5"
+            ),
+            discard: format!(
+                "DELETE FROM {s}.fact WHERE tenant = $1 AND ctid = ANY (ARRAY( \
+                 SELECT ctid FROM {s}.fact WHERE tenant = $1 AND at < $2 ORDER BY at, id LIMIT $3)) RETURNING 1"
             ),
             pending: format!(
                 "SELECT due, id, lane, attempts, payload FROM {s}.work \

@@ -28,7 +28,7 @@ fn no_statement_lacks_the_tenant() {
     let sql = Sql::new("whisp", Kind::ALL);
     let all = statements(&sql);
     let found = Kind::ALL.iter().filter(|kind| kind.paths().found).count();
-    assert_eq!(all.len(), 24 + Kind::ALL.len() * 10 + found * 4);
+    assert_eq!(all.len(), 25 + Kind::ALL.len() * 10 + found * 4);
     for statement in all.iter().filter(|statement| **statement != sql.waiting) {
         let reads = statement.matches("FROM whisp.").count() + statement.matches("JOIN whisp.").count();
         let changes = statement.matches("UPDATE whisp.").count();

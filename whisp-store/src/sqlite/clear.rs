@@ -1,10 +1,12 @@
-//! Removing everything of a tenant, a piece at a time.
+//! Removing everything of a tenant, or its facts before a time, a piece at a time.
 
+use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use whisp_core::id::TenantId;
 use whisp_core::store::Kind;
 
 use super::error::Failure;
+use super::row::micros_up;
 
 /// The tables that are there whatever kinds there are, and what tells their rows apart.
 const TABLES: [(&str, &str); 5] = [
@@ -39,4 +41,18 @@ fn rows(conn: &Connection, table: &str, key: &str, tenant: TenantId, limit: usiz
     );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     Ok(conn.prepare_cached(&sql)?.execute((tenant.into_bytes(), limit))?)
+}
+
+/// Removes at most so many facts of a tenant from before a time, the oldest first, inside the open transaction; returns how
+/// many.
+pub(super) fn discard(
+    conn: &Connection,
+    tenant: TenantId,
+    before: DateTime<Utc>,
+    limit: usize,
+) -> Result<usize, Failure> {
+    let sql = "DELETE FROM fact WHERE (tenant, at, id) IN \
+        (SELECT tenant, at, id FROM fact WHERE tenant = ?1 AND at < ?2 ORDER BY at, id LIMIT ?3)";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    Ok(conn.prepare_cached(sql)?.execute((tenant.into_bytes(), micros_up(before), limit))?)
 }

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use tokio::sync::oneshot;
 use whisp_core::id::{RecordId, TenantId};
 use whisp_core::store::{
@@ -283,5 +284,9 @@ impl Facts for SqliteStore {
     async fn scan(&self, query: &FactQuery) -> Result<FactPage, StoreError> {
         let query = query.clone();
         self.read("scan", move |conn| reader::scan(conn, &query)).await
+    }
+
+    async fn discard(&self, tenant: TenantId, before: DateTime<Utc>, limit: usize) -> Result<usize, StoreError> {
+        self.write("discard", |reply| Job::Discard(tenant, before, limit, reply)).await
     }
 }

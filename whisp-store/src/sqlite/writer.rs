@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
 
+use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Statement};
 use tokio::sync::{mpsc, oneshot};
 use whisp_core::id::TenantId;
@@ -40,6 +41,7 @@ const UPKEEP_MAX: usize = 16;
 pub(super) enum Job {
     Clear(TenantId, usize, Reply<usize>),
     Commit(WriteBatch, Reply<Commit>),
+    Discard(TenantId, DateTime<Utc>, usize, Reply<usize>),
     Own(OwnRequest, Reply<Vec<Lease>>),
     Release(Vec<Lease>, Reply<()>),
     Renew(RenewRequest, Reply<Vec<Lease>>),
@@ -60,19 +62,19 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, Failure>>;
 
 /// An answer that is held back until it is durable.
 enum Answer {
-    Cleared(Reply<usize>, usize),
     Commit(Reply<Commit>, Commit),
     Leases(Reply<Vec<Lease>>, Vec<Lease>),
     Released(Reply<()>),
+    Removed(Reply<usize>, usize),
 }
 
 impl Answer {
     fn send(self, outcome: Result<(), Failure>) {
         match self {
-            Self::Cleared(reply, removed) => tell(reply, outcome.map(|()| removed)),
             Self::Commit(reply, commit) => tell(reply, outcome.map(|()| commit)),
             Self::Leases(reply, leases) => tell(reply, outcome.map(|()| leases)),
             Self::Released(reply) => tell(reply, outcome),
+            Self::Removed(reply, removed) => tell(reply, outcome.map(|()| removed)),
         }
     }
 }
@@ -251,7 +253,7 @@ impl<'c> Writer<'c> {
             Job::Clear(tenant, limit, reply) => {
                 let removed = clear::clear(self.conn, &self.kinds, tenant, limit);
                 self.log.note_deleted();
-                Answer::Cleared(reply, keep(removed, done).unwrap_or_default())
+                Answer::Removed(reply, keep(removed, done).unwrap_or_default())
             }
             Job::Commit(batch, reply) => {
                 let commit = self.tables.commit(&batch);
@@ -262,6 +264,11 @@ impl<'c> Writer<'c> {
                     }
                 }
                 Answer::Commit(reply, keep(commit, done).unwrap_or(Commit::Done))
+            }
+            Job::Discard(tenant, before, limit, reply) => {
+                let removed = clear::discard(self.conn, tenant, before, limit);
+                self.log.note_deleted();
+                Answer::Removed(reply, keep(removed, done).unwrap_or_default())
             }
             Job::Own(request, reply) => {
                 Answer::Leases(reply, keep(self.leases.own(&request), done).unwrap_or_default())
@@ -298,7 +305,7 @@ fn keep<T>(outcome: Result<T, Failure>, done: &mut Result<(), Failure>) -> Optio
 /// The answer to a job that was not tried; the group's failure goes with it.
 fn refuse(job: Job) -> Option<Answer> {
     match job {
-        Job::Clear(_, _, reply) => Some(Answer::Cleared(reply, 0)),
+        Job::Clear(_, _, reply) | Job::Discard(_, _, _, reply) => Some(Answer::Removed(reply, 0)),
         Job::Commit(_, reply) => Some(Answer::Commit(reply, Commit::Done)),
         Job::Own(_, reply) | Job::Renew(_, reply) => Some(Answer::Leases(reply, Vec::new())),
         Job::Release(_, reply) => Some(Answer::Released(reply)),

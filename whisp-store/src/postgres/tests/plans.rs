@@ -162,6 +162,7 @@ fn cases(sql: &Sql) -> Vec<Case<'_>> {
         lend,
         append,
         scan,
+        discard,
         pending,
         add_subjects,
         remove_subjects,
@@ -204,6 +205,7 @@ fn cases(sql: &Sql) -> Vec<Case<'_>> {
         ("lend", lend, format!("{}, {}, {}", numbers(5000), numbers(2), numbers(new))),
         ("append", append, format!("{}, {}, {}", numbers(5000), ids("new fact", 1), bytes(1))),
         ("scan", scan, format!("6000, 5000, {one}, 3")),
+        ("discard", discard, "5000, 3".into()),
         ("pending", pending, format!("3, 6000, 5000, {one}, 3")),
         ("add_subjects", add_subjects, format!("{}, {}, {}", ids("subject", 1), texts("message"), ids("record", new))),
         (
