@@ -20,6 +20,7 @@ mod erasing;
 mod export;
 mod fair;
 mod fence;
+mod figures;
 mod gate;
 mod hardening;
 mod holds;

@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::detect::{Detector, PhraseDetector};
 use crate::entity::Entities;
 use crate::id::{IdSource, WorkerId};
+use crate::kpi::{Kpi, built_in};
 use crate::media::{MediaSource, MediaStore};
 use crate::model::ChannelKind;
 use crate::privacy::{AccessPolicy, EgressRefusal, Gate, ProcessorId, Purpose, RolePolicy};
@@ -38,6 +39,7 @@ pub struct AssistantBuilder {
     access: Option<Arc<dyn AccessPolicy>>,
     signer: Option<Arc<dyn CheckpointSigner>>,
     anchor: Option<Arc<dyn CheckpointSink>>,
+    kpis: Option<Vec<Box<dyn Kpi>>>,
     config: Config,
 }
 
@@ -173,6 +175,14 @@ impl AssistantBuilder {
         self
     }
 
+    /// Freezes the [figures](crate::kpi::Figures) of these; the [built-in](crate::kpi::built_in) ones unless told. What they
+    /// count must name nobody, members not even by their ids: figures stay.
+    #[must_use]
+    pub fn kpis(mut self, kpis: Vec<Box<dyn Kpi>>) -> Self {
+        self.kpis = Some(kpis);
+        self
+    }
+
     /// Behaves like this.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
@@ -219,6 +229,7 @@ impl AssistantBuilder {
                 worker: WorkerId::from_uuid(ids.random()),
                 clock,
                 ids,
+                kpis: self.kpis.unwrap_or_else(built_in),
                 config: self.config,
                 routes: Mutex::new(LruCache::new(ROUTES_MAX)),
                 lanes: Mutex::new(own::Lanes::default()),
@@ -226,6 +237,7 @@ impl AssistantBuilder {
                 pace: Mutex::new(pace::Paces::default()),
                 warm: Mutex::default(),
                 audit: Mutex::default(),
+                frozen: Mutex::default(),
                 #[cfg(feature = "runtime")]
                 wake: tokio::sync::Notify::new(),
                 #[cfg(feature = "runtime")]

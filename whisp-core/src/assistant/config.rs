@@ -119,6 +119,10 @@ pub struct Retention {
     /// them as long as the business is served. Three years from the last contact is what France's CNIL recommends for clients
     /// and prospects who are silent (its reference for the management of commercial activities).
     pub contacts: Option<TimeDelta>,
+    /// Facts: the events without content that KPIs fold over. Once they are so old, whole days of them become
+    /// [figures](crate::kpi::Figures) about at least [`GROUP_MIN`](crate::kpi::GROUP_MIN) people, and the facts go. Where fewer
+    /// people wrote they wait for others, at most as long again. `None` to keep them as long as the business is served.
+    pub facts: Option<TimeDelta>,
 }
 
 impl Default for Retention {
@@ -136,6 +140,8 @@ impl Default for Retention {
             support: TimeDelta::days(365),
             usage: TimeDelta::days(30),
             contacts: Some(TimeDelta::days(3 * 365)),
+            // A year, and the one before to compare it with.
+            facts: Some(TimeDelta::days(731)),
         }
     }
 }

@@ -44,6 +44,14 @@ pub enum AssistantError {
     /// Whoever sits at the desk may not do it.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
+    /// The facts of that time are past theirs, and only figures are left of them.
+    #[error(
+        "facts before {until} have become figures: let the window begin there, and read the figures of what was before"
+    )]
+    Frozen {
+        /// Until when.
+        until: chrono::DateTime<chrono::Utc>,
+    },
     /// The request is wrong.
     #[error("{0}")]
     Invalid(&'static str),
@@ -96,6 +104,7 @@ impl AssistantError {
             | Self::Clock { .. }
             | Self::Denied(_)
             | Self::Forbidden(_)
+            | Self::Frozen { .. }
             | Self::Invalid(_)
             | Self::Legal(_)
             | Self::NotFound(_)

@@ -1,6 +1,6 @@
 //! Folds facts into KPIs.
 
-use crate::assistant::{Assistant, AssistantError};
+use crate::assistant::{Assistant, AssistantError, Inner};
 use crate::id::TenantId;
 use crate::kpi::{Kpi, KpiFold, KpiValue, KpiWindow};
 use crate::store::{FactQuery, PAGE_MAX};
@@ -10,7 +10,8 @@ impl Assistant {
     /// facts but for what the KPIs themselves remember.
     ///
     /// # Errors
-    /// [`AssistantError::Invalid`] if the window ends before it begins, or is looked at before it ends; by the store.
+    /// [`AssistantError::Invalid`] if the window ends before it begins, or is looked at before it ends;
+    /// [`AssistantError::Frozen`] if it begins where facts have become [figures](Self::figures); by the store.
     ///
     /// # Cancellation
     /// No effect.
@@ -23,10 +24,27 @@ impl Assistant {
         if window.until < window.from || window.as_of < window.until {
             return Err(AssistantError::Invalid("a window begins before it ends and is looked at after"));
         }
+        let values = self.inner.fold_facts(tenant, window, kpis).await?;
+        // Looked at after the facts: they are removed only when their figures are there.
+        match self.inner.entities.last_figures(tenant).await? {
+            Some((_, last)) if window.from < last.until => Err(AssistantError::Frozen { until: last.until }),
+            _ => Ok(kpis.iter().zip(values).map(|(kpi, value)| (kpi.id().to_owned(), value)).collect()),
+        }
+    }
+}
+
+impl Inner {
+    /// Folds the facts of a window into a value for each KPI.
+    pub(super) async fn fold_facts(
+        &self,
+        tenant: TenantId,
+        window: &KpiWindow,
+        kpis: &[Box<dyn Kpi>],
+    ) -> Result<Vec<KpiValue>, AssistantError> {
         let mut folds: Vec<Box<dyn KpiFold>> = kpis.iter().map(|kpi| kpi.start(window)).collect();
         let mut query = FactQuery { tenant, from: window.from, until: window.as_of, after: None, limit: PAGE_MAX };
         loop {
-            let page = self.inner.entities.store.scan(&query).await?;
+            let page = self.entities.store.scan(&query).await?;
             for fact in &page.facts {
                 for fold in &mut folds {
                     fold.push(fact);
@@ -37,6 +55,6 @@ impl Assistant {
                 None => break,
             }
         }
-        Ok(kpis.iter().zip(folds).map(|(kpi, fold)| (kpi.id().to_owned(), fold.finish())).collect())
+        Ok(folds.into_iter().map(|fold| fold.finish()).collect())
     }
 }

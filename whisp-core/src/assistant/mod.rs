@@ -24,6 +24,7 @@ mod erase;
 mod error;
 mod explain;
 mod export;
+mod figures;
 mod holds;
 mod identity;
 mod ingest;
@@ -122,7 +123,8 @@ use crate::channel::Channel;
 use crate::clock::Clock;
 use crate::detect::Detector;
 use crate::entity::Entities;
-use crate::id::{IdSource, RecordId, WorkerId};
+use crate::id::{IdSource, RecordId, TenantId, WorkerId};
+use crate::kpi::Kpi;
 use crate::media::{MediaSource, MediaStore};
 use crate::model::ChannelKind;
 use crate::privacy::{AccessPolicy, Gate, Processors};
@@ -158,6 +160,8 @@ pub(crate) struct Inner {
     pub(crate) anchor: Option<Arc<dyn CheckpointSink>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
+    /// What is frozen of facts.
+    kpis: Vec<Box<dyn Kpi>>,
     pub(crate) config: Config,
     pub(crate) worker: WorkerId,
     routes: Mutex<LruCache<RecordId, ingest::Account>>,
@@ -166,6 +170,8 @@ pub(crate) struct Inner {
     pace: Mutex<pace::Paces>,
     warm: Mutex<warm::Warm>,
     audit: Mutex<audit::AuditMemory>,
+    /// Of each tenant, until when facts have been looked through for figures to freeze.
+    frozen: Mutex<BTreeMap<TenantId, DateTime<Utc>>>,
     #[cfg(feature = "runtime")]
     wake: tokio::sync::Notify,
     #[cfg(feature = "runtime")]
@@ -196,6 +202,10 @@ impl Inner {
 
     fn warm(&self) -> std::sync::MutexGuard<'_, warm::Warm> {
         self.warm.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn frozen(&self) -> std::sync::MutexGuard<'_, BTreeMap<TenantId, DateTime<Utc>>> {
+        self.frozen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn pace(&self) -> std::sync::MutexGuard<'_, pace::Paces> {

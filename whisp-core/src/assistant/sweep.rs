@@ -28,6 +28,8 @@ pub struct SweepReport {
     pub redated: usize,
     /// People erased with whom nobody has spoken for [`Retention::contacts`](crate::assistant::Retention::contacts).
     pub silent: usize,
+    /// Facts removed, whose figures are frozen.
+    pub facts: usize,
     /// Files deleted that a crash left without a record.
     pub orphans: usize,
     /// Events put into the audit logs.
@@ -46,10 +48,18 @@ pub struct SweepReport {
     pub due: Vec<Due>,
 }
 
+impl SweepReport {
+    /// Returns how much may still be deleted of a budget.
+    pub(super) const fn left_of(&self, limit: usize) -> usize {
+        limit.saturating_sub(self.deleted + self.facts)
+    }
+}
+
 impl Assistant {
     /// Ends erasures, and containments of [breaches](crate::assistant::Breaches), that were cut short; watches over their deadlines
     /// and those of [requests](crate::assistant::Requests); deletes
-    /// what is past its time, at most `limit` records (as many may be dated anew), each file before its record; looks for files that a crash left without
+    /// what is past its time, at most `limit` records and facts (as many records may be dated anew), each file before its record,
+    /// and facts once their [figures](Self::figures) are frozen; looks for files that a crash left without
     /// one, some at each call; puts the events that wait into the [audit logs](crate::audit), which it anchors where there are
     /// a signer and a sink; and turns the epochs of keys that are older than
     /// [`Config::epoch`](crate::assistant::Config::epoch), a part at each call; and ends accounts whose time has come
@@ -121,6 +131,11 @@ impl Assistant {
                     Err(error) => trouble = trouble.or(Some(error)),
                 }
                 if doubt.is_none()
+                    && let Err(error) = inner.freeze(tenant, at, limit, &mut report).await
+                {
+                    trouble.get_or_insert(error);
+                }
+                if doubt.is_none()
                     && let Err(error) = inner.turn_epoch(tenant, at, &mut report).await
                 {
                     trouble.get_or_insert(error);
@@ -183,7 +198,7 @@ impl Inner {
         }
         let without: Vec<SubjectId> = frozen.iter().copied().collect();
         loop {
-            let left = limit.saturating_sub(report.deleted);
+            let left = report.left_of(limit);
             if left == 0 {
                 report.more = true;
                 return Ok(());

@@ -29,6 +29,9 @@ pub enum KeptData {
     Connections,
     /// That data went to a processor.
     Disclosures,
+    /// What is counted of messages and inquiries: when, over which account, by which member. Then only
+    /// [figures](crate::kpi::Figures) about groups of people are left.
+    Facts,
     /// Files that came with messages.
     Files,
     /// Keyed marks of ids, and of what came in, so that nothing comes twice or after an erasure.
@@ -61,6 +64,7 @@ impl KeptData {
             Self::AuditDetails => "audit_details",
             Self::Connections => "connections",
             Self::Disclosures => "disclosures",
+            Self::Facts => "facts",
             Self::Files => "files",
             Self::Marks => "marks",
             Self::Messages => "messages",
@@ -116,9 +120,11 @@ pub(super) fn all(retention: &Retention, processors: &Processors) -> Vec<Kept> {
         support,
         usage,
         contacts,
+        facts,
     } = *retention;
     let longest = processors.list().iter().map(|each| TimeDelta::days(each.retention_days.into())).max();
     let disclosures = longest.map_or(disclosures, |longest| longest.max(disclosures));
+    let facts = facts.map_or(Keep::WhileServed, |time| Keep::Hours(hours(time)));
     let people = contacts.map_or(Keep::WhileServed, |silent| Keep::HoursAfterLastContact(hours(silent)));
     let rule = |data, categories: &[DataCategory], keep| Kept { data, categories: categories.to_vec(), keep };
     let timed = |data, categories, time| rule(data, categories, Keep::Hours(hours(time)));
@@ -136,6 +142,7 @@ pub(super) fn all(retention: &Retention, processors: &Processors) -> Vec<Kept> {
         timed(KeptData::Support, &[Support], support),
         timed(KeptData::Usage, &[Usage], usage),
         timed(KeptData::AuditDetails, &[Audit], audit_details),
+        rule(KeptData::Facts, &[Identity], facts),
         rule(KeptData::Team, &[Identity], Keep::WhileOnTeam),
         rule(KeptData::Connections, &[Credential, Identity], Keep::WhileConnected),
     ]

@@ -88,7 +88,7 @@ pub(super) fn horizon_hours(horizon: Result<TimeDelta, Unbounded>) -> Option<i64
 
 /// Which data of some kinds are kept about whom.
 fn kept_of(source: &Source<'_>, about: SubjectKind, categories: Categories) -> Vec<Kept> {
-    use SubjectKind::{AccountHolder, Member};
+    use SubjectKind::{AccountHolder, Contact, Member};
     let is_theirs = |kept: &Kept| match kept.data {
         KeptData::AuditDetails => true,
         KeptData::Connections => about == AccountHolder,
@@ -98,6 +98,8 @@ fn kept_of(source: &Source<'_>, about: SubjectKind, categories: Categories) -> V
         KeptData::Requests => about != AccountHolder,
         // By what the activity is for.
         KeptData::Support | KeptData::Usage => true,
+        // Of who writes and of who answers.
+        KeptData::Facts => matches!(about, Contact | Member),
         // Who is mentioned is in what others wrote.
         KeptData::Disclosures
         | KeptData::Files

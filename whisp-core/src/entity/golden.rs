@@ -21,6 +21,7 @@ use crate::assistant::{ClockClear, ClosedClear, DatedClear, EpochClear, ErasureC
 use crate::audit::{AuditAction, AuditDetail, AuditEvent, SaltedDetail};
 use crate::channel::OutboundBody;
 use crate::id::RecordId;
+use crate::kpi::Figures;
 use crate::model::{AutomationMode, Content, Conversation, Inquiry, Tenant};
 use crate::privacy::{Challenge, Controller, Disclosure, Hold};
 use crate::store::{Kind, Record};
@@ -45,6 +46,14 @@ fn a_message_is_kept_like_this() {
         r#"{"author":"engine","engine":"rules","provenance":"sent","kind":"text","at":"2026-11-22T09:00:00Z","received_at":"2026-11-22T09:00:00Z","revision":0,"delivery":{"step":"in_doubt","at":"2026-11-22T09:00:05Z","attempts":2,"called_at":"2026-11-22T09:00:04Z","failure":null,"log":[{"at":"2026-11-22T09:00:00Z","end":"refused","error":"pair_limited","code":131056},{"at":"2026-11-22T09:00:04Z","end":"in_doubt"}]},"tag":"t"}"#,
         r#"{"author":"system","provenance":"sent","kind":"text","at":"2026-11-22T09:00:00Z","received_at":"2026-11-22T09:00:00Z","revision":0,"delivery":{"step":"queued","at":"2026-11-22T09:00:00Z","attempts":0,"failure":null},"tag":"t","for_rights":true}"#,
         r#"{"author":"system","provenance":"history","kind":"unsent","at":"2026-11-22T09:00:00Z","received_at":"2026-11-22T09:00:00Z","revision":3}"#,
+    ]);
+}
+
+#[test]
+fn figures_are_kept_like_this() {
+    is_kept::<Figures>(&[
+        r#"{"from":"2024-11-22T00:00:00Z","until":"2024-11-23T00:00:00Z","as_of":"2024-12-24T00:00:00Z","values":null}"#,
+        r#"{"from":"2024-11-22T00:00:00Z","until":"2024-11-24T00:00:00Z","as_of":"2024-12-25T00:00:00Z","values":[{"kpi":"volumes","version":1,"value":{"counts":{"contact":40}}},{"kpi":"response_rate","version":1,"value":{"rate":{"part":20,"whole":40}}},{"kpi":"first_reply_anyone","version":2,"value":{"durations":{"n":20,"pending":10,"mean_ms":1,"p50_ms":2,"p90_ms":3,"max_ms":null}}},{"kpi":"orders","version":1,"value":{"count":12}},{"kpi":"rare","version":1,"value":null}]}"#,
     ]);
 }
 

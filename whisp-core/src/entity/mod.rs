@@ -6,6 +6,7 @@ mod breach;
 mod connection;
 mod contact;
 mod disclosure;
+mod figures;
 mod hold;
 mod legal;
 mod media;

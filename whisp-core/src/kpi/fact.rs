@@ -70,7 +70,8 @@ pub enum Actor {
     System,
 }
 
-/// A content-free event. It names nobody but members, by their random ids, so it stays when a contact is erased.
+/// A content-free event. It names people by their random ids alone, which lead to nobody once they are erased, so it stays
+/// when a contact is, for as long as facts are kept: [`Retention::facts`](crate::assistant::Retention::facts).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fact {
     /// Which. With `at` the key.

@@ -90,6 +90,9 @@ kinds! {
     EPOCH = "epoch": listed;
     /// An erasure under way, under its tenant. Its id is the person's, and it says nothing else about them.
     ERASURE = "erasure": listed;
+    /// What facts came to before they were removed, under its tenant by the beginning of its period. It names nobody, and
+    /// stays.
+    FIGURES = "figures": listed;
     /// From a handle that a person gave up (the id is that of the alias) to the person, for what comes late.
     FORMER_ALIAS = "former_alias": owned expires;
     /// In the directory: who let us use a connected account, found by the keyed index of their id. The id is the

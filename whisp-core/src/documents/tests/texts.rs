@@ -28,6 +28,13 @@ fn each_language_has_the_same_texts_with_the_same_places() {
 }
 
 #[test]
+fn how_many_people_figures_are_about_is_told_as_it_is() {
+    for language in Language::ALL {
+        assert!(language.wording().texts["kept"]["facts"].contains(&format!(" {} ", crate::kpi::GROUP_MIN)));
+    }
+}
+
+#[test]
 fn each_value_has_a_text() {
     let has = |group: &str, name: &str| {
         assert!(Language::English.wording().texts[group].contains_key(name), "{group}.{name}");
