@@ -37,6 +37,7 @@ use whisp_store::conformance::privacy::{CASES, Parts, Raw, RawBytes, run_all};
 enum Fault {
     ForgetsAKind,
     HidesItsBytes,
+    KeepsFacts,
     KeepsFiles,
     KeepsKeys,
     KeepsWhatIsDeleted,
@@ -226,7 +227,10 @@ impl Facts for BrokenStore {
     }
 
     async fn discard(&self, tenant: TenantId, before: DateTime<Utc>, limit: usize) -> Result<usize, StoreError> {
-        self.inner.discard(tenant, before, limit).await
+        match self.fault {
+            Fault::KeepsFacts => Ok(0),
+            _ => self.inner.discard(tenant, before, limit).await,
+        }
     }
 }
 
@@ -407,6 +411,11 @@ async fn keys_that_are_kept_though_they_were_erased_are_found() {
 #[tokio::test]
 async fn what_never_expires_is_found() {
     finds(Fault::NeverExpires, &["nobody_reads_what_is_past_its_time"]).await;
+}
+
+#[tokio::test]
+async fn facts_that_are_kept_for_ever_are_found() {
+    finds(Fault::KeepsFacts, &["facts_past_their_time_become_figures"]).await;
 }
 
 #[tokio::test]

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
-use whisp_core::assistant::{AssistantError, ErasureReceipt};
+use chrono::{DateTime, TimeDelta, Utc};
+use whisp_core::assistant::{AssistantError, ErasureReceipt, Retention};
 use whisp_core::id::{ContactId, ConversationId, MessageId, TenantId};
-use whisp_core::kpi::{KpiWindow, built_in};
+use whisp_core::kpi::{GROUP_MIN, KpiWindow, built_in};
 use whisp_core::model::{Content, PlatformMessageId, Provenance};
-use whisp_core::store::{Commit, Kind, Record, WriteBatch, WriteOp};
+use whisp_core::store::{Commit, FactQuery, Kind, PAGE_MAX, Record, WriteBatch, WriteOp};
 use whisp_core::testing::{Yielding, cancel_after};
 use whisp_core::vault::{IndexField, SubjectKeyState, Vault, VaultErrorKind};
 use whisp_core::webhook::Event;
@@ -285,6 +285,39 @@ pub async fn nobody_reads_what_is_past_its_time(parts: &dyn Parts) {
     assert!(world.kept_files(business.tenant).await.is_empty());
     world.wiped(&records.iter().filter(past).filter_map(sealed).collect::<Vec<_>>()).await;
     assert!(desk.contact(contact).await.is_ok(), "who they are is not past its time");
+}
+
+/// Facts go once they are past their time, from the bytes behind the store too. What enough people did is told by figures,
+/// which no erasure changes (I-27).
+pub async fn facts_past_their_time_become_figures(parts: &dyn Parts) {
+    let world = World::new(parts).await;
+    let business = world.business("north").await;
+    let tenant = business.tenant;
+    for number in (0..).take(GROUP_MIN) {
+        let person = Person::new(&format!("person-{number}"), number);
+        person.writes(&world, &business, "hello", "Are you open?").await;
+    }
+    let (contact, _) = world.last(&business).await;
+    let began = world.now();
+    let facts = async || {
+        let (from, until) = (DateTime::<Utc>::MIN_UTC, world.now());
+        let query = FactQuery { tenant, from, until, after: None, limit: PAGE_MAX };
+        world.store.scan(&query).await.expect("scans").facts
+    };
+    let figures = async || world.assistant.figures(tenant, DateTime::<Utc>::MIN_UTC, world.now()).await.expect("reads");
+    let before = facts().await;
+    assert!(before.len() >= GROUP_MIN, "each wrote");
+    world.later(Retention::default().facts.expect("facts have their time") + TimeDelta::days(1));
+    world.assistant.trust_clock().await.expect("believes the clock");
+    world.sweep().await;
+    assert_eq!(facts().await, []);
+    let needles: Vec<Needle> = before.iter().map(|fact| Needle::bytes("a fact", &fact.to_bytes())).collect();
+    world.wiped(&needles).await;
+    let told = figures().await;
+    assert!(told.iter().any(|figures| figures.until >= began && figures.values.is_some()), "{told:?}");
+    world.assistant.erase(tenant, contact).await.expect("erases");
+    world.sweep().await;
+    assert_eq!(figures().await, told);
 }
 
 /// A message that is taken back is gone with its file and with all that followed from it, and a late edit brings nothing
