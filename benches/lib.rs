@@ -1,11 +1,13 @@
 //! What the benches share: a ratio between our code and its limit or peer, measured so that a noisy machine does not
 //! decide.
 
+pub mod archive;
 pub mod arguments;
 pub mod ingest;
 pub mod process;
 pub mod server;
 pub mod watched;
+pub mod watched_keys;
 pub mod world;
 
 use std::time::{Duration, Instant};

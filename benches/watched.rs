@@ -58,6 +58,12 @@ impl Watched {
         all
     }
 
+    /// Returns how many commits were done since the last time that somebody [took](Self::take) what was asked.
+    pub fn commits(&self) -> usize {
+        let tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
+        tallies.iter().filter(|((call, _), _)| *call == "commit").map(|(_, tally)| tally.calls).sum()
+    }
+
     fn note(&self, call: Call, rows: usize, began: Instant) {
         let mut tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
         let tally = tallies.entry(call).or_default();
@@ -124,7 +130,10 @@ impl Records for Watched {
     }
 
     async fn of_subject(&self, query: &SubjectQuery) -> Result<SubjectPage, StoreError> {
-        self.store.of_subject(query).await
+        let began = Instant::now();
+        let page = self.store.of_subject(query).await?;
+        self.note(("of_subject", ""), page.records.len(), began);
+        Ok(page)
     }
 
     async fn expired(&self, query: &ExpiredQuery) -> Result<Vec<Record>, StoreError> {

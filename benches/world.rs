@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Semaphore;
 use whisp::assistant::{Assistant, Budget, Config, NewConnection, NewTenant, Runner, RunnerHandle};
 use whisp::channel::{Capabilities, Channel, ChannelError, ChannelErrorKind, Outbound, SendReceipt, TextLimit};
@@ -45,6 +45,9 @@ const BUDGET: Budget = Budget { lanes: 512, concurrency: 64 };
 const STUCK: Duration = Duration::from_secs(120);
 
 const ACCOUNT: &str = "1060";
+
+/// The tenant of every world.
+pub const TENANT: TenantId = TenantId::from_bytes([1; 16]);
 
 /// What each message says: as long as messages are.
 pub const QUESTION: &str = "Good evening! I would like to know how much the delivery to Almaty costs, whether it is possible \
@@ -94,36 +97,10 @@ impl World {
 
     /// Takes one tenant on, whose people have all written once and got their answer.
     async fn over(store: Arc<dyn Store>, keys: Arc<dyn KeyTable>) -> Arc<Self> {
-        let root = tempfile::tempdir().expect("a folder for the key");
-        let root_key = LocalKeyProvider::create(root.path().join("root.key")).expect("a new key");
-        let provider = CellKeyProvider::new(Arc::new(root_key), Arc::new(MemoryCells::new()));
-        let vault = EnvelopeVault::open(Arc::new(provider), keys).await.expect("a new vault");
         let store = Arc::new(Watched::new(store));
         let phones = Arc::new(Phones((0..PEOPLE).map(|_| Semaphore::new(1)).collect()));
-        let mut config = Config::default();
-        (config.burst_quiet, config.burst_max) = (TimeDelta::zero(), TimeDelta::zero());
-        let assistant = Assistant::builder()
-            .store(Arc::clone(&store) as _)
-            .vault(Arc::new(vault))
-            .system()
-            .channel(Arc::clone(&phones) as _)
-            .engine(Arc::new(ScriptedEngine::replying(|question| format!("You asked: {question}"))))
-            .config(config)
-            .build()
-            .expect("nothing is missing");
-        let id = TenantId::from_bytes([1; 16]);
-        let mut tenant = NewTenant::new(id, "Coffee & Co", "Asia/Almaty");
-        tenant.buckets = BUCKETS;
-        assistant.create_tenant(tenant).await.expect("a new tenant");
-        assistant.set_automation(id, true).await.expect("the tenant is there");
-        let account = NewConnection {
-            channel: ChannelKind::WhatsApp,
-            account: AccountId::new(ACCOUNT),
-            token: "a token".to_owned().into(),
-            scopes: Vec::new(),
-            mode: AutomationMode::Automatic,
-        };
-        assistant.connect(id, account).await.expect("a new account");
+        let channel = Arc::clone(&phones) as _;
+        let assistant = assistant(Arc::clone(&store) as _, keys, channel, AutomationMode::Automatic).await;
         let world =
             Arc::new(Self { assistant, store, phones, messages: AtomicUsize::new(0), failures: Arc::default() });
         world.cycle(PEOPLE).await;
@@ -201,22 +178,70 @@ impl World {
     /// Takes one message in.
     async fn message(&self, number: usize) {
         let now = SystemClock.now();
-        let id = format!("wamid.{number}");
-        let phone = Handle::new(HandleKind::Phone, &phone(number % PEOPLE));
-        let contact = ContactRef { handles: vec![phone], name: Some("Aigerim".into()) };
-        let content = Content::text(&format!("{QUESTION} {number}"));
-        let event = Event::Message(Box::new(MessageEvent::new(Some(PlatformMessageId::new(&id)), contact, content)));
-        let item = Item {
-            channel: ChannelKind::WhatsApp,
-            account: Some(AccountId::new(ACCOUNT)),
-            provenance: Provenance::Live,
-            at: DateTime::from_timestamp(now.timestamp(), 0).expect("it is now"),
-            dedup: id.as_str().into(),
-            event,
-        };
+        let item = item(number, number % PEOPLE, Provenance::Live, now);
         let delivery = Delivery { received_at: now, items: vec![item] };
         let ingested = self.assistant.ingest(&delivery).await.expect("it is taken in");
         assert_eq!(ingested.stored, 1);
+    }
+}
+
+/// Puts an assistant together that has one tenant with one account, on which an engine goes so far.
+///
+/// # Panics
+/// If anything fails.
+pub async fn assistant(
+    store: Arc<dyn Store>,
+    keys: Arc<dyn KeyTable>,
+    channel: Arc<dyn Channel>,
+    mode: AutomationMode,
+) -> Assistant {
+    let root = tempfile::tempdir().expect("a folder for the key");
+    let root_key = LocalKeyProvider::create(root.path().join("root.key")).expect("a new key");
+    let provider = CellKeyProvider::new(Arc::new(root_key), Arc::new(MemoryCells::new()));
+    let vault = EnvelopeVault::open(Arc::new(provider), keys).await.expect("a new vault");
+    let mut config = Config::default();
+    (config.burst_quiet, config.burst_max) = (TimeDelta::zero(), TimeDelta::zero());
+    let assistant = Assistant::builder()
+        .store(store)
+        .vault(Arc::new(vault))
+        .system()
+        .channel(channel)
+        .engine(Arc::new(ScriptedEngine::replying(|question| format!("You asked: {question}"))))
+        .config(config)
+        .build()
+        .expect("nothing is missing");
+    let mut tenant = NewTenant::new(TENANT, "Coffee & Co", "Asia/Almaty");
+    tenant.buckets = BUCKETS;
+    assistant.create_tenant(tenant).await.expect("a new tenant");
+    assistant.set_automation(TENANT, true).await.expect("the tenant is there");
+    let account = NewConnection {
+        channel: ChannelKind::WhatsApp,
+        account: AccountId::new(ACCOUNT),
+        token: "a token".to_owned().into(),
+        scopes: Vec::new(),
+        mode,
+    };
+    assistant.connect(TENANT, account).await.expect("a new account");
+    assistant
+}
+
+/// Returns a message of a person on that account, or to them.
+///
+/// # Panics
+/// With a time that is out of range.
+#[must_use]
+pub fn item(number: usize, person: usize, provenance: Provenance, at: DateTime<Utc>) -> Item {
+    let id = format!("wamid.{number}");
+    let phone = Handle::new(HandleKind::Phone, &phone(person));
+    let contact = ContactRef { handles: vec![phone], name: Some("Aigerim".into()) };
+    let content = Content::text(&format!("{QUESTION} {number}"));
+    Item {
+        channel: ChannelKind::WhatsApp,
+        account: Some(AccountId::new(ACCOUNT)),
+        provenance,
+        at: DateTime::from_timestamp(at.timestamp(), 0).expect("times of our days"),
+        dedup: id.as_str().into(),
+        event: Event::Message(Box::new(MessageEvent::new(Some(PlatformMessageId::new(&id)), contact, content))),
     }
 }
 

@@ -188,6 +188,13 @@ impl Assistant {
         AssistantBuilder::default()
     }
 
+    /// Returns the gate, for tests and benches: what it permits is nobody's to hold otherwise.
+    #[cfg(any(test, feature = "test-util"))]
+    #[must_use]
+    pub fn gate_for_tests(&self) -> &Gate {
+        &self.inner.gate
+    }
+
     /// Returns the time by the assistant's clock.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
