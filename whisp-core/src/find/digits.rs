@@ -238,6 +238,11 @@ fn is_cued(text: &str, first: &Group) -> bool {
     while !before.is_char_boundary(from) {
         from += 1;
     }
-    let before = before.get(from..).unwrap_or_default().to_lowercase();
+    let before = before.get(from..).unwrap_or_default();
+    if !before.bytes().any(|byte| byte.is_ascii_alphabetic() || !byte.is_ascii()) {
+        // Among digits alone there is no word.
+        return false;
+    }
+    let before = before.to_lowercase();
     PHONE_CUES.iter().any(|cue| before.contains(cue))
 }
