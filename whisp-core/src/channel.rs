@@ -284,6 +284,7 @@ impl Outbound {
     ///
     /// # Errors
     /// [`Denied`] when consent was withdrawn, the person was erased or the permit is too old.
+    #[inline]
     pub fn release(&self, now: DateTime<Utc>) -> Result<&OutboundBody, Denied> {
         self.grant.recheck(now)?;
         Ok(&self.body)

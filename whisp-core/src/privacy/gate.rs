@@ -16,7 +16,8 @@ use crate::model::Tenant;
 use crate::privacy::permit::Generation;
 use crate::privacy::published::{Published, Widening};
 use crate::privacy::{
-    About, Denied, DeniedReason, Grant, LawfulBasis, Permit, Purpose, PurposeKind, Register, Standing,
+    About, Denied, DeniedReason, Grant, LawfulBasis, Permit, ProcessingActivity, Purpose, PurposeKind, Register,
+    Standing,
 };
 
 /// How long the gate trusts what it has read about a person: a withdrawal that another process committed is noticed
@@ -44,7 +45,6 @@ pub struct Gate {
     entities: Entities,
     register: Register,
     memory: Mutex<Memory>,
-    published: Mutex<Option<(DateTime<Utc>, Arc<Published>)>>,
     /// Whether something of a tenant's was ever stopped here: where not, nobody looks for it.
     stopped: AtomicBool,
 }
@@ -52,10 +52,11 @@ pub struct Gate {
 /// A person of a tenant.
 type Key = (TenantId, SubjectId);
 
-/// What the gate remembers of people.
+/// What the gate remembers.
 #[derive(Debug)]
 struct Memory {
     known: LruCache<Key, Known>,
+    published: Option<(Young, Arc<Published>)>,
     /// About whom nothing is permitted while something about them is being written, and how often it is.
     closed: BTreeMap<Key, usize>,
     /// Of which tenants nothing leaves, unless their settings are of at least so many [changes](Containment::changes).
@@ -67,6 +68,11 @@ impl Memory {
     fn void_all(&mut self, tenant: TenantId) {
         let theirs: Vec<Key> = self.known.iter().map(|(key, _)| *key).filter(|key| key.0 == tenant).collect();
         theirs.into_iter().for_each(|key| self.void(key));
+    }
+
+    /// Returns what was published, where it was read lately.
+    fn published(&self, now: DateTime<Utc>) -> Option<&Arc<Published>> {
+        self.published.as_ref().filter(|(young, _)| young.is_so(now)).map(|(_, published)| published)
     }
 
     /// Voids every permit about a person that was handed out so far.
@@ -82,8 +88,43 @@ struct Known {
     standing: Standing,
     /// Since when the person is known, where that was looked up.
     since: Option<DateTime<Utc>>,
-    read_at: DateTime<Utc>,
+    /// `None` where nothing was read yet.
+    young: Option<Young>,
     generation: Arc<AtomicU64>,
+}
+
+/// From when to when what was read is trusted. By a clock that went back since it is not: an old reading must not look fresh.
+#[derive(Debug, Clone, Copy)]
+struct Young {
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+}
+
+impl Young {
+    fn new(read_at: DateTime<Utc>, life: TimeDelta) -> Self {
+        Self { from: read_at, until: read_at + life }
+    }
+
+    fn is_so(&self, now: DateTime<Utc>) -> bool {
+        self.from <= now && now < self.until
+    }
+}
+
+/// What was found of somebody, and how often something had changed about them by then.
+type Found = (Result<(), DeniedReason>, Generation);
+
+impl Known {
+    /// Answers by what was read lately; `None` where it has to be read anew.
+    fn answer(&self, asked: &Asked<'_>, now: DateTime<Utc>) -> Option<Found> {
+        if !self.young.is_some_and(|young| young.is_so(now)) {
+            return None;
+        }
+        let seen = self.generation.load(Ordering::Acquire);
+        let verdict = asked.check(&self.standing, self.since, now);
+        // For a purpose that was not widened, nobody looked since when they are known.
+        let unread = verdict == Err(DeniedReason::Widened) && self.since.is_none();
+        (!unread).then(|| (verdict, (Arc::clone(&self.generation), seen)))
+    }
 }
 
 /// What is asked about a person.
@@ -106,9 +147,13 @@ impl Asked<'_> {
 
 impl Gate {
     pub(crate) fn new(entities: Entities, register: Register) -> Self {
-        let memory = Memory { known: LruCache::new(STANDINGS_MAX), closed: BTreeMap::new(), stopped: BTreeMap::new() };
-        let (memory, stopped) = (Mutex::new(memory), AtomicBool::new(false));
-        Self { entities, register, memory, published: Mutex::new(None), stopped }
+        let memory = Memory {
+            known: LruCache::new(STANDINGS_MAX),
+            published: None,
+            closed: BTreeMap::new(),
+            stopped: BTreeMap::new(),
+        };
+        Self { entities, register, memory: Mutex::new(memory), stopped: AtomicBool::new(false) }
     }
 
     /// Returns the register that it goes by.
@@ -147,11 +192,68 @@ impl Gate {
         about: &About,
         now: DateTime<Utc>,
     ) -> Result<Grant, Denied> {
-        let denied = |reason| Denied { purpose, reason };
-        if purpose == Purpose::AutomatedReplies && !tenant.automation {
-            return Err(denied(DeniedReason::AutomationOff));
+        let activity = self.activity(tenant, purpose, about, now)?;
+        match self.remembered(tenant, activity, about.subject, now) {
+            Some(known) => known,
+            // Apart, because it is large and seldom: what is asked for all the time is not to be moved around with it.
+            None => Box::pin(self.read(tenant, activity, about, now)).await,
         }
-        let activity = self.register.activity(purpose, about, now).map_err(denied)?;
+    }
+
+    /// Finds the activity that the purpose is used for, where it may be used at all.
+    fn activity(
+        &self,
+        tenant: &Tenant,
+        purpose: Purpose,
+        about: &About,
+        now: DateTime<Utc>,
+    ) -> Result<&ProcessingActivity, Denied> {
+        if purpose == Purpose::AutomatedReplies && !tenant.automation {
+            return Err(Denied { purpose, reason: DeniedReason::AutomationOff });
+        }
+        self.register.activity(purpose, about, now).map_err(|reason| Denied { purpose, reason })
+    }
+
+    /// Decides by what was read lately; `None` where something has to be read anew.
+    fn remembered(
+        &self,
+        tenant: &Tenant,
+        activity: &ProcessingActivity,
+        subject: SubjectId,
+        now: DateTime<Utc>,
+    ) -> Option<Result<Grant, Denied>> {
+        let purpose = activity.purpose;
+        let found = {
+            let mut memory = self.memory();
+            let Memory { known, published, .. } = &mut *memory;
+            let widening = if purpose.is_optional() {
+                let (young, published) = published.as_ref()?;
+                if !young.is_so(now) {
+                    return None;
+                }
+                match published.check(activity, now) {
+                    Ok(widening) => widening,
+                    Err(reason) => return Some(Err(Denied { purpose, reason })),
+                }
+            } else {
+                None
+            };
+            let asked = Asked { purpose, basis: &activity.basis, widening: widening.as_ref() };
+            known.get(&(tenant.id, subject))?.answer(&asked, now)?
+        };
+        Some(self.granted(tenant, activity, subject, found, now))
+    }
+
+    /// Reads what has to be read, and decides.
+    async fn read(
+        &self,
+        tenant: &Tenant,
+        activity: &ProcessingActivity,
+        about: &About,
+        now: DateTime<Utc>,
+    ) -> Result<Grant, Denied> {
+        let purpose = activity.purpose;
+        let denied = |reason| Denied { purpose, reason };
         let key = (tenant.id, about.subject);
         // What a person can say no to asks for their yes where it was widened. Of the rest they are told.
         let published = if purpose.is_optional() { Some(self.published(now).await.map_err(denied)?) } else { None };
@@ -160,8 +262,9 @@ impl Gate {
             None => None,
         };
         let asked = Asked { purpose, basis: &activity.basis, widening: widening.as_ref() };
-        let (verdict, generation) = match self.remembered(key, &asked, now) {
-            Some(known) => known,
+        let known = self.memory().known.get(&key).and_then(|known| known.answer(&asked, now));
+        let found = match known {
+            Some(found) => found,
             None => {
                 // The generation is taken before the log is read, so that a withdrawal in between voids what we read.
                 let generation = self.generation(key).ok_or(denied(DeniedReason::Voided))?;
@@ -179,12 +282,26 @@ impl Gate {
                 (verdict, (generation, seen))
             }
         };
+        self.granted(tenant, activity, about.subject, found, now)
+    }
+
+    /// Grants, where nothing was found that speaks against it.
+    fn granted(
+        &self,
+        tenant: &Tenant,
+        activity: &ProcessingActivity,
+        subject: SubjectId,
+        (verdict, generation): Found,
+        now: DateTime<Utc>,
+    ) -> Result<Grant, Denied> {
+        let purpose = activity.purpose;
+        let denied = |reason| Denied { purpose, reason };
         verdict.map_err(denied)?;
         // Last: who stops the tenant after this voids what is granted here.
         if leaves(purpose) {
             self.lets_out(tenant).map_err(denied)?;
         }
-        Ok(Grant::new(key, purpose, activity.categories, generation, now))
+        Ok(Grant::new((tenant.id, subject), purpose, activity.categories, generation, now))
     }
 
     /// Returns whether anything of a tenant's may leave: not while a breach is being contained. Ask after a grant was given:
@@ -224,47 +341,22 @@ impl Gate {
 
     /// Returns what was published, read no longer ago than [`POLICY_LIFE`].
     async fn published(&self, now: DateTime<Utc>) -> Result<Arc<Published>, DeniedReason> {
-        let known = |(read_at, published): &(DateTime<Utc>, Arc<Published>)| {
-            let age = now - *read_at;
-            (age >= TimeDelta::zero() && age < POLICY_LIFE).then(|| Arc::clone(published))
-        };
-        let lock = || self.published.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(published) = lock().as_ref().and_then(known) {
-            return Ok(published);
+        if let Some(published) = self.memory().published(now) {
+            return Ok(Arc::clone(published));
         }
         let policies = self.entities.policies().await.map_err(|_| DeniedReason::Unavailable)?;
         let published = Arc::new(Published::of(policies));
-        *lock() = Some((now, Arc::clone(&published)));
+        self.memory().published = Some((Young::new(now, POLICY_LIFE), Arc::clone(&published)));
         Ok(published)
     }
 
     /// Forgets what it has read of the notices: one was just published.
     pub(crate) fn forget_published(&self) {
-        *self.published.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.memory().published = None;
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn remembered(
-        &self,
-        key: Key,
-        asked: &Asked<'_>,
-        now: DateTime<Utc>,
-    ) -> Option<(Result<(), DeniedReason>, Generation)> {
-        let mut memory = self.memory();
-        let known = memory.known.get(&key)?;
-        // A clock that jumped back must not make an old reading look fresh.
-        let age = now - known.read_at;
-        if age < TimeDelta::zero() || age >= STANDING_LIFE {
-            return None;
-        }
-        let seen = known.generation.load(Ordering::Acquire);
-        let verdict = asked.check(&known.standing, known.since, now);
-        // For a purpose that was not widened, nobody looked since when they are known.
-        let unread = verdict == Err(DeniedReason::Widened) && known.since.is_none();
-        (!unread).then(|| (verdict, (Arc::clone(&known.generation), seen)))
     }
 
     /// Returns how often something changed about a person so far; `None` while something is being written.
@@ -277,12 +369,8 @@ impl Gate {
             return Some(Arc::clone(&known.generation));
         }
         let generation = Arc::new(AtomicU64::new(0));
-        let unread = Known {
-            standing: Standing::default(),
-            since: None,
-            read_at: DateTime::<Utc>::MIN_UTC,
-            generation: Arc::clone(&generation),
-        };
+        let unread =
+            Known { standing: Standing::default(), since: None, young: None, generation: Arc::clone(&generation) };
         // What is pushed out can no longer be voided by name, so its permits end here.
         if let Some((_, evicted)) = memory.known.push(key, unread) {
             evicted.generation.fetch_add(1, Ordering::AcqRel);
@@ -304,7 +392,7 @@ impl Gate {
         {
             known.standing = standing;
             known.since = since;
-            known.read_at = now;
+            known.young = Some(Young::new(now, STANDING_LIFE));
         }
     }
 }

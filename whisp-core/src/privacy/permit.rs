@@ -126,6 +126,7 @@ impl Grant {
     ///
     /// # Errors
     /// [`Denied`], with the reason.
+    #[inline]
     pub fn recheck(&self, now: DateTime<Utc>) -> Result<(), Denied> {
         if !self.is_current() {
             return Err(Denied { purpose: self.purpose, reason: DeniedReason::Voided });
@@ -137,6 +138,7 @@ impl Grant {
     }
 
     /// Returns whether nothing has changed about the person since. The vault, which has no clock, checks this.
+    #[inline]
     #[must_use]
     pub fn is_current(&self) -> bool {
         self.generation.load(Ordering::Acquire) == self.seen
