@@ -1,6 +1,6 @@
 //! Writing one batch with prepared statements.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Statement};
@@ -16,6 +16,8 @@ use super::row::{join, micros, split, time};
 /// The tables that a batch touches.
 pub(super) struct Tables<'c> {
     kinds: BTreeMap<&'static str, KindTable<'c>>,
+    /// What the check of the batch has read of the records that it changes, so that it is not read again.
+    checked: HashMap<(Kind, RecordId), Place>,
     subject: Path<'c>,
     remembered: Statement<'c>,
     remember: Statement<'c>,
@@ -28,12 +30,18 @@ pub(super) struct Tables<'c> {
 
 /// The table of one kind, and its lookups if it is found by them.
 struct KindTable<'c> {
-    version: Statement<'c>,
-    paths: Statement<'c>,
+    place: Statement<'c>,
     insert: Statement<'c>,
     update: Statement<'c>,
     delete: Statement<'c>,
     lookup: Option<Path<'c>>,
+}
+
+/// Where a record is, and what leads to it, as it is stored.
+struct Place {
+    row: i64,
+    lookups: Vec<u8>,
+    subjects: Vec<u8>,
 }
 
 /// Adds to and removes from a table that leads to records.
@@ -49,6 +57,7 @@ impl<'c> Tables<'c> {
                 .iter()
                 .map(|kind| Ok((kind.name(), KindTable::prepare(conn, *kind)?)))
                 .collect::<Result<_, Failure>>()?,
+            checked: HashMap::new(),
             subject: Path {
                 add: conn.prepare(
                     "INSERT INTO subject (tenant, subject, kind, id) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
@@ -77,6 +86,7 @@ impl<'c> Tables<'c> {
     /// Writes a batch if it is possible. Nothing is written before everything is checked, so a refused batch needs no
     /// rollback and the others of its transaction are not touched. After an error the transaction has to be rolled back.
     pub(super) fn commit(&mut self, batch: &WriteBatch) -> Result<Commit, Failure> {
+        self.checked.clear();
         let refusals = batch.refusals(self)?;
         if !refusals.is_empty() {
             return Ok(Commit::Refused(refusals));
@@ -123,7 +133,7 @@ impl<'c> Tables<'c> {
 
     fn update(&mut self, tenant: TenantId, record: &Record) -> Result<(), Failure> {
         let columns = Columns::of(record);
-        let (row, lookups, subjects) = self.paths(tenant, record.kind, record.id)?;
+        let Place { row, lookups, subjects } = self.place(tenant, record.kind, record.id)?;
         let table = self.kinds.get_mut(record.kind.name()).ok_or_else(Failure::corrupt)?;
         table.update.execute((
             row,
@@ -141,18 +151,28 @@ impl<'c> Tables<'c> {
     }
 
     fn delete(&mut self, tenant: TenantId, kind: Kind, id: RecordId) -> Result<(), Failure> {
-        let (row, lookups, subjects) = self.paths(tenant, kind, id)?;
+        let Place { row, lookups, subjects } = self.place(tenant, kind, id)?;
         let table = self.kinds.get_mut(kind.name()).ok_or_else(Failure::corrupt)?;
         table.delete.execute([row])?;
         self.replace_paths(tenant, kind, id, (&lookups, &subjects), (&[], &[]))
     }
 
-    /// Returns the row of a record, its lookups and its subjects as they are stored.
-    fn paths(&mut self, tenant: TenantId, kind: Kind, id: RecordId) -> Result<(i64, Vec<u8>, Vec<u8>), Failure> {
+    /// Returns where a record is. What the check has read counts once: after that the batch has changed it.
+    fn place(&mut self, tenant: TenantId, kind: Kind, id: RecordId) -> Result<Place, Failure> {
+        if let Some(place) = self.checked.remove(&(kind, id)) {
+            return Ok(place);
+        }
+        let (_, place) = self.look_up(tenant, kind, id)?.ok_or_else(Failure::corrupt)?;
+        Ok(place)
+    }
+
+    /// Returns the version of a record and where it is, `None` if there is none.
+    fn look_up(&mut self, tenant: TenantId, kind: Kind, id: RecordId) -> Result<Option<(i64, Place)>, Failure> {
         let table = self.kinds.get_mut(kind.name()).ok_or_else(Failure::corrupt)?;
-        Ok(table
-            .paths
-            .query_row((tenant.into_bytes(), id.into_bytes()), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?)
+        let found = table.place.query_row((tenant.into_bytes(), id.into_bytes()), |row| {
+            Ok((row.get(0)?, Place { row: row.get(1)?, lookups: row.get(2)?, subjects: row.get(3)? }))
+        });
+        Ok(found.optional()?)
     }
 
     /// Leads the new lookups and subjects to a record instead of the old ones.
@@ -208,9 +228,9 @@ impl Stored for Tables<'_> {
     type Error = Failure;
 
     fn version(&mut self, tenant: TenantId, kind: Kind, id: RecordId) -> Result<Option<Version>, Failure> {
-        let table = self.kinds.get_mut(kind.name()).ok_or_else(Failure::corrupt)?;
-        let version = table.version.query_row((tenant.into_bytes(), id.into_bytes()), |row| row.get::<_, i64>(0));
-        version.optional()?.map(|version| u64::try_from(version).map_err(|_| Failure::corrupt())).transpose()
+        let Some((version, place)) = self.look_up(tenant, kind, id)? else { return Ok(None) };
+        self.checked.insert((kind, id), place);
+        Ok(Some(u64::try_from(version).map_err(|_| Failure::corrupt())?))
     }
 
     fn remembered(&mut self, tenant: TenantId, key: &DedupKey) -> Result<Option<DateTime<Utc>>, Failure> {
@@ -236,9 +256,9 @@ impl<'c> KindTable<'c> {
         let name = kind.name();
         let lookup = |sql: &str| conn.prepare(&sql.replace("{kind}", name));
         Ok(Self {
-            version: conn.prepare(&format!("SELECT version FROM record_{name} WHERE tenant = ?1 AND id = ?2"))?,
-            paths: conn
-                .prepare(&format!("SELECT row, lookups, subjects FROM record_{name} WHERE tenant = ?1 AND id = ?2"))?,
+            place: conn.prepare(&format!(
+                "SELECT version, row, lookups, subjects FROM record_{name} WHERE tenant = ?1 AND id = ?2"
+            ))?,
             insert: conn.prepare(&format!(
                 "INSERT INTO record_{name} \
                  (tenant, id, version, parent, position, expires_at, lookups, subjects, clear, sealed) \
