@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, Params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Params, params_from_iter};
 use tokio::sync::{mpsc, oneshot};
 use whisp_core::id::{FactId, RecordId, TenantId, WorkId};
 use whisp_core::kpi::Fact;
@@ -111,19 +111,32 @@ pub(super) fn find(conn: &Connection, query: &FindQuery) -> Result<Vec<Record>, 
 
 pub(super) fn of_subject(conn: &Connection, query: &SubjectQuery, kinds: &[Kind]) -> Result<SubjectPage, Failure> {
     let snapshot = conn.unchecked_transaction()?;
-    let mut statement = snapshot.prepare_cached(
-        "SELECT kind, id FROM subject WHERE tenant = ?1 AND subject = ?2 AND (kind, id) > (?3, ?4) \
-         ORDER BY kind, id LIMIT ?5",
+    let mut next_kind = snapshot.prepare_cached(
+        "SELECT kind FROM subject WHERE tenant = ?1 AND subject = ?2 AND kind > ?3 ORDER BY kind LIMIT 1",
     )?;
-    let (kind, id) = query.after.map_or(("", [0; 16]), |after| (after.kind.name(), after.id.into_bytes()));
-    let key = (query.tenant.into_bytes(), query.subject.into_bytes(), kind, id, limit(query.limit, 1));
-    let mut rows = statement.query(key)?;
+    let (tenant, subject) = (query.tenant.into_bytes(), query.subject.into_bytes());
+    let room = page_size(query.limit) + 1;
     let mut records = Vec::new();
-    while let Some(row) = rows.next()? {
-        let name = row.get_ref(0)?.as_str().map_err(|_| Failure::corrupt())?;
-        let kind = kinds.iter().find(|kind| kind.name() == name).ok_or_else(Failure::corrupt)?;
-        let id = RecordId::from_bytes(row.get(1)?);
-        records.push(get(&snapshot, query.tenant, *kind, id)?.ok_or_else(Failure::corrupt)?);
+    let (mut last, mut id) =
+        query.after.map_or(("", Vec::new()), |after| (after.kind.name(), after.id.into_bytes().into()));
+    let mut kind = kinds.iter().find(|kind| kind.name() == last);
+    while records.len() < room {
+        if let Some(kind) = kind {
+            // One statement for all of a kind, not one for each record. Where a record is not there its columns can't be
+            // read, and that is told.
+            let sql = format!(
+                "SELECT {COLUMNS} FROM subject s LEFT JOIN record_{kind} r ON r.tenant = s.tenant AND r.id = s.id \
+                 WHERE s.tenant = ?1 AND s.subject = ?2 AND s.kind = ?3 AND s.id > ?4 ORDER BY s.id LIMIT ?5"
+            );
+            let left = i64::try_from(room - records.len()).unwrap_or(i64::MAX);
+            let key = (tenant, subject, kind.name(), &id, left);
+            records.extend(self::records(&snapshot, *kind, &sql, key)?);
+            last = kind.name();
+        }
+        let name = next_kind.query_row((tenant, subject, last), |row| row.get::<_, String>(0)).optional()?;
+        let Some(name) = name else { break };
+        kind = Some(kinds.iter().find(|kind| kind.name() == name).ok_or_else(Failure::corrupt)?);
+        id.clear();
     }
     Ok(SubjectPage::cut(records, query.limit))
 }

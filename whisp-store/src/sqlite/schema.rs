@@ -106,7 +106,7 @@ pub(super) fn connect_helper(path: &Path) -> Result<Connection, Failure> {
 }
 
 /// How many prepared statements a reader keeps.
-const STATEMENTS_MAX: usize = 64;
+const STATEMENTS_MAX: usize = 128;
 
 fn connect(path: &Path, access: OpenFlags) -> Result<Connection, Failure> {
     let conn = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
