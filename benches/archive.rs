@@ -94,13 +94,13 @@ impl Archive {
     /// If that takes longer than a minute.
     pub async fn settle(&self) {
         let log = self.path.with_extension("db-wal");
-        for _ in 0..SETTLING_MAX {
-            if std::fs::metadata(&log).expect("the log is there").len() == 0 {
-                return;
-            }
+        let is_empty = || std::fs::metadata(&log).expect("the log is there").len() == 0;
+        let mut waited = 0;
+        while !is_empty() {
+            assert!(waited < SETTLING_MAX, "what was deleted stays in the log");
+            waited += 1;
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        panic!("what was deleted stays in the log");
     }
 
     async fn write(&mut self, people: usize, messages: usize) {
