@@ -280,7 +280,8 @@ impl Assistant {
             };
             let audit = AuditDraft::new(AuditAction::Connected, By::Host, holder).to(Kind::CONNECTION, id);
             let granted = self.inner.allowed(tenant, holder, (id, &connection.scopes, true), Act::Host).await?;
-            let mut batch = WriteBatch::new(tenant).op(WriteOp::Put(live)).op(granted);
+            let mut batch = WriteBatch::new(tenant).op(WriteOp::Put(live));
+            batch.ops.extend(granted);
             batch.ops.extend(self.inner.audit(tenant, audit.detail(detail)).await?);
             if entities.store.commit(batch).await? == Commit::Done {
                 // It rests no longer for what the old token did.
@@ -389,7 +390,8 @@ impl Assistant {
             };
             let back = self.inner.allowed(tenant, holder, (connection, &[], false), act).await?;
             let dead = entities.put_connection(&dead, holder, Some(row)).await?;
-            let mut batch = WriteBatch::new(tenant).op(WriteOp::Put(dead)).op(back);
+            let mut batch = WriteBatch::new(tenant).op(WriteOp::Put(dead));
+            batch.ops.extend(back);
             batch.ops.extend(self.inner.audit(tenant, audit).await?);
             if entities.store.commit(batch).await? != Commit::Done {
                 continue;

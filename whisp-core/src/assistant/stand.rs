@@ -100,18 +100,16 @@ impl Inner {
         Ok((event, ops))
     }
 
-    /// Stages what an account holder granted of an account, or took back. The event of it in the audit log is that of the
-    /// connection.
+    /// Stages what an account holder granted of an account, or took back.
     pub(super) async fn allowed(
         &self,
         tenant: TenantId,
         holder: SubjectId,
         (connection, scopes, stands): (ConnectionId, &[String], bool),
         act: Act,
-    ) -> Result<WriteOp, AssistantError> {
+    ) -> Result<Vec<WriteOp>, AssistantError> {
         let statement = Statement::Account { connection, scopes: scopes.to_vec(), stands };
-        let at = after(self.entities.last_statement(tenant, holder).await?, self.clock.now());
-        let event = StatementEvent { id: self.record_id(), subject: holder, statement, act, at };
-        Ok(WriteOp::Put(Entities::new_statement(&event)?))
+        let last = self.entities.last_statement(tenant, holder).await?;
+        Ok(self.stated(tenant, (holder, last), statement, act).await?.1)
     }
 }

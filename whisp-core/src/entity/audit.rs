@@ -60,10 +60,14 @@ impl AuditDraft {
     /// Something was said about the use of somebody's data.
     pub(crate) fn statement(event: &StatementEvent) -> Self {
         let action = match &event.statement {
-            Statement::Consent { state: ConsentState::Given, .. } => AuditAction::ConsentGiven,
+            Statement::Consent { state: ConsentState::Given, .. } | Statement::Account { stands: true, .. } => {
+                AuditAction::ConsentGiven
+            }
             Statement::Consent { state: ConsentState::Invalidated, .. } => AuditAction::ConsentInvalidated,
             Statement::Consent { state: ConsentState::Refused, .. } => AuditAction::ConsentRefused,
-            Statement::Consent { state: ConsentState::Withdrawn, .. } => AuditAction::ConsentWithdrawn,
+            Statement::Consent { state: ConsentState::Withdrawn, .. } | Statement::Account { stands: false, .. } => {
+                AuditAction::ConsentWithdrawn
+            }
             Statement::Objection { stands: true, .. } => AuditAction::Objected,
             Statement::Objection { stands: false, .. } => AuditAction::ObjectionEnded,
             Statement::Restriction { stands: true, .. } => AuditAction::Restricted,
@@ -73,8 +77,6 @@ impl AuditDraft {
             Statement::Policy { answer: PolicyAnswer::Accepted, .. } => AuditAction::PolicyAccepted,
             Statement::Policy { answer: PolicyAnswer::Declined, .. } => AuditAction::PolicyDeclined,
             Statement::Policy { answer: PolicyAnswer::Told, .. } => AuditAction::PolicyTold,
-            Statement::Account { stands: true, .. } => AuditAction::Connected,
-            Statement::Account { stands: false, .. } => AuditAction::Disconnected,
         };
         let by = match event.act {
             Act::InChat { .. } | Act::InEdit | Act::Platform => By::Subject,
