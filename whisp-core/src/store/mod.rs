@@ -5,7 +5,7 @@
 //! record of tomorrow, and erasure, export and retention reach every one of them.
 //!
 //! To plug in your own, implement [`Records`], [`Work`] and [`Facts`] and prove it with `whisp_store::conformance!`;
-//! `examples/custom_store.rs` is a whole one. What is the same in every store is here: the rules of a commit
+//! `examples/custom_store/store.rs` is a whole one. What is the same in every store is here: the rules of a commit
 //! ([`WriteBatch::refusals`]) and of leases ([`OwnRequest::leases`], [`RenewRequest::leases`], [`Lease::released`]),
 //! the cutting of pages, and for a store that keeps bytes the values ([`Record::to_bytes`]) and the keys ([`ordered`]).
 

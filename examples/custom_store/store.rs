@@ -1,49 +1,34 @@
-//! A store of one's own: everything that Whisp keeps, in an ordered key-value file (`redb`), proved by the suite.
-//!
-//! `cargo run -p whisp-examples --example custom_store` runs each case of the conformance suite and then each of the suite of
-//! privacy on a fresh file, prints a line for it, and exits with 1 if one fails. With `--json` a line is
-//! `{"case": name, "passed": bool}`.
+//! A store of one's own: everything that Whisp keeps, in an ordered key-value file (`redb`).
 //!
 //! What to take from it: one table of bytes, whose keys and ranges come from `whisp::store::ordered`; a path is a row
 //! whose value is the key of the record that it leads to; and a commit that looks up, lets `WriteBatch::refusals`
 //! decide, and writes, all in one transaction.
 
-#![expect(clippy::print_stdout, reason = "it is a program")]
-
-use std::path::PathBuf;
-use std::process::ExitCode;
-use std::sync::Arc;
+use std::path::Path;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use clap::Parser;
 use redb::{Database, Error, ReadOnlyTable, ReadableDatabase, ReadableTable, Table, TableDefinition};
 use whisp::error::Retry;
 use whisp::id::{RecordId, TenantId};
 use whisp::kpi::Fact;
-use whisp::media::MediaStore;
 use whisp::store::ordered::{self, KeyRange};
 use whisp::store::{
     Bucket, Commit, DedupKey, ExpiredQuery, FactPage, FactQuery, Facts, Fence, FindQuery, Kind, Lease, ListOrder,
-    ListQuery, OwnRequest, Page, PendingQuery, Record, Records, RenewRequest, Store, StoreError, StoreErrorKind,
-    Stored, SubjectPage, SubjectQuery, Version, Work, WorkItem, WorkKey, WriteBatch, WriteOp, page_size,
+    ListQuery, OwnRequest, Page, PendingQuery, Record, Records, RenewRequest, StoreError, StoreErrorKind, Stored,
+    SubjectPage, SubjectQuery, Version, Work, WorkItem, WorkKey, WriteBatch, WriteOp, page_size,
 };
-use whisp::stores::conformance::privacy::{self, Raw, RawBytes};
-use whisp::stores::conformance::{CASES, Case, run_all};
-use whisp::stores::{LocalKeyProvider, ObjectMedia, SqliteKeyTable};
-use whisp::vault::{KeyProvider, KeyTable};
 
 type Result<T> = std::result::Result<T, StoreError>;
-type Failed = Box<dyn std::error::Error + Send + Sync>;
 type Bytes = &'static [u8];
 const ROWS: TableDefinition<'_, Bytes, Bytes> = TableDefinition::new("whisp");
 
 /// A store in a `redb` file, for the multi-threaded runtime. Nothing in it awaits, so nothing is dropped half-way.
 #[derive(Debug)]
-struct RedbStore(Database);
+pub(crate) struct RedbStore(Database);
 
 impl RedbStore {
-    fn open(path: &std::path::Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         let store = Self(Database::create(path).map_err(failed)?);
         store.write(|_| Ok(()))?; // makes the table, so that reads find it
         Ok(store)
@@ -306,76 +291,4 @@ fn failed<E: Into<Error>>(error: E) -> StoreError {
         _ => (StoreErrorKind::Unavailable, Retry::After(None)),
     };
     StoreError::new("use the file", kind, retry).with_source(error)
-}
-
-/// What the suite of privacy runs on: the store, and beside it keys and files as Whisp keeps them, all in one folder.
-struct Parts {
-    store: Arc<RedbStore>,
-    keys: Arc<SqliteKeyTable>,
-    folder: PathBuf,
-}
-
-impl Parts {
-    fn open(folder: PathBuf) -> std::result::Result<Self, Failed> {
-        std::fs::create_dir(&folder)?;
-        let store = Arc::new(RedbStore::open(&folder.join("whisp.redb"))?);
-        Ok(Self { store, keys: Arc::new(SqliteKeyTable::open(folder.join("keys.db"))?), folder })
-    }
-}
-
-#[async_trait]
-#[expect(clippy::expect_used, reason = "a case fails by panicking")]
-impl privacy::Parts for Parts {
-    fn store(&self) -> Arc<dyn Store> {
-        Arc::clone(&self.store) as _
-    }
-
-    fn keys(&self) -> Arc<dyn KeyTable> {
-        Arc::clone(&self.keys) as _
-    }
-
-    fn provider(&self) -> Arc<dyn KeyProvider> {
-        Arc::new(LocalKeyProvider::open_or_create(self.folder.join("root.key")).expect("a key file"))
-    }
-
-    fn media(&self) -> Arc<dyn MediaStore> {
-        Arc::new(ObjectMedia::folder(self.folder.join("media")).expect("a folder for files"))
-    }
-
-    async fn raw(&self) -> Raw {
-        Raw::Bytes(RawBytes::new().files(&self.folder).expect("the files are read"))
-    }
-
-    async fn wipe(&self) -> std::result::Result<(), &'static str> {
-        Err("redb keeps what was deleted until `compact`, which needs the file for itself")
-    }
-}
-
-/// Runs the conformance suites on a store over `redb`.
-#[derive(Parser)]
-struct Options {
-    /// Print one JSON object a line.
-    #[arg(long)]
-    json: bool,
-}
-
-#[tokio::main]
-async fn main() -> std::result::Result<ExitCode, Failed> {
-    let (options, folder) = (Options::parse(), tempfile::tempdir()?);
-    let report = |name: &str, passed: bool| {
-        if options.json {
-            println!("{}", serde_json::json!({ "case": name, "passed": passed }));
-        } else {
-            println!("{} {}", if passed { "ok    " } else { "FAILED" }, name.replace('_', " "));
-        }
-    };
-    let open = |case: &Case| std::future::ready(RedbStore::open(&folder.path().join(case.name)));
-    let failed = run_all(open, |case, outcome| report(case.name, outcome.is_ok())).await?;
-    let open = |case: &privacy::Case| std::future::ready(Parts::open(folder.path().join(case.name)));
-    let failed = failed + privacy::run_all(open, |case, outcome| report(case.name, outcome.is_ok())).await?;
-    if !options.json {
-        let cases = CASES.len() + privacy::CASES.len();
-        println!("{} of {cases} cases passed", cases - failed);
-    }
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
