@@ -25,7 +25,7 @@
 //! | I-23 | what is held is all that is kept | [`what_is_held_is_all_that_is_kept`] |
 //! | I-24, I-25 | holds and requests keep data from going | `Records`, contracts 10 and 12, in the suite of contracts |
 //! | I-26 | nothing is read past its time | [`nobody_reads_what_is_past_its_time`] |
-//! | I-27 | what is counted is about enough people, and stays | [`facts_past_their_time_become_figures`] |
+//! | I-27 | what is counted is about enough people, and stays | [`facts_past_their_time_become_figures`], [`whoever_is_erased_is_gone_everywhere`] |
 //! | I-28 | what is taken back is gone | [`what_is_taken_back_is_gone`] |
 //! | I-29 | a copy is whole, and nobody else's | [`a_copy_is_whole_and_nobody_elses`] |
 //! | I-30, I-31, I-34 to I-36, I-38, I-39 | deadlines, codes, egress, masks, notices, files of a copy | tests of the assistant: no store takes part |
