@@ -95,7 +95,8 @@ pub struct Retention {
     /// The files that came with them, which go with their message at the latest.
     pub files: TimeDelta,
     /// Messages of contacts in which something tells of their health, beliefs and the like
-    /// ([`SpecialKind`](crate::find::SpecialKind); promise P4), and their files, if that is shorter.
+    /// ([`SpecialKind`](crate::find::SpecialKind); promise P4), and their files, if that is shorter. A rule that gets shorter takes
+    /// hold of what comes from then on: of what is there nothing notes that it tells of such things.
     pub special: TimeDelta,
     /// Suggestions that nobody used.
     pub suggestions: TimeDelta,

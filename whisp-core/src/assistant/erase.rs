@@ -54,7 +54,7 @@ pub struct ErasureReceipt {
     /// What is kept though the person is erased, under a key of its own, and why. Receipts of earlier versions have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub withheld: Vec<WithheldRecords>,
-    /// What is not in our hands: the platform's own copy, which the person deletes there.
+    /// What is not in our hands: the platform's own copies, which the person deletes there, or the business.
     pub remaining: Vec<String>,
     /// The event of it in the audit log. Receipts of earlier versions have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -409,6 +409,7 @@ impl Inner {
                     withheld: state.withheld.unwrap_or_default(),
                     remaining: vec![
                         "the messages in the person's and the business's own inbox on the platform".to_owned(),
+                        "the person's entry in the business's contact book on WhatsApp, if there is one".to_owned(),
                     ],
                     audit: Some(event),
                     horizon_now: None,
