@@ -108,7 +108,8 @@ pub(crate) async fn retention(
     let value = json!({"days": days, "past": plan.past, "silent": plan.silent, "kept": plan.kept, "more": plan.more});
     print(options, &value, &|| {
         let days = days.as_object().into_iter().flatten().fold(String::new(), |all, (data, days)| {
-            let days = if days.is_null() { "as long as the business is served".to_owned() } else { format!("{days} days") };
+            let days =
+                if days.is_null() { "as long as the business is served".to_owned() } else { format!("{days} days") };
             format!("{all}\n{data:>14}: {days}")
         });
         let past = plan.past.iter().fold(String::new(), |all, (kind, records)| format!("{all}\n{records:>6} {kind}"));
