@@ -59,12 +59,12 @@ async fn processes_that_log_and_sequence_at_once_make_one_log() {
                 mode: AutomationMode::Off,
             };
             let connection = assistant.connect(TENANT, new).await.unwrap();
-            for _ in 0..(EVENTS - 2) / 2 {
+            for _ in 0..(EVENTS - 4) / 2 {
                 assistant.set_mode(TENANT, connection, AutomationMode::Suggest).await.unwrap();
             }
         }));
     }
-    // The tenant, two connections, and what was set of them: one more than is waited for.
+    // The tenant, two connections with what was granted by each, and what was set of them: one more than is waited for.
     for job in jobs {
         job.await.unwrap();
     }
