@@ -182,9 +182,9 @@ impl Assistant {
     }
 
     /// Sets how long a business keeps what people write, where that is shorter than the host's
-    /// [`Retention`](crate::assistant::Retention). What is new goes by it within a minute, and what is there from the sweep on
-    /// that comes [two minutes](crate::assistant::RETENTION_SETTLES) later: nothing of it is given longer, since people were told that
-    /// it goes.
+    /// [`Retention`](crate::assistant::Retention). What is new goes by it within a minute; what is there goes by it from
+    /// [two minutes](crate::assistant::RETENTION_SETTLES) after the first sweep that sees the rule. Nothing of it is given
+    /// longer, since people were told when it goes.
     ///
     /// # Errors
     /// [`AssistantError::Invalid`] for a time of no day; [`NotFound`](AssistantError::NotFound),
@@ -204,9 +204,9 @@ impl Assistant {
 
     /// Connects an account, or connects it again with another token: the connection keeps its id and conversations.
     ///
-    /// It is the account holder's consent to what the scopes say, and nothing else is done with the token: the connection and what
-    /// the holder [granted](crate::privacy::Statement::Account) are written in one commit. The same with more scopes is a new
-    /// consent.
+    /// It is the account holder's consent to what the scopes say, and nothing else is done with the token: the connection and
+    /// what the holder [granted](crate::privacy::Statement::Account) are written in one commit. The same with more scopes is a
+    /// new consent.
     ///
     /// An account is one tenant's: it is claimed in a commit that only one of those who come at once can do, and the
     /// connection goes live after that.

@@ -15,16 +15,17 @@ use crate::store::{WriteBatch, WriteOp};
 const STEP: &str = "rectify";
 
 impl Requests {
-    /// Corrects the name of a contact or a member who asked for it, and notes in their request that it is done, in one commit; or
-    /// that of the account holder, who is the business, in a commit before. The name before can't be read any more, not even if its bytes are put back. What a platform tells later does not
-    /// overwrite it.
+    /// Corrects the name of a contact or a member who asked for it, and notes in their request that it is done, in one commit;
+    /// or that of the account holder, who is the business, in a commit before. The name before can't be read any more, not even
+    /// if its bytes are put back. What a platform tells later does not overwrite it.
     ///
     /// What somebody wrote is what they said, and is not rewritten; ids are the platform's, and are corrected there. Tell
     /// whoever was given the name ([`Assistant::recipients`](crate::assistant::Assistant::recipients); Art. 19); an engine
     /// elsewhere never is.
     ///
     /// # Errors
-    /// [`AssistantError::Invalid`] if the person did not ask for a correction, or the name is empty or too long; [`Request`](AssistantError::Request) if it is not granted; [`NotFound`](AssistantError::NotFound),
+    /// [`AssistantError::Invalid`] if the person did not ask for a correction, or the name is empty or too long;
+    /// [`Request`](AssistantError::Request) if it is not granted; [`NotFound`](AssistantError::NotFound),
     /// [`Denied`](AssistantError::Denied), [`Conflict`](AssistantError::Conflict); by the store and the vault.
     ///
     /// # Cancellation
