@@ -96,7 +96,17 @@ fn a_person_is_shown_heard_given_a_copy_and_erased() {
     let receipt = lines(&kept, &["erase", person]).remove(0);
     assert_eq!(
         fields(&receipt),
-        ["completed_at", "deleted", "horizon", "key_destroyed_at", "processors", "receipt", "remaining", "withheld"]
+        [
+            "book_entry_deleted_at",
+            "completed_at",
+            "deleted",
+            "horizon",
+            "key_destroyed_at",
+            "processors",
+            "receipt",
+            "remaining",
+            "withheld"
+        ]
     );
     assert!(receipt["withheld"].as_array().is_some_and(|withheld| !withheld.is_empty()), "{receipt}");
     assert!(receipt["horizon"]["until"].is_string(), "{receipt}");

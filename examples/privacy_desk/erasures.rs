@@ -58,6 +58,7 @@ pub(crate) fn receipt(done: &ErasureReceipt) -> Value {
         "withheld": done.withheld,
         "processors": done.processors,
         "completed_at": done.completed_at,
+        "book_entry_deleted_at": done.book_entry_deleted_at,
         "remaining": done.remaining,
     })
 }
@@ -76,11 +77,12 @@ pub(crate) fn told(done: &ErasureReceipt) -> String {
     let elsewhere = done.processors.iter().fold(String::new(), |all, (processor, until)| {
         format!("{all}\n  {processor} deletes what it was given until {}", until.format("%F"))
     });
+    let book = done.book_entry_deleted_at.map_or("", |_| "\n  gone from the platform's contact book");
     let left = done.remaining.iter().fold(String::new(), |all, left| all + "\n  not in our hands: " + left);
     let kept: u64 = done.withheld.iter().map(|each| each.records).sum();
     let kept = if kept == 0 { String::new() } else { format!("\n  {kept} records are kept under a hold") };
     format!(
-        "{}  {records} records gone, {key}, done {}{horizon}{kept}{elsewhere}{left}",
+        "{}  {records} records gone, {key}, done {}{horizon}{kept}{elsewhere}{book}{left}",
         done.id,
         done.completed_at.format("%F %T")
     )

@@ -37,7 +37,8 @@
 //! `people` `{"person","name","channel","active_at"}`; `show` `{"person","restricted","objects_to","refused","minor"}` and one
 //! `{"said","at"}` for each entry of the log; `withdraw`, `give`, `object`, `restrict`, `lift` `{"said","at"}`; `export` the
 //! lines of the copy; `erase --dry-run` `{"kind","records"}`; `erase` and `receipts`
-//! `{"receipt","key_destroyed_at","horizon","deleted","withheld","processors","completed_at","remaining"}`; `requests`
+//! `{"receipt","key_destroyed_at","horizon","deleted","withheld","processors","completed_at","book_entry_deleted_at","remaining"}`;
+//! `requests`
 //! `{"request","person","kind","state","due"}`; `hold`, `holds`, `release` `{"hold","person","authority","review_by","released_at"}`;
 //! `retention` `{"days","past","silent","kept","more"}`; `explain` `{"about","purpose","basis","categories","rights"}`;
 //! `notice`, `ropa` and `stale` the whole document as one object; without `--json` they are Markdown;

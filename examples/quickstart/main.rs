@@ -13,7 +13,7 @@
 //! With `--json` each line on standard output is one object; its fields are stable:
 //! `{"event":"message","channel","contact","author","at","content","text","delivery"}`,
 //! `{"event":"kpi","id","value"}`, `{"event":"proof","file","bytes","searched","found"}`,
-//! `{"event":"erasure","key_destroyed_at","horizon","deleted","remaining"}`,
+//! `{"event":"erasure","key_destroyed_at","horizon","deleted","book_entry_deleted_at","remaining"}`,
 //! `{"event":"summary","said","kept","sent","twice","in_doubt","person"}`.
 #![allow(clippy::print_stdout, reason = "a program that shows something")]
 

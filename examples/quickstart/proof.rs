@@ -132,6 +132,7 @@ pub(crate) async fn erase(business: &Business) -> Result<(), Box<dyn Error>> {
             let line = json!({
                 "event": "erasure", "key_destroyed_at": receipt.key_destroyed_at, "horizon": receipt.horizon,
                 "deleted": receipt.deleted,
+                "book_entry_deleted_at": receipt.book_entry_deleted_at,
                 "remaining": receipt.remaining,
             });
             println!("{line}");
@@ -146,6 +147,9 @@ pub(crate) async fn erase(business: &Business) -> Result<(), Box<dyn Error>> {
         }
         for (kind, count) in &receipt.deleted {
             println!("  deleted {count} × {}", kind.replace('_', " "));
+        }
+        if receipt.book_entry_deleted_at.is_some() {
+            println!("  gone from WhatsApp's contact book");
         }
         for remaining in &receipt.remaining {
             println!("  not in our hands: {remaining}");

@@ -30,7 +30,7 @@ pub(crate) const IVAN: &str = "77015550102";
 fn lines(business: &Business) -> Vec<Vec<Line<'_>>> {
     let (wa, ig, fb) = (&business.whatsapp, &business.instagram, &business.messenger);
     let aigerim = || Persona::new("77015550101").named("Айгерім");
-    let ivan = || Persona::new(IVAN).named("Иван Петров");
+    let ivan = || Persona::new(IVAN).named("Иван Петров").with_bsuid("KZ.25580113371008642197");
     let tom =
         || Persona::new("77015550103").named("Tom").with_bsuid("KZ.13491208655302741918").hiding_phone_behind("tom");
     let emma = || Persona::new("5940001113754").named("emma.reads");

@@ -10,6 +10,7 @@ mod cancel;
 mod clocks;
 mod closing;
 mod connecting;
+mod contact_book;
 mod deciding;
 mod delivery;
 mod documents;

@@ -72,7 +72,8 @@ impl World {
         let provider = Arc::new(LocalKeyProvider::create(keys.path().join("root.key")).unwrap());
         let vault = Arc::new(EnvelopeVault::open(provider, Arc::new(MemoryKeyTable::new())).await.unwrap());
         let clock = Arc::new(ManualClock::default());
-        let channel = Arc::new(RecordingChannel::new(ChannelKind::WhatsApp, Arc::clone(&clock) as Arc<dyn Clock>));
+        let channel = RecordingChannel::new(ChannelKind::WhatsApp, Arc::clone(&clock) as Arc<dyn Clock>);
+        let channel = Arc::new(channel.with_contact_book(HandleKind::Bsuid));
         let builder = Assistant::builder()
             .store(Arc::clone(&store))
             .vault(Arc::clone(&vault) as _)

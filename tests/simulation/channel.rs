@@ -8,7 +8,7 @@ use whisp::channel::{Capabilities, Channel, ChannelError, ChannelErrorKind, Outb
 use whisp::clock::Clock;
 use whisp::error::Retry;
 use whisp::meta::simulator::{Accepted, Fault};
-use whisp::model::{Author, ChannelKind, Connection, ConnectionState};
+use whisp::model::{Author, ChannelKind, Connection, ConnectionState, Handle};
 
 use crate::invariants::pace::Limited;
 use crate::invariants::{pace, sends};
@@ -156,6 +156,23 @@ impl Channel for Line {
                 let text = body.ok().and_then(|content| content.readable().map(str::to_owned));
                 sim.violated("a calm world works", format!("send of {text:?}: {error}"));
             }
+        }
+        result
+    }
+
+    async fn forget(&self, connection: &Connection, handle: &Handle) -> Result<(), ChannelError> {
+        let sim = &self.sim;
+        sim.delay(3).await;
+        if connection.state == ConnectionState::Live {
+            self.trouble();
+        }
+        let result = self.inner.forget(connection, handle).await;
+        sim.delay(3).await;
+        sim.note(|| format!("forget: {result:?}"));
+        match &result {
+            Ok(()) => sim.count("forgotten by the platform"),
+            Err(error) if sim.is_calm() => sim.violated("a calm world works", format!("forget: {error}")),
+            Err(_) => {}
         }
         result
     }

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 pub use pace::{Pace, Rate, Usage};
 
-use crate::error::define_error;
-use crate::model::{Author, ChannelKind, Connection, Content, Handle, Media, PlatformMessageId};
+use crate::error::{Retry, define_error};
+use crate::model::{Author, ChannelKind, Connection, Content, Handle, HandleKind, Media, PlatformMessageId};
 use crate::privacy::{Denied, Grant};
 use crate::sensitive::Sensitive;
 
@@ -23,7 +23,7 @@ use crate::sensitive::Sensitive;
 /// 2. It reads what to send through [`Outbound::release`], right before the bytes leave, and sends nothing when that
 ///    denies: the error's kind is [`ChannelErrorKind::Denied`].
 /// 3. An answer that was never seen (a time-out, a broken connection after the request left) is
-///    [`Retry::OutcomeUnknown`](crate::error::Retry::OutcomeUnknown), never "try again".
+///    [`Retry::OutcomeUnknown`], never "try again".
 /// 4. A refusal by the platform carries its code ([`ChannelError::code`]); whether to try again is in
 ///    [`ChannelError::retry`].
 /// 5. [`capabilities`](Channel::capabilities) never change while the channel lives, and what they do not list is
@@ -32,9 +32,12 @@ use crate::sensitive::Sensitive;
 /// 7. What is wrong with one message or one contact is not told as what is wrong with the connection
 ///    ([`Auth`](ChannelErrorKind::Auth), [`RateLimited`](ChannelErrorKind::RateLimited),
 ///    [`Unavailable`](ChannelErrorKind::Unavailable)): after such an error nothing goes through the connection for a while.
+/// 8. [`forget`](Channel::forget) may be repeated: a person who is not in the book, or no longer, is forgotten. It makes at
+///    most one attempt. Where [`Capabilities::contact_book`] lists no such handle it is
+///    [`Unsupported`](ChannelErrorKind::Unsupported), before any call.
 ///
 /// # Cancellation
-/// Dropping `send` leaves the outcome unknown: the message may or may not have gone out.
+/// Dropping `send` leaves the outcome unknown: the message may or may not have gone out. Dropping `forget` too: repeat it.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait Channel: fmt::Debug + Send + Sync + 'static {
@@ -49,6 +52,16 @@ pub trait Channel: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// By [`ChannelErrorKind`].
     async fn send(&self, connection: &Connection, message: &Outbound) -> Result<SendReceipt, ChannelError>;
+
+    /// Has the platform delete a person from the business's contact book ([`Capabilities::contact_book`]), because they are
+    /// erased. There is no [`Outbound`] around it: it says nothing to anybody, and whoever it is about has no key any more.
+    ///
+    /// # Errors
+    /// By [`ChannelErrorKind`]. [`Retry::Never`] says that the platform won't, ever.
+    async fn forget(&self, connection: &Connection, handle: &Handle) -> Result<(), ChannelError> {
+        let _ = (connection, handle);
+        Err(ChannelError::new("forget", ChannelErrorKind::Unsupported, Retry::Never))
+    }
 }
 
 /// What a channel can do, and its limits.
@@ -77,6 +90,9 @@ pub struct Capabilities {
     pub replies: bool,
     /// Whether messages can be marked as read and typing can be shown.
     pub signals: bool,
+    /// By which of a person's handles the platform deletes them from the book of contacts that it keeps for the business;
+    /// `None` where it keeps none.
+    pub contact_book: Option<HandleKind>,
     /// How fast messages may go. A host that knows better says so for one connection with
     /// [`set_rate`](crate::assistant::Assistant::set_rate).
     pub pace: Pace,
@@ -98,6 +114,7 @@ impl Capabilities {
             reactions: false,
             replies: false,
             signals: false,
+            contact_book: None,
             pace: Pace::UNLIMITED,
         }
     }

@@ -8,8 +8,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
-use whisp_core::channel::{Capabilities, Channel, ChannelError, Outbound, OutboundBody, Pace, SendReceipt};
+use whisp_core::channel::{
+    Capabilities, Channel, ChannelError, ChannelErrorKind, Outbound, OutboundBody, Pace, SendReceipt,
+};
 use whisp_core::clock::Clock;
+use whisp_core::error::Retry;
 use whisp_core::media::{MediaBody, MediaError, MediaPart, MediaRequest, MediaSource};
 use whisp_core::model::{ChannelKind, Connection, Handle, HandleKind, PlatformMessageId};
 
@@ -32,6 +35,11 @@ const SCOPE: &str = "whatsapp_business_messaging";
 /// such, a phone number with its `+`.
 ///
 /// Outside the window only a template goes, whoever wrote it, and a read mark.
+///
+/// [`forget`](Channel::forget) takes a person out of the contact book that WhatsApp keeps for the business's whole portfolio,
+/// by the BSUID that this portfolio knows them by
+/// (<https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids>, "Delete a contact
+/// book entry"). Meta may show the phone number for up to 30 days more, and makes a new entry when they write again.
 ///
 /// # Examples
 /// ```
@@ -112,6 +120,7 @@ impl Channel for WhatsApp {
         capabilities.reactions = true;
         capabilities.replies = true;
         capabilities.signals = true;
+        capabilities.contact_book = Some(HandleKind::Bsuid);
         capabilities.pace = self.pace;
         capabilities
     }
@@ -123,6 +132,29 @@ impl Channel for WhatsApp {
             self.client.post_message(Host::Facebook, connection.account.as_str(), &connection.token, &request).await?;
         receipt(&answer)
     }
+
+    async fn forget(&self, connection: &Connection, handle: &Handle) -> Result<(), ChannelError> {
+        if handle.kind != HandleKind::Bsuid {
+            return Err(ChannelError::new("forget", ChannelErrorKind::Unsupported, Retry::Never)
+                .with_advice("the contact book is asked by the BSUID of its own portfolio"));
+        }
+        guard::check_connection(connection, &ChannelKind::WhatsApp, &[SCOPE]).map_err(not_forgotten)?;
+        let entry = (connection.account.as_str(), "contact_book");
+        let query = [("messaging_product", "whatsapp"), ("bsuid", handle.value.expose())];
+        let answer =
+            self.client.delete(Host::Facebook, entry, &connection.token, &query).await.map_err(not_forgotten)?;
+        // `deleted: false` says that there was no entry.
+        if answer.json.get("success") == Some(&Value::Bool(true)) { Ok(()) } else { Err(not_forgotten(malformed(200))) }
+    }
+}
+
+/// What kept somebody from being forgotten. The advice of the client is about messages.
+fn not_forgotten(error: ChannelError) -> ChannelError {
+    let mut own = ChannelError::new("forget", error.kind(), error.retry());
+    if let Some(code) = error.code() {
+        own = own.with_code(code);
+    }
+    if error.retry() == Retry::OutcomeUnknown { own.with_advice("ask again: it does no harm") } else { own }
 }
 
 #[async_trait]

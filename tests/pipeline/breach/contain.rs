@@ -14,16 +14,20 @@ use whisp::channel::{
 use whisp::clock::Clock;
 use whisp::documents::Language;
 use whisp::error::Retry;
-use whisp::model::{AutomationMode, ChannelKind, Connection, ConnectionState, DeliveryStep, PlatformMessageId};
+use whisp::model::{
+    AutomationMode, ChannelKind, Connection, ConnectionState, Content, DeliveryStep, Handle, HandleKind,
+    PlatformMessageId, Provenance,
+};
 use whisp::privacy::{BreachError, DeniedReason, NewBreach, RequestKind};
 use whisp::reply::ReplyEngine;
 use whisp::store::Kind;
 use whisp::stores::{MemoryStore, SqliteStore};
 use whisp::testing::{ManualClock, ScriptedEngine, SeqIds, cancel_after};
+use whisp::webhook::{ContactRef, Event};
 
 use super::{breaches, connect_anew, contact, logged, new, suspected};
 use crate::tap::{Fate, Tap, puts};
-use crate::world::{World, parrot};
+use crate::world::{World, incoming, parrot};
 use crate::yielding::{Yielding, pause};
 
 async fn state(world: &World) -> ConnectionState {
@@ -93,6 +97,28 @@ async fn p27_what_is_contained_lets_nothing_out_loses_nothing_and_goes_on_afterw
     assert!(world.channel.texts().contains(&"I am here".to_owned()), "{:?}", world.channel.texts());
     world.says("m3", "And now?").await;
     assert_eq!(logged(&world).await.iter().filter(|action| **action == AuditAction::TokenDestroyed).count(), 1);
+}
+
+#[tokio::test]
+async fn p27_an_erasure_asks_the_platform_when_it_is_over() {
+    let world = World::new().await;
+    let bsuid = Handle::new(HandleKind::Bsuid, "KZ.1");
+    let mut message = incoming("m1", Content::text("Hello"));
+    message.contact = ContactRef { handles: vec![bsuid.clone()], name: None };
+    world.ingest(vec![world.event("m1", Provenance::Live, Event::Message(Box::new(message)))]).await;
+    world.settle().await;
+    let contact = contact(&world).await;
+    let id = suspected(&world).await;
+    breaches(&world).contain(id).await.unwrap();
+    let waits = world.assistant.erase(world.tenant, contact).await.unwrap_err();
+    assert!(matches!(waits, AssistantError::Channel(..)), "{waits:?}");
+    assert_eq!(world.assistant.sweep(100).await.unwrap().waiting, 1);
+    breaches(&world).lift(id).await.unwrap();
+    assert_eq!(world.assistant.sweep(100).await.unwrap().waiting, 1, "the token was destroyed");
+    assert!(world.channel.forgotten().is_empty());
+    connect_anew(&world).await;
+    assert_eq!(world.assistant.sweep(100).await.unwrap().erasures, 1);
+    assert_eq!(world.channel.forgotten(), [bsuid]);
 }
 
 #[tokio::test]

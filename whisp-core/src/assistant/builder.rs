@@ -238,6 +238,7 @@ impl AssistantBuilder {
                 warm: Mutex::default(),
                 audit: Mutex::default(),
                 frozen: Mutex::default(),
+                resting: Mutex::default(),
                 #[cfg(feature = "runtime")]
                 wake: tokio::sync::Notify::new(),
                 #[cfg(feature = "runtime")]

@@ -6,15 +6,18 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::assistant::contact_book::BookEntry;
 use crate::assistant::identity::fence;
 use crate::assistant::stage::{CLOCK_SKEW, LATE_MAX};
-use crate::assistant::{Assistant, AssistantError, ErasureHorizon, EventProof, Inclusion, Inner, WithheldRecords};
-use crate::audit::{AuditAction, TreeHash};
+use crate::assistant::{
+    Assistant, AssistantError, ErasedElsewhere, ErasureReceipt, Inner, SweepReport, WithheldRecords,
+};
+use crate::audit::AuditAction;
 use crate::entity::{AuditDraft, By, Entities, Former, Holder, from_clear, position, to_clear};
 use crate::id::{ContactId, MemberId, RecordId, RequestId, SubjectId, TenantId};
 use crate::privacy::ProcessorId;
 use crate::store::{
-    Commit, Erased, Kind, ListOrder, ListQuery, PAGE_MAX, Record, StoreError, SubjectQuery, WriteBatch, WriteOp,
+    Commit, Kind, ListOrder, ListQuery, PAGE_MAX, Record, StoreError, SubjectQuery, WriteBatch, WriteOp,
 };
 use crate::vault::KeyErasure;
 
@@ -27,75 +30,12 @@ const CHUNK_MAX: usize = 500;
 /// How often somebody else may get in between before the call gives up.
 const TRIES_MAX: usize = 64;
 
-/// What an erasure did. It names nobody.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct ErasureReceipt {
-    /// Which.
-    pub id: RecordId,
-    /// When the key was destroyed: from then on nothing sealed under it can be read, not even out of a copy of the data.
-    pub key_destroyed_at: Option<DateTime<Utc>>,
-    /// Until when a copy of the *key table* from before can bring it back, as it was known then. `None` if there was no key,
-    /// and in receipts of earlier versions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub horizon: Option<ErasureHorizon>,
-    /// How many records of each kind were deleted, but for those of which the person must not be told yet
-    /// ([`Disclosure::told_from`](crate::privacy::Disclosure)).
-    pub deleted: Vec<(String, u64)>,
-    /// When the last record was deleted.
-    pub completed_at: DateTime<Utc>,
-    /// What the host's own stores did.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub elsewhere: Vec<ErasedElsewhere>,
-    /// Until when those keep it to whom the person's data went on our instruction, by the register as it was then: they can't take
-    /// back what they were shown, and delete it at that time.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub processors: BTreeMap<ProcessorId, DateTime<Utc>>,
-    /// What is kept though the person is erased, under a key of its own, and why. Receipts of earlier versions have none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub withheld: Vec<WithheldRecords>,
-    /// What is not in our hands: the platform's own copies, which the person deletes there, or the business.
-    pub remaining: Vec<String>,
-    /// The event of it in the audit log. Receipts of earlier versions have none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub audit: Option<RecordId>,
-    /// The same as it is known now, since when too, once it is so: [`Assistant::receipt`] adds it, to every receipt of a key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub horizon_now: Option<ErasureHorizon>,
-    /// The proof that it was logged: [`Assistant::receipt`] adds it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub proof: Option<EventProof>,
-}
-
-/// What a store of the host's own did for an erasure.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct ErasedElsewhere {
-    /// Which: its [name](ErasableStore::name).
-    pub store: String,
-    /// What it did. Pieces that it removed before a crash are not counted.
-    #[serde(flatten)]
-    pub erased: Erased,
-}
-
-impl ErasureReceipt {
-    /// Returns what the event in the audit log says of this receipt as its `detail`: the SHA-256 of its JSON, without what
-    /// is added later: the proof, and the horizon as it is known now. So a receipt that was changed is told from the one that was logged.
-    ///
-    /// # Errors
-    /// [`StoreErrorKind::Invalid`](crate::store::StoreErrorKind::Invalid) if it can't be written as JSON.
-    pub fn commitment(&self) -> Result<TreeHash, StoreError> {
-        let said = to_clear(&Self { horizon_now: None, proof: None, ..self.clone() })?;
-        Ok(TreeHash::of(&[said.0.as_bytes()]))
-    }
-}
-
 /// An erasure under way. Its id is the person's: there is one at a time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ErasureClear {
     /// The id that the receipt will have.
     receipt: RecordId,
-    started_at: DateTime<Utc>,
+    pub(super) started_at: DateTime<Utc>,
     /// How many records of each kind are gone so far.
     deleted: BTreeMap<String, u64>,
     /// The requests of the person that it fulfils.
@@ -110,6 +50,9 @@ pub(crate) struct ErasureClear {
     /// Until when processors keep what they were given, as far as the notes of it are gone.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     processors: BTreeMap<ProcessorId, DateTime<Utc>>,
+    /// The entry in the platform's contact book, if it keeps one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) book: Option<BookEntry>,
 }
 
 impl ErasureClear {
@@ -137,86 +80,74 @@ impl Assistant {
     ///
     /// What is under a [hold](crate::assistant::Holds) is kept apart before, and the receipt says so.
     ///
+    /// Last of all the platform is asked to delete the person from the contact book that it keeps for the business, where it
+    /// keeps one ([`Capabilities::contact_book`](crate::channel::Capabilities::contact_book)). Where it can't be reached it is
+    /// asked again for three days. Where it did not do it, or this assistant was built without the channel, the receipt says
+    /// that the entry [remains](ErasureReceipt::remaining).
+    ///
     /// It is written down first. What a crash or an error cuts short is gone on with by the next call, or by the next
     /// [`sweep`](Self::sweep).
     ///
     /// # Errors
-    /// By the stores and the vault. What was erased by then stays erased.
+    /// By the stores and the vault. What was erased by then stays erased. [`AssistantError::Channel`] where only the platform's
+    /// answer is wanting: everything of ours is gone, and the sweeps go on asking.
     ///
     /// # Cancellation
     /// As an error.
     pub async fn erase(&self, tenant: TenantId, contact: ContactId) -> Result<ErasureReceipt, AssistantError> {
-        self.inner.begin_erasure(tenant, contact.0, By::Host, (None, Vec::new())).await?;
-        self.inner.go_on_erasing(tenant, contact.0).await
-    }
-
-    /// Returns the receipt of an erasure, with its horizon as it is now, and with the proof that it was logged where there is
-    /// one: once the event is in the log, and where the assistant has a signer. Give it to the person: it can be checked
-    /// without us.
-    ///
-    /// # Errors
-    /// [`AssistantError::NotFound`]; as [`Audit::prove`](crate::assistant::Audit::prove).
-    ///
-    /// # Cancellation
-    /// As [`Audit::prove`](crate::assistant::Audit::prove).
-    pub async fn receipt(&self, tenant: TenantId, id: RecordId) -> Result<ErasureReceipt, AssistantError> {
-        let record = self.inner.entities.record(tenant, Kind::RECEIPT, id).await?;
-        let mut receipt: ErasureReceipt = from_clear(&record.ok_or(AssistantError::NotFound("receipt"))?)?;
-        if let Some(at) = receipt.key_destroyed_at {
-            receipt.horizon_now = Some(self.inner.horizon_of(tenant, at).await?);
-        }
-        if let Some(event) = receipt.audit.filter(|_| self.inner.signer.is_some())
-            && let Inclusion::Logged(proof) = self.audit(tenant).prove(event).await?
-        {
-            receipt.proof = Some(proof);
-        }
-        Ok(receipt)
-    }
-
-    /// Returns the receipts of a tenant's erasures, the latest ones first, at most [`PAGE_MAX`]. They name nobody.
-    ///
-    /// # Errors
-    /// By the store.
-    ///
-    /// # Cancellation
-    /// No effect.
-    pub async fn receipts(&self, tenant: TenantId) -> Result<Vec<ErasureReceipt>, AssistantError> {
-        let query = ListQuery {
-            tenant,
-            kind: Kind::RECEIPT,
-            parent: tenant.into(),
-            order: ListOrder::Descending,
-            after: None,
-            limit: PAGE_MAX,
-        };
-        let page = self.inner.entities.store.list(&query).await?;
-        Ok(page.records.iter().map(from_clear).collect::<Result<_, _>>()?)
+        self.inner.erase(tenant, contact.0, By::Host, (None, Vec::new())).await
     }
 }
 
 impl Inner {
-    /// Writes down that an erasure begins, unless one is under way, and with it what becomes of the request that it
-    /// fulfils, or of what else it follows from.
-    pub(super) async fn begin_erasure(
+    /// Erases somebody, and commits what becomes of the request that this fulfils, or of what else it follows from, with the
+    /// beginning.
+    pub(super) async fn erase(
+        &self,
+        tenant: TenantId,
+        subject: SubjectId,
+        by: By,
+        mut beside: (Option<RequestId>, Vec<WriteOp>),
+    ) -> Result<ErasureReceipt, AssistantError> {
+        // What it follows from was decided by what was read before: it is not tried again.
+        let tries = if beside.1.is_empty() { TRIES_MAX } else { 1 };
+        for _ in 0..tries {
+            if let Some(receipt) = self.begin_erasure(tenant, subject, by, std::mem::take(&mut beside)).await? {
+                return self.go_on_erasing(tenant, subject, receipt).await;
+            }
+        }
+        Err(AssistantError::Conflict("erasure"))
+    }
+
+    /// Writes down that an erasure begins, unless one is under way. Returns the id that its receipt will have; `None` if somebody
+    /// else began or ended it this moment.
+    async fn begin_erasure(
         &self,
         tenant: TenantId,
         subject: SubjectId,
         by: By,
         (request, beside): (Option<RequestId>, Vec<WriteOp>),
-    ) -> Result<(), AssistantError> {
+    ) -> Result<Option<RecordId>, AssistantError> {
         let under_way = self.entities.record(tenant, Kind::ERASURE, subject.into()).await?;
         let now = self.clock.now();
         let mut batch = WriteBatch::new(tenant);
         let asked = !beside.is_empty();
-        let (mut record, mut state) = match under_way {
-            Some(_) if !asked => return Ok(()),
-            Some(record) => (Record { version: record.version + 1, ..record.clone() }, from_clear(&record)?),
+        let (mut record, mut state): (_, ErasureClear) = match under_way {
+            Some(record) => {
+                let state: ErasureClear = from_clear(&record)?;
+                if !asked {
+                    return Ok(Some(state.receipt));
+                }
+                (Record { version: record.version + 1, ..record }, state)
+            }
             None => {
                 let mut record = Record::new(Kind::ERASURE, subject.into());
                 record.parent = Some(tenant.into());
                 record.position = position(now);
                 batch.ops.extend(self.audit(tenant, AuditDraft::new(AuditAction::ErasureBegun, by, subject)).await?);
                 let receipt = self.record_id();
+                let (book, sealed) = self.book_entry(tenant, subject).await?.unzip();
+                record.sealed = sealed.unwrap_or_default();
                 (
                     record,
                     ErasureClear {
@@ -227,6 +158,7 @@ impl Inner {
                         withheld: None,
                         elsewhere: Vec::new(),
                         processors: BTreeMap::new(),
+                        book,
                     },
                 )
             }
@@ -242,16 +174,21 @@ impl Inner {
         batch.ops.extend(beside);
         record.clear = to_clear(&state)?;
         batch.ops.push(WriteOp::Put(record));
-        match self.entities.store.commit(batch).await? {
-            // Refused: somebody else began it this moment. What it follows from has to be noted all the same.
-            Commit::Refused(_) if asked => Err(AssistantError::Conflict("erasure")),
-            Commit::Done | Commit::Refused(_) => Ok(()),
-        }
+        Ok(match self.entities.store.commit(batch).await? {
+            Commit::Done => Some(state.receipt),
+            Commit::Refused(_) => None,
+        })
     }
 
-    /// Goes on with the erasures of a tenant that were cut short. Returns how many it ended.
-    pub(super) async fn resume_erasures(&self, tenant: TenantId) -> Result<usize, AssistantError> {
-        let query = ListQuery {
+    /// Goes on with the erasures of a tenant that were cut short, or that wait for a platform. Trouble with one keeps no other
+    /// from its end.
+    pub(super) async fn resume_erasures(
+        &self,
+        tenant: TenantId,
+        report: &mut SweepReport,
+    ) -> Result<(), AssistantError> {
+        let mut trouble = None;
+        let mut query = ListQuery {
             tenant,
             kind: Kind::ERASURE,
             parent: tenant.into(),
@@ -259,11 +196,21 @@ impl Inner {
             after: None,
             limit: PAGE_MAX,
         };
-        let under_way = self.entities.store.list(&query).await?.records;
-        for record in &under_way {
-            self.go_on_erasing(tenant, SubjectId::from_uuid(record.id.as_uuid())).await?;
+        loop {
+            let page = self.entities.store.list(&query).await?;
+            for record in &page.records {
+                let state: ErasureClear = from_clear(record)?;
+                match self.go_on_erasing(tenant, SubjectId::from_uuid(record.id.as_uuid()), state.receipt).await {
+                    Ok(_) => report.erasures += 1,
+                    Err(AssistantError::Channel(..)) => report.waiting += 1,
+                    Err(error) => trouble = trouble.or(Some(error)),
+                }
+            }
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => return trouble.map_or(Ok(()), Err),
+            }
         }
-        Ok(under_way.len())
     }
 
     /// Keeps apart what is under a hold, once, before the key is gone.
@@ -358,10 +305,11 @@ impl Inner {
         trouble.map_or(Ok(false), |error| Err(error.into()))
     }
 
-    pub(super) async fn go_on_erasing(
+    async fn go_on_erasing(
         &self,
         tenant: TenantId,
         subject: SubjectId,
+        receipt: RecordId,
     ) -> Result<ErasureReceipt, AssistantError> {
         let store = &self.entities.store;
         self.withhold(tenant, subject).await?;
@@ -372,20 +320,21 @@ impl Inner {
                 KeyErasure::Absent => None,
             }
         };
-        let (mut receipt, mut refused) = (None, 0);
+        let mut refused = 0;
         while refused < TRIES_MAX {
             let Some(mut record) = self.entities.record(tenant, Kind::ERASURE, subject.into()).await? else {
                 // Somebody else has ended it meanwhile.
-                let id = receipt.ok_or(AssistantError::NotFound("erasure"))?;
-                let there = self.entities.record(tenant, Kind::RECEIPT, id).await?;
+                let there = self.entities.record(tenant, Kind::RECEIPT, receipt).await?;
                 return Ok(from_clear(&there.ok_or(AssistantError::NotFound("receipt"))?)?);
             };
             let mut state: ErasureClear = from_clear(&record)?;
-            receipt = Some(state.receipt);
             // Always from the beginning: what was deleted is gone, what was written meanwhile is found.
             let query = SubjectQuery { tenant, subject, after: None, limit: CHUNK_MAX };
             let found = store.of_subject(&query).await?.records;
-            if found.is_empty() && self.erase_elsewhere(tenant, subject, &mut state).await? {
+            if found.is_empty()
+                && (self.erase_elsewhere(tenant, subject, &mut state).await?
+                    || self.ask_to_forget(tenant, &mut record, &mut state).await?)
+            {
                 record.version += 1;
                 record.clear = to_clear(&state)?;
                 let noted = self.commit_beside(WriteBatch::new(tenant).op(WriteOp::Put(record))).await?;
@@ -398,6 +347,16 @@ impl Inner {
                     Some(at) => Some(self.horizon_of(tenant, at).await?),
                     None => None,
                 };
+                let mut remaining =
+                    vec!["the messages in the person's and the business's own inbox on the platform".to_owned()];
+                let mut book_entry_deleted_at = None;
+                match state.book {
+                    Some(BookEntry::Deleted(at)) => book_entry_deleted_at = Some(at),
+                    Some(BookEntry::Remains(channel) | BookEntry::Ask { channel, .. }) => remaining.push(format!(
+                        "the person's entry in the business's contact book on {channel}, if there is one"
+                    )),
+                    None => {}
+                }
                 let told = ErasureReceipt {
                     id: state.receipt,
                     key_destroyed_at,
@@ -407,10 +366,8 @@ impl Inner {
                     elsewhere: state.elsewhere,
                     processors: state.processors,
                     withheld: state.withheld.unwrap_or_default(),
-                    remaining: vec![
-                        "the messages in the person's and the business's own inbox on the platform".to_owned(),
-                        "the person's entry in the business's contact book on WhatsApp, if there is one".to_owned(),
-                    ],
+                    book_entry_deleted_at,
+                    remaining,
                     audit: Some(event),
                     horizon_now: None,
                     proof: None,

@@ -14,6 +14,7 @@ mod builder;
 mod clock_watch;
 mod closing;
 mod config;
+mod contact_book;
 mod deliver;
 mod desk;
 mod disclose;
@@ -21,6 +22,7 @@ mod documents;
 mod due;
 mod epoch;
 mod erase;
+mod erased;
 mod error;
 mod explain;
 mod export;
@@ -90,7 +92,7 @@ pub(crate) use epoch::EpochClear;
 pub use epoch::{ErasureHorizon, Unbounded};
 #[cfg(test)]
 pub(crate) use erase::ErasureClear;
-pub use erase::{ErasedElsewhere, ErasureReceipt};
+pub use erased::{ErasedElsewhere, ErasureReceipt};
 pub use error::AssistantError;
 pub use explain::{ExplainedActivity, ExplainedProcessor, Explanation};
 pub use export::{EXPORT_SCHEMA, ExportPage, Exported, ExportedData};
@@ -172,6 +174,8 @@ pub(crate) struct Inner {
     audit: Mutex<audit::AuditMemory>,
     /// Of each tenant, until when facts have been looked through for figures to freeze.
     frozen: Mutex<BTreeMap<TenantId, DateTime<Utc>>>,
+    /// The connections whose contact book is left alone for a while.
+    resting: Mutex<contact_book::Resting>,
     #[cfg(feature = "runtime")]
     wake: tokio::sync::Notify,
     #[cfg(feature = "runtime")]
@@ -217,6 +221,10 @@ impl Inner {
 
     fn pace(&self) -> std::sync::MutexGuard<'_, pace::Paces> {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn resting(&self) -> std::sync::MutexGuard<'_, contact_book::Resting> {
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells the runner, if there is one, that there is something to do.

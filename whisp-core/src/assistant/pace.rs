@@ -225,6 +225,12 @@ impl Paces {
         }
     }
 
+    /// Returns until when a connection rests because it failed, or has used its budget up, if it does.
+    pub(crate) fn rests(&self, flow: (TenantId, ConnectionId), now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let flow = self.flows.peek(&flow)?;
+        flow.hold.filter(|hold| flow.rested_at == Some(hold.since))?.until(now)
+    }
+
     /// Returns whether a connection is to have one message on its way at most: it failed, and has not gone well since.
     pub(crate) fn one_at_a_time(&self, flow: (TenantId, ConnectionId)) -> bool {
         self.flows.peek(&flow).is_some_and(|flow| flow.failures > 0)
@@ -358,7 +364,8 @@ fn note_usage(flow: &mut Flow, usage: Usage, now: DateTime<Utc>, ids: &dyn IdSou
     }
 }
 
-fn time(told: Option<Duration>) -> TimeDelta {
+/// Returns how long a platform says to wait, as far as that is believed.
+pub(super) fn time(told: Option<Duration>) -> TimeDelta {
     told.map_or(TimeDelta::zero(), |told| TimeDelta::from_std(told).unwrap_or(WAIT_MAX).min(WAIT_MAX))
 }
 

@@ -86,9 +86,12 @@ impl Inner {
         let silent = self.silent(tenant, since, kept, IDLE_MAX).await?;
         report.more |= silent.len() == IDLE_MAX;
         for contact in silent {
-            self.begin_erasure(tenant, contact.0, By::System, (None, Vec::new())).await?;
-            self.go_on_erasing(tenant, contact.0).await?;
             report.silent += 1;
+            match self.erase(tenant, contact.0, By::System, (None, Vec::new())).await {
+                Ok(_) => {}
+                Err(AssistantError::Channel(..)) => report.waiting += 1,
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }

@@ -21,8 +21,10 @@ const TENANTS_MAX: usize = 200;
 pub struct SweepReport {
     /// Records deleted.
     pub deleted: usize,
-    /// Erasures ended that were cut short.
+    /// Erasures ended that were cut short, or that waited.
     pub erasures: usize,
+    /// Erasures of which nothing is wanting but the platform's word that the person is not in its contact book any more.
+    pub waiting: usize,
     /// Records that go earlier than was noted when they came, because a rule of [`Retention`](crate::assistant::Retention), or of
     /// the business, is shorter now.
     pub redated: usize,
@@ -70,8 +72,8 @@ impl Assistant {
     ///
     /// # Errors
     /// [`AssistantError::Clock`] if the clock can't be believed; by the stores, the signer and the sink. What was done stays
-    /// done; the next sweep goes on. Trouble with an audit log, with keys or with an account that closes keeps nothing else
-    /// from being deleted; trouble with the requests of a tenant keeps its own data.
+    /// done; the next sweep goes on. Trouble with an audit log, with keys, with an erasure or with an account that closes
+    /// keeps nothing else from being deleted; trouble with the requests of a tenant keeps its own data.
     ///
     /// # Cancellation
     /// As an error.
@@ -101,7 +103,9 @@ impl Assistant {
                     Ok(logged) => report.logged += logged,
                     Err(error) => trouble = trouble.or(Some(error)),
                 }
-                report.erasures += inner.resume_erasures(tenant).await?;
+                if let Err(error) = inner.resume_erasures(tenant, &mut report).await {
+                    trouble.get_or_insert(error);
+                }
                 if let Err(error) = self.go_on_containing(&row.tenant).await {
                     trouble.get_or_insert(error);
                 }

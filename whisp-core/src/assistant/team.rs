@@ -132,8 +132,7 @@ impl Team {
         let (inner, tenant) = (&self.desk.assistant.inner, self.desk.tenant);
         let row = self.row(member).await?;
         self.may_make(&[row.clear.role]).await?;
-        inner.begin_erasure(tenant, member.0, self.desk.whom(), (None, Vec::new())).await?;
-        inner.go_on_erasing(tenant, member.0).await
+        inner.erase(tenant, member.0, self.desk.whom(), (None, Vec::new())).await
     }
 
     /// Checks that whoever sits here may make, or unmake, whom it is about: an owner needs an owner.

@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::assistant::AssistantError;
 use crate::entity::{Entities, from_clear, to_clear};
-use crate::id::{ConnectionId, ContactId, ConversationId, RecordId, TenantId};
+use crate::id::{ConnectionId, ContactId, ConversationId, RecordId, SubjectId, TenantId};
 use crate::model::{Contact, Handle};
 use crate::privacy::{DataCategory, Grant};
 use crate::sensitive::Sensitive;
-use crate::store::{Expect, Kind, Record, StoreError, Version};
+use crate::store::{Expect, Kind, Record, Sealed, StoreError, Version};
 use crate::vault::{IndexField, SealContext, VaultError};
 
 /// What a handle leads to.
@@ -103,7 +103,41 @@ const fn context(tenant: TenantId, contact: ContactId, record: RecordId, revisio
     }
 }
 
+/// The handles of somebody whose erasure is under way, under the account holder's key.
+const fn entry_context(tenant: TenantId, holder: SubjectId, erasure: RecordId) -> SealContext {
+    SealContext {
+        tenant,
+        subject: holder,
+        kind: Kind::ERASURE,
+        record: erasure,
+        field: "contact_book",
+        category: DataCategory::Identity,
+        revision: 0,
+    }
+}
+
 impl Entities {
+    /// Seals by which handles the platform's contact book has somebody whose erasure begins.
+    pub(crate) async fn seal_entry(
+        &self,
+        tenant: TenantId,
+        holder: SubjectId,
+        erasure: RecordId,
+        handles: &Vec<Handle>,
+    ) -> Result<Sealed, AssistantError> {
+        self.seal(&entry_context(tenant, holder, erasure), handles).await
+    }
+
+    /// Opens the same, under a grant about the account holder.
+    pub(crate) async fn entry(
+        &self,
+        grant: &Grant,
+        tenant: TenantId,
+        erasure: &Record,
+    ) -> Result<Vec<Handle>, AssistantError> {
+        self.open(grant, &entry_context(tenant, grant.subject(), erasure.id), erasure).await
+    }
+
     /// Returns the key of the alias of a handle.
     pub(crate) async fn alias_key(
         &self,

@@ -245,6 +245,9 @@ fn the_receipt_of_an_erasure_is_kept_like_this() {
         r#"{"receipt":"00000000-0000-0000-0000-000000000001","started_at":"2026-11-22T09:00:00Z","deleted":{},"requests":["00000000-0000-0000-0000-000000000002"]}"#,
         r#"{"receipt":"00000000-0000-0000-0000-000000000001","started_at":"2026-11-22T09:00:00Z","deleted":{},"withheld":[{"what":"identity","reason":"legally_required","records":1}]}"#,
         r#"{"receipt":"00000000-0000-0000-0000-000000000001","started_at":"2026-11-22T09:00:00Z","deleted":{"disclosure":1},"processors":{"model.example":"2026-12-22T09:00:00Z"}}"#,
+        r#"{"receipt":"00000000-0000-0000-0000-000000000001","started_at":"2026-11-22T09:00:00Z","deleted":{},"book":{"ask":{"channel":"whatsapp","connection":"00000000-0000-0000-0000-000000000002"}}}"#,
+        r#"{"receipt":"00000000-0000-0000-0000-000000000001","started_at":"2026-11-22T09:00:00Z","deleted":{},"book":{"deleted":"2026-11-22T09:00:00Z"}}"#,
+        r#"{"receipt":"00000000-0000-0000-0000-000000000001","started_at":"2026-11-22T09:00:00Z","deleted":{},"book":{"remains":"whatsapp"}}"#,
     ]);
     is_kept::<ErasureReceipt>(&[
         r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":"2026-11-22T09:00:00Z","deleted":[["contact",1],["message",2]],"completed_at":"2026-11-22T09:00:00Z","remaining":["the platform's copy"]}"#,
@@ -255,6 +258,7 @@ fn the_receipt_of_an_erasure_is_kept_like_this() {
         r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":"2026-11-22T09:00:00Z","horizon":{"until":"2026-11-30T09:00:00Z"},"deleted":[],"completed_at":"2026-11-22T09:00:00Z","remaining":[],"audit":"00000000-0000-0000-0000-000000000002"}"#,
         r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":"2026-11-22T09:00:00Z","horizon":{"unbounded":"key_provider"},"deleted":[],"completed_at":"2026-11-22T09:00:00Z","remaining":[],"horizon_now":{"since":"2026-11-29T09:00:00Z"}}"#,
         r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":"2026-11-22T09:00:00Z","horizon":{"unbounded":"earlier_epoch"},"deleted":[],"completed_at":"2026-11-22T09:00:00Z","remaining":[],"horizon_now":{"unbounded":"overdue"}}"#,
+        r#"{"id":"00000000-0000-0000-0000-000000000001","key_destroyed_at":null,"deleted":[],"completed_at":"2026-11-22T09:00:00Z","book_entry_deleted_at":"2026-11-22T09:00:00Z","remaining":[]}"#,
     ]);
 }
 

@@ -88,7 +88,8 @@ kinds! {
     DISCLOSURE = "disclosure": listed owned expires;
     /// An epoch of the tenant's key that has taken the place of the one before, under its tenant.
     EPOCH = "epoch": listed;
-    /// An erasure under way, under its tenant. Its id is the person's, and it says nothing else about them.
+    /// An erasure under way, under its tenant. Its id is the person's, and it says nothing else about them, but for the handles by
+    /// which the platform is to delete them from its contact book: sealed under the account holder's key, and gone with its end.
     ERASURE = "erasure": listed;
     /// What facts came to before they were removed, under its tenant by the beginning of its period. It names nobody, and
     /// stays.

@@ -13,7 +13,7 @@ use crate::channel::{
 use crate::error::{ErrorChain, Retry};
 use crate::id::{ConnectionId, SubjectId, TenantId};
 use crate::model::{
-    AccountId, Author, AutomationMode, ChannelKind, Connection, ConnectionState, Handle, Media, MediaKind,
+    AccountId, Author, AutomationMode, ChannelKind, Connection, ConnectionState, Handle, HandleKind, Media, MediaKind,
     PlatformMessageId,
 };
 use crate::privacy::{Grant, PERMIT_LIFE, Purpose};
@@ -29,10 +29,16 @@ pub trait ChannelHarness: Send + Sync {
     /// Returns somebody who can be written to now. The handle must be a word of its own, too.
     fn recipient(&self) -> Handle;
 
+    /// Returns by what the platform's contact book has somebody; asked for where the channel lists one
+    /// ([`Capabilities::contact_book`](crate::channel::Capabilities::contact_book)). A word of its own, too.
+    fn entry(&self) -> Handle {
+        self.recipient()
+    }
+
     /// Returns the time of the channel's clock.
     fn now(&self) -> DateTime<Utc>;
 
-    /// Returns how many requests to send have come to the other side so far, taken or not.
+    /// Returns how many requests, to send or to forget, have come to the other side so far, taken or not.
     fn requests(&self) -> usize;
 
     /// Makes the other side fail the next request so.
@@ -77,7 +83,8 @@ pub async fn check_all(harness: &dyn ChannelHarness) -> Result<(), Violation> {
     a_refusal_carries_its_code(harness).await?;
     capabilities_hold(harness).await?;
     nothing_is_printed(harness).await?;
-    a_message_is_not_the_connection(harness).await
+    a_message_is_not_the_connection(harness).await?;
+    the_contact_book_forgets(harness).await
 }
 
 /// Contract 1: one request a send, whether it is taken, refused, or never answered.
@@ -171,6 +178,57 @@ pub async fn a_message_is_not_the_connection(harness: &dyn ChannelHarness) -> Re
     let limited = failed(7, send(harness, &text(harness)).await)?.kind();
     let told = matches!(limited, Kind::RateLimited | Kind::PairLimited);
     ensure(7, told, || format!("too much in too short a time is told as {limited:?}"))
+}
+
+/// Contract 8: somebody is deleted from the contact book by one request, and again without an error; what went wrong is told
+/// and nothing else; without a book, and by any other handle, nobody is asked.
+///
+/// # Errors
+/// [`Violation`].
+///
+/// # Cancellation
+/// Dropping it asks no more.
+pub async fn the_contact_book_forgets(harness: &dyn ChannelHarness) -> Result<(), Violation> {
+    let (entry, book) = (harness.entry(), harness.channel().capabilities().contact_book);
+    let others = [HandleKind::Custom, HandleKind::ParentBsuid].into_iter().filter(|kind| Some(*kind) != book);
+    for kind in others {
+        let before = harness.requests();
+        let outcome =
+            harness.channel().forget(harness.connection(), &Handle { kind, value: entry.value.clone() }).await;
+        ensure(8, harness.requests() == before, || format!("it asked by {kind:?}"))?;
+        let found = outcome.err().map(|error| error.kind());
+        let unsupported = Some(ChannelErrorKind::Unsupported);
+        ensure(8, found == unsupported, || format!("by {kind:?} gave {found:?}, not {unsupported:?}"))?;
+    }
+    if book != Some(entry.kind) {
+        return ensure(8, book.is_none(), || format!("the harness's entry is {:?}, not {book:?}", entry.kind));
+    }
+    for failure in [None, None, Some(Failure::Limited), Some(Failure::Unanswered), None] {
+        let before = harness.requests();
+        if let Some(failure) = failure {
+            harness.fail_next(failure);
+        }
+        let outcome = harness.channel().forget(harness.connection(), &entry).await;
+        let asked = harness.requests() - before;
+        ensure(8, asked == 1, || format!("with {failure:?} it asked {asked} times"))?;
+        let Err(error) = outcome else {
+            ensure(8, failure.is_none(), || format!("it took {failure:?} for a success"))?;
+            continue;
+        };
+        let right = match failure {
+            None => false,
+            Some(Failure::Limited) => matches!(error.retry(), Retry::After(_)),
+            Some(_) => error.retry() != Retry::Never,
+        };
+        ensure(8, right, || format!("with {failure:?} it advises {:?}", error.retry()))?;
+        let printed = format!("{error} {error:?} {}", ErrorChain(&error));
+        for (what, secret) in
+            [("the token", harness.connection().token.expose_secret()), ("the handle", entry.value.expose())]
+        {
+            ensure(8, !printed.contains(secret), || format!("{what} is printed"))?;
+        }
+    }
+    Ok(())
 }
 
 /// Contract 5: the capabilities stay as they are; what they do not list, a text over the limit, and a machine's message

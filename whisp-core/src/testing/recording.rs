@@ -10,7 +10,7 @@ use crate::channel::{
 };
 use crate::clock::Clock;
 use crate::error::Retry;
-use crate::model::{Author, ChannelKind, Connection, Handle, PlatformMessageId};
+use crate::model::{Author, ChannelKind, Connection, Handle, HandleKind, PlatformMessageId};
 
 /// What a [`RecordingChannel`] sent.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +37,7 @@ pub struct RecordingChannel {
     clock: Arc<dyn Clock>,
     failures: Mutex<VecDeque<ChannelError>>,
     sent: Mutex<Vec<SentMessage>>,
+    forgotten: Mutex<Vec<Handle>>,
 }
 
 impl RecordingChannel {
@@ -49,10 +50,24 @@ impl RecordingChannel {
         capabilities.human_window = Some(chrono::TimeDelta::days(7));
         capabilities.buttons_max = 3;
         capabilities.button_title_max = 20;
-        Self { kind, capabilities, clock, failures: Mutex::default(), sent: Mutex::default() }
+        Self {
+            kind,
+            capabilities,
+            clock,
+            failures: Mutex::default(),
+            sent: Mutex::default(),
+            forgotten: Mutex::default(),
+        }
     }
 
-    /// Fails the next send with this; several fail one after another. A message whose outcome is unknown was sent all
+    /// Keeps a contact book, from which such handles are deleted.
+    #[must_use]
+    pub const fn with_contact_book(mut self, by: HandleKind) -> Self {
+        self.capabilities.contact_book = Some(by);
+        self
+    }
+
+    /// Fails the next call with this; several fail one after another. A message whose outcome is unknown was sent all
     /// the same: the answer is what got lost.
     pub fn fail_next(&self, error: ChannelError) {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).push_back(error);
@@ -62,6 +77,12 @@ impl RecordingChannel {
     #[must_use]
     pub fn sent(&self) -> Vec<SentMessage> {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns who was deleted from the contact book so far, once for each time.
+    #[must_use]
+    pub fn forgotten(&self) -> Vec<Handle> {
+        self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Returns the texts of what was sent so far.
@@ -104,5 +125,16 @@ impl Channel for RecordingChannel {
             Some(error) => Err(error),
             None => Ok(SendReceipt::new(Some(id))),
         }
+    }
+
+    async fn forget(&self, _connection: &Connection, handle: &Handle) -> Result<(), ChannelError> {
+        if self.capabilities.contact_book != Some(handle.kind) {
+            return Err(ChannelError::new("forget", ChannelErrorKind::Unsupported, Retry::Never));
+        }
+        let failure = self.failures.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        if failure.as_ref().is_none_or(|error| error.retry() == Retry::OutcomeUnknown) {
+            self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).push(handle.clone());
+        }
+        failure.map_or(Ok(()), Err)
     }
 }

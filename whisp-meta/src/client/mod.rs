@@ -149,6 +149,31 @@ impl GraphClient {
         Ok(read(response).await?.json)
     }
 
+    /// Deletes what `path` under the node names, once, and returns a successful answer.
+    pub(crate) async fn delete(
+        &self,
+        host: Host,
+        (node, path): (&str, &str),
+        token: &SecretString,
+        query: &[(&str, &str)],
+    ) -> Result<Answer, ChannelError> {
+        let proof = self.proof(token);
+        match &self.way {
+            Way::Http(web) => {
+                let mut url = web.url(host, &[node, path], proof.as_deref())?;
+                url.query_pairs_mut().extend_pairs(query);
+                let request = web.http.delete(url).header(AUTHORIZATION, bearer(token)?);
+                let response = request.send().await.map_err(|error| unanswered(error.without_url()))?;
+                read(response).await
+            }
+            #[cfg(feature = "simulator")]
+            Way::Inside(core) => match core.delete_inside((node, path), token, proof, query) {
+                Some((status, headers, answer)) => outcome(status, &WaitHints::of(&headers), answer),
+                None => Err(unknown()),
+            },
+        }
+    }
+
     /// Begins a download from an address that was checked, with the token only if one is given.
     pub(crate) async fn get_file(
         &self,

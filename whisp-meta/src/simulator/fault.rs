@@ -13,7 +13,7 @@ use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What happens to a send instead of an answer as usual.
+/// What happens to a call that sends or forgets instead of an answer as usual.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// It is refused with this HTTP status and Meta's code; nothing is taken.

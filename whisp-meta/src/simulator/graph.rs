@@ -1,14 +1,15 @@
 //! Calls, over HTTP or from within this process: who calls, whether anything goes wrong on purpose, and the answer.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, Path, RawQuery, State as Shared};
+use axum::extract::{ConnectInfo, Path, Query, RawQuery, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use whisp_core::Sensitive;
@@ -18,12 +19,13 @@ use super::config::Account;
 use super::fault::{Fault, Scissors};
 use super::refusal::Refusal;
 use super::state::{ACCEPTED_MAX, RecordedRequest};
-use super::{Core, World, file, node, take_pages, take_whatsapp};
+use super::{Core, World, book, file, node, take_pages, take_whatsapp};
 use crate::client::{API_VERSION, appsecret_proof, hex};
 
 pub(super) fn router(core: Arc<Core>) -> Router {
     Router::new()
         .route("/{version}/{node}/messages", post(messages))
+        .route("/{version}/{node}/contact_book", delete(contact_book))
         .route("/{version}/{node}", get(node::node))
         .route(file::WHATSAPP_PATH, get(file::file))
         .route(file::PAGES_PATH, get(file::file))
@@ -51,7 +53,28 @@ async fn messages(
         node,
         token: bearer(&headers).map(str::to_owned),
         proof: query.and_then(|query| query.strip_prefix("appsecret_proof=").map(str::to_owned)),
-        body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+        what: What::Message(serde_json::from_slice(&body).unwrap_or(Value::Null)),
+    };
+    let (fault, answer) = core.call(&call);
+    finish(fault, answer.map(Answer::into_response), &scissors).await
+}
+
+async fn contact_book(
+    Shared(core): Shared<Arc<Core>>,
+    ConnectInfo(scissors): ConnectInfo<Scissors>,
+    Path((version, node)): Path<(String, String)>,
+    Query(mut query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+) -> Response {
+    if core.is_closed() {
+        return cut(&scissors);
+    }
+    let call = Call {
+        path: format!("/{version}/{node}/contact_book"),
+        node,
+        token: bearer(&headers).map(str::to_owned),
+        proof: query.remove("appsecret_proof"),
+        what: What::Entry(query),
     };
     let (fault, answer) = core.call(&call);
     finish(fault, answer.map(Answer::into_response), &scissors).await
@@ -124,30 +147,58 @@ struct Call {
     node: String,
     token: Option<String>,
     proof: Option<String>,
-    body: Value,
+    what: What,
 }
 
+/// What a call is about.
+enum What {
+    /// To send a message: the body.
+    Message(Value),
+    /// To delete somebody from the contact book: the query.
+    Entry(HashMap<String, String>),
+}
+
+/// What comes of a call without a socket: the status, the headers, and the JSON where it is any; none where no answer comes.
+/// A slow answer is not slow.
+type Inside = (u16, HeaderMap, Option<Value>);
+
 impl Core {
-    /// Takes a call of this process, without a socket. Returns the status, the headers, and the JSON where it is any;
-    /// `None` where no answer comes. A slow answer is not slow.
+    /// Takes a message of this process, without a socket.
     pub(crate) fn post_inside(
         &self,
         node: &str,
         token: &SecretString,
         proof: Option<String>,
         body: &Value,
-    ) -> Option<(u16, HeaderMap, Option<Value>)> {
+    ) -> Option<Inside> {
+        self.inside((node, "messages"), token, proof, What::Message(body.clone()))
+    }
+
+    /// Deletes somebody from the contact book, without a socket.
+    pub(crate) fn delete_inside(
+        &self,
+        to: (&str, &str),
+        token: &SecretString,
+        proof: Option<String>,
+        query: &[(&str, &str)],
+    ) -> Option<Inside> {
+        let query = query.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        self.inside(to, token, proof, What::Entry(query))
+    }
+
+    fn inside(
+        &self,
+        (node, path): (&str, &str),
+        token: &SecretString,
+        proof: Option<String>,
+        what: What,
+    ) -> Option<Inside> {
         if self.is_closed() {
             return None;
         }
-        let call = Call {
-            path: format!("/{API_VERSION}/{node}/messages"),
-            node: node.to_owned(),
-            token: Some(token.expose_secret().to_owned()),
-            proof,
-            body: body.clone(),
-        };
-        match self.call(&call) {
+        let path = format!("/{API_VERSION}/{node}/{path}");
+        let token = Some(token.expose_secret().to_owned());
+        match self.call(&Call { path, node: node.to_owned(), token, proof, what }) {
             (Some(Fault::NoAnswer { .. } | Fault::Cut { .. }), _) | (_, None) => None,
             (Some(Fault::Garbled { status }), _) => Some((status, HeaderMap::new(), None)),
             (_, Some(Answer { status, headers, body })) => Some((status, headers, Some(body))),
@@ -183,9 +234,11 @@ impl Core {
     fn take(&self, call: &Call) -> Answer {
         let outcome = {
             let mut world = self.world();
-            self.authorize(&mut world, call).and_then(|account| match account.channel {
-                ChannelKind::WhatsApp => take_whatsapp::take(self, &mut world, account, &call.body),
-                _ => take_pages::take(self, &mut world, account, &call.body),
+            self.authorize(&mut world, call).and_then(|account| match (&account.channel, &call.what) {
+                (ChannelKind::WhatsApp, What::Entry(query)) => book::delete(&mut world, account, query),
+                (_, What::Entry(_)) => Err(Refusal::new(400, 2_500, "Unknown path components")),
+                (ChannelKind::WhatsApp, What::Message(body)) => take_whatsapp::take(self, &mut world, account, body),
+                (_, What::Message(body)) => take_pages::take(self, &mut world, account, body),
             })
         };
         self.answer(call, outcome)
@@ -253,7 +306,10 @@ fn record(world: &mut World, core: &Core, call: &Call, status: Option<u16>, code
     world.state.record(RecordedRequest {
         at: core.clock.now(),
         path: call.path.clone(),
-        body: Sensitive::new(call.body.clone()),
+        body: Sensitive::new(match &call.what {
+            What::Message(body) => body.clone(),
+            What::Entry(_) => Value::Null,
+        }),
         status,
         code,
     });

@@ -26,6 +26,7 @@
 //! # }
 //! ```
 
+mod book;
 mod callback;
 mod config;
 mod fault;
@@ -282,7 +283,7 @@ impl Simulator {
         self.core.world().shape = shape;
     }
 
-    /// Makes the next `count` sends go wrong, after those that were asked for before.
+    /// Makes the next `count` calls go wrong that send or forget, after those that were asked for before.
     pub fn fail_next(&self, count: usize, fault: Fault) {
         self.core.world().faults.extend(std::iter::repeat_n(fault, count));
     }
@@ -314,6 +315,7 @@ impl Simulator {
         let id = world.state.message_id(account, &persona.id, false);
         let body = if account.channel == ChannelKind::WhatsApp {
             let field = if standby { "standby" } else { "messages" };
+            world.state.books.note(account, persona);
             let answered = world.state.last_to(&account.id, &persona.id).map(|last| last.id.clone());
             let answered = answered.as_ref().map(PlatformMessageId::expose);
             Some(hooks_whatsapp::message(account, persona, field, &id, now, say, answered))
@@ -426,7 +428,7 @@ impl Simulator {
         WebhookRequest { signature: Some(post::sign(&self.core.app_secret, &body)), body, received_at }
     }
 
-    /// Returns all sends that came, the last [`REQUESTS_MAX`] of them.
+    /// Returns all calls that came to send or to forget, the last [`REQUESTS_MAX`] of them.
     #[must_use]
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.core.world().state.requests.iter().cloned().collect()

@@ -15,6 +15,7 @@ use serde_json::Value;
 use whisp_core::Sensitive;
 use whisp_core::model::{AccountId, ChannelKind, PlatformMessageId};
 
+use super::book::Books;
 use super::config::{Account, Limits, Persona};
 use crate::client::hex;
 
@@ -38,6 +39,8 @@ pub struct State {
     pub(super) said: u64,
     people: BTreeMap<AccountId, BTreeMap<String, Person>>,
     counters: BTreeMap<AccountId, Counters>,
+    #[serde(default)]
+    pub(super) books: Books,
     pub(super) accepted: Vec<Accepted>,
     pub(super) requests: VecDeque<RecordedRequest>,
     pub(super) queue: VecDeque<Queued>,

@@ -59,6 +59,9 @@ pub(super) fn take(core: &Core, world: &mut World, account: &Account, body: &Val
         .find(&account.id, &id)
         .and_then(|person| person.wrote_at)
         .is_some_and(|wrote_at| now - wrote_at < WINDOW);
+    if let Some(persona) = persona.as_ref().filter(|persona| persona.id == address) {
+        world.state.books.note(account, persona);
+    }
     let failure = match (&persona, kind) {
         (None, _) => Some(UNDELIVERABLE),
         (Some(_), "template") => None,

@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 use whisp_core::channel::Channel;
 use whisp_core::clock::Clock;
-use whisp_core::model::{Connection, Handle};
+use whisp_core::model::{Connection, Handle, HandleKind};
 use whisp_core::testing::channel_conformance::{ChannelHarness, Failure, check_all};
 use whisp_meta::simulator::Fault;
 
-use crate::world::{CHANNELS, World};
+use crate::world::{BSUID, CHANNELS, World};
 
 impl ChannelHarness for World {
     fn channel(&self) -> &dyn Channel {
@@ -20,6 +20,10 @@ impl ChannelHarness for World {
 
     fn recipient(&self) -> Handle {
         self.persona.handle(&self.account)
+    }
+
+    fn entry(&self) -> Handle {
+        Handle::new(HandleKind::Bsuid, BSUID)
     }
 
     fn now(&self) -> DateTime<Utc> {

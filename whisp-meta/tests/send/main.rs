@@ -9,6 +9,7 @@
 
 mod conformance;
 mod faults;
+mod forget;
 mod limits;
 mod openapi;
 mod privacy;

@@ -20,6 +20,7 @@ pub(crate) const CHANNELS: [ChannelKind; 3] = [ChannelKind::WhatsApp, ChannelKin
 /// What must never be printed.
 pub(crate) const TOKEN: &str = "EAAcanarytoken0123";
 pub(crate) const PHONE: &str = "77011234567";
+pub(crate) const BSUID: &str = "KZ.13491208655302741918";
 pub(crate) const SCOPED: &str = "1254477777772919";
 
 pub(crate) struct World {

@@ -149,8 +149,7 @@ impl Holds {
         row.hold.released_at = Some(inner.clock.now());
         let keeper = row.hold.keeper;
         let ops = self.staged(&mut row, AuditAction::HoldReleased).await?;
-        inner.begin_erasure(tenant, keeper, self.desk.whom(), (None, ops)).await?;
-        inner.go_on_erasing(tenant, keeper).await
+        inner.erase(tenant, keeper, self.desk.whom(), (None, ops)).await
     }
 
     /// Lists the holds that hold, those first at which somebody has to look first.

@@ -34,21 +34,22 @@ impl Requests {
                 "the account holder's data go with the account: close it with `Desk::close`",
             ));
         }
-        match (request.kind(), request.state()) {
+        let beside = match (request.kind(), request.state()) {
             (RequestKind::Erasure, RequestState::Partial { .. }) if !inner.is_held(tenant, subject).await? => {
                 return Err(AssistantError::Invalid("nothing would be withheld: place a hold on what has to stay"));
             }
             // A crash came in between.
-            (RequestKind::Erasure, RequestState::Executing { .. }) if request.steps_left().next().is_some() => {}
+            (RequestKind::Erasure, RequestState::Executing { .. }) if request.steps_left().next().is_some() => {
+                Vec::new()
+            }
             (RequestKind::Erasure, _) => {
                 let begin = RequestEvent::Execute(vec![STEP.to_owned()]);
                 row.clear.request = request.apply(begin, &inner.config.law, inner.clock.now())?;
-                let ops = inner.staged(tenant, &mut row, AuditAction::RequestBegun, self.desk.whom()).await?;
-                inner.begin_erasure(tenant, subject, self.desk.whom(), (Some(id), ops)).await?;
+                inner.staged(tenant, &mut row, AuditAction::RequestBegun, self.desk.whom()).await?
             }
             _ => return Err(AssistantError::Invalid("the person did not ask to be erased")),
-        }
-        inner.go_on_erasing(tenant, subject).await
+        };
+        inner.erase(tenant, subject, self.desk.whom(), (Some(id), beside)).await
     }
 }
 

@@ -24,6 +24,9 @@ enum Fault {
     SendsAnything,
     PrintsHandle,
     BlamesTheConnection,
+    ForgetsNobody,
+    ForgetsByAnything,
+    AsksAgain,
 }
 
 struct Harness {
@@ -72,7 +75,9 @@ impl Channel for TextOnly {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::text_only(TextLimit::Chars(100))
+        let mut capabilities = Capabilities::text_only(TextLimit::Chars(100));
+        capabilities.contact_book = Some(HandleKind::Custom);
+        capabilities
     }
 
     async fn send(&self, _: &Connection, message: &Outbound) -> Result<SendReceipt, ChannelError> {
@@ -93,6 +98,16 @@ impl Channel for TextOnly {
         }
         let outcome = self.call();
         if outcome.is_err() && self.fault == Fault::Retries { self.call() } else { outcome }
+    }
+
+    async fn forget(&self, _: &Connection, handle: &Handle) -> Result<(), ChannelError> {
+        let known = self.capabilities().contact_book == Some(handle.kind) || self.fault == Fault::ForgetsByAnything;
+        if self.fault == Fault::ForgetsNobody || !known {
+            return Err(ChannelError::new("forget", ChannelErrorKind::Unsupported, Retry::Never));
+        }
+        let outcome = self.call();
+        let again = outcome.is_err() && self.fault == Fault::AsksAgain;
+        if again { self.call() } else { outcome }.map(|_| ())
     }
 }
 
@@ -146,6 +161,9 @@ async fn each_broken_contract_is_found() {
         (Fault::SendsAnything, 5),
         (Fault::PrintsHandle, 6),
         (Fault::BlamesTheConnection, 7),
+        (Fault::ForgetsNobody, 8),
+        (Fault::ForgetsByAnything, 8),
+        (Fault::AsksAgain, 8),
     ] {
         assert_eq!(check_all(&harness(fault)).await.unwrap_err().contract, contract, "{fault:?}");
     }
