@@ -44,6 +44,10 @@ impl ReplyEngine for OrderStatus {
         None
     }
 
+    fn earlier_turns(&self) -> usize {
+        0
+    }
+
     async fn reply(&self, request: &ReplyRequest) -> Result<Decision, ReplyError> {
         if request.now >= request.deadline {
             return Err(ReplyError::new("look the order up", ReplyErrorKind::Timeout, Retry::After(None)));

@@ -1,6 +1,10 @@
 //! What is answered, once, and what never is.
 
+use std::sync::{Arc, Mutex};
+
 use whisp::model::{Author, AutomationMode, DeliveryStep, Provenance};
+use whisp::reply::{Decision, Proposal, TURNS_MAX};
+use whisp::testing::ScriptedEngine;
 use whisp::webhook::Event;
 
 use crate::world::{DANA, World, incoming, parrot};
@@ -144,4 +148,32 @@ async fn a_message_larger_than_a_record_is_kept_as_unsupported_and_spares_its_si
     let messages = world.messages().await;
     assert_eq!(messages[1].content.kind(), whisp::model::ContentKind::Unsupported);
     assert_eq!(messages[2].content.readable(), Some("three"));
+}
+
+/// What nobody looks at is not even opened (promise P25).
+#[tokio::test]
+async fn p25_an_engine_is_shown_no_more_turns_than_it_looks_at() {
+    for looks_back in [0, 3, TURNS_MAX] {
+        let seen: Arc<Mutex<Vec<Vec<String>>>> = Arc::default();
+        let shown = Arc::clone(&seen);
+        let engine = ScriptedEngine::new(move |request| {
+            let turns = request.turns()?.iter().filter_map(|turn| turn.content.readable().map(str::to_owned));
+            shown.lock().unwrap().push(turns.collect());
+            Ok(Decision::Reply(Proposal::new(&format!("to {}", request.question()?.replace('\n', "+")))))
+        });
+        let world = World::with(Arc::new(engine.looking_back(looks_back)), AutomationMode::Automatic).await;
+        for day in 1..=4 {
+            world.says(&format!("m{day}"), &format!("q{day}")).await;
+            world.says(&format!("n{day}"), &format!("r{day}")).await;
+            world.settle().await;
+            world.later(60);
+        }
+        let last = seen.lock().unwrap().pop().unwrap();
+        let all = ["q1", "r1", "to q1+r1", "q2", "r2", "to q2+r2", "q3", "r3", "to q3+r3", "q4", "r4"];
+        let wanted = &all[9 - looks_back.min(9)..];
+        assert_eq!(last.len(), wanted.len(), "{looks_back}: {last:?}");
+        for (turn, wanted) in last.iter().zip(wanted) {
+            assert!(turn.ends_with(wanted), "{looks_back}: {last:?}");
+        }
+    }
 }

@@ -402,3 +402,27 @@ async fn the_receipt_of_an_erasure_says_until_when_a_processor_keeps_what_it_was
         }
     }
 }
+
+/// Beside an engine in this process that looks back further.
+#[tokio::test]
+async fn p25_a_processor_is_shown_no_more_turns_than_it_looks_at() {
+    let seen: Arc<Mutex<Vec<(bool, usize)>>> = Arc::default();
+    let looks = |elsewhere: bool| {
+        let seen = Arc::clone(&seen);
+        ScriptedEngine::new(move |request| {
+            seen.lock().unwrap().push((elsewhere, request.turns()?.len()));
+            Ok(if elsewhere { Decision::Abstain } else { Decision::Reply(Proposal::new("Yes.")) })
+        })
+    };
+    let engines: Vec<Arc<dyn ReplyEngine>> =
+        vec![Arc::new(looks(true).looking_back(1).at(MODEL)), Arc::new(looks(false).looking_back(4))];
+    let fallback = Fallback::new(engines, Arc::new(ManualClock::default()));
+    let world = world(Arc::new(fallback), registered(model())).await;
+    for id in ["m1", "m2", "m3", "m4"] {
+        world.says(id, "Do you deliver?").await;
+        world.settle().await;
+        world.later(60);
+    }
+    let last = seen.lock().unwrap().split_off(6);
+    assert_eq!(last, [(true, 2), (false, 5)], "one turn waits for an answer");
+}

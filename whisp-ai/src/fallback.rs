@@ -64,6 +64,11 @@ impl ReplyEngine for Fallback {
         None
     }
 
+    /// As many as the engine that looks back furthest; one elsewhere is given its own number alone.
+    fn earlier_turns(&self) -> usize {
+        self.engines.iter().map(|engine| engine.earlier_turns()).max().unwrap_or(0)
+    }
+
     async fn reply(&self, request: &ReplyRequest) -> Result<Decision, ReplyError> {
         engine::in_time(request, "ask the engines")?;
         if request.open_turns()?.is_empty() {

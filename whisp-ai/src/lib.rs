@@ -47,7 +47,7 @@ pub use language::detect_language;
 pub use load::{FILE_BYTES_MAX, Format, LoadError, LoadErrorKind};
 pub use openai::{
     ATTEMPTS_MAX, BACKOFF_BASE, BACKOFF_MAX, CONNECT_TIME_MAX, ENTRIES_SHOWN_MAX, OUTPUT_TOKENS_MAX, OpenAiConfig,
-    OpenAiConfigError, OpenAiEngine, RESPONSE_BYTES_MAX, TURN_CHARS_MAX, TURNS_MAX,
+    OpenAiConfigError, OpenAiEngine, RESPONSE_BYTES_MAX, TURN_CHARS_MAX,
 };
 pub use retrieval::{KnowledgeIndex, RetrievalEngine, TIE_SHARE};
 pub use rules::{PATTERN_BYTES_MAX, RULES_MAX, Rule, RuleEngine, RuleSet, When};

@@ -23,6 +23,10 @@ names! {
     EngineId
 }
 
+/// How many of the last messages an engine is shown at most, those that wait for an answer among them: ten turns suffice
+/// (promise P25).
+pub const TURNS_MAX: usize = 20;
+
 /// Proposes what to answer.
 ///
 /// # Contract
@@ -52,6 +56,12 @@ pub trait ReplyEngine: fmt::Debug + Send + Sync + 'static {
     /// ([`Config::processors`](crate::assistant::Config::processors)) names them; `None` if it stays in this process, or
     /// goes on only to engines that are asked by [`ReplyRequest::ask`].
     fn processor(&self) -> Option<ProcessorId>;
+
+    /// Returns how many turns it looks back at most, before those that wait for an answer: it is shown no more (promise P25), and
+    /// what nobody looks at is not even opened. 0 for one that goes by the question alone. It never changes.
+    fn earlier_turns(&self) -> usize {
+        TURNS_MAX
+    }
 
     /// Proposes an answer.
     ///
@@ -151,6 +161,13 @@ impl ReplyRequest {
                 Err(ReplyError::new("reply", ReplyErrorKind::Denied, crate::error::Retry::Never).with_source(denied))
             }
         }
+    }
+
+    /// Checks the permit again and hands out so many of the turns that an engine looks at.
+    fn turns_for(&self, engine: &dyn ReplyEngine) -> Result<&[Turn], ReplyError> {
+        let turns = self.turns()?;
+        let shown = self.unanswered.saturating_add(engine.earlier_turns());
+        Ok(turns.get(turns.len().saturating_sub(shown)..).unwrap_or_default())
     }
 
     /// Checks the permit again and hands out the turns that wait for an answer.

@@ -28,7 +28,7 @@ use prompt::Prompt;
 use wire::{Action, Answer};
 
 pub use http::{CONNECT_TIME_MAX, RESPONSE_BYTES_MAX};
-pub use prompt::{TURN_CHARS_MAX, TURNS_MAX};
+pub use prompt::TURN_CHARS_MAX;
 pub use wire::OUTPUT_TOKENS_MAX;
 
 /// A call is made at most so often, all within the request's deadline.
@@ -100,7 +100,7 @@ impl OpenAiConfig {
 /// llama.cpp, Ollama, a gateway).
 ///
 /// What leaves the process: the business's name, its instructions, up to [`ENTRIES_SHOWN_MAX`] entries of its knowledge,
-/// and the last [`TURNS_MAX`] turns as they were [made ready](ReplyRequest::ask) for the processor, numbers and addresses of
+/// and the last [`TURNS_MAX`](whisp_core::reply::TURNS_MAX) turns as they were [made ready](ReplyRequest::ask) for the processor, numbers and addresses of
 /// people replaced by marks; not the contact's name or any id. It needs a request that was released to
 /// [the processor](OpenAiConfig::processor), and checks the permit again right before each attempt. `store: false` asks the
 /// provider not to keep it.

@@ -2,12 +2,10 @@
 
 use std::fmt::Write;
 
-use whisp_core::reply::{ReplyRequest, Turn};
+use whisp_core::reply::{ReplyRequest, TURNS_MAX, Turn};
 
 use crate::knowledge::Entry;
 
-/// The model sees no more turns than these, the last ones.
-pub const TURNS_MAX: usize = 20;
 /// No more characters of a turn.
 pub const TURN_CHARS_MAX: usize = 4_000;
 

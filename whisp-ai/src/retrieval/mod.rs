@@ -26,6 +26,9 @@ use index::{Hit, Index};
 /// Two entries whose scores differ by no more than this share of the better one tie: the contact is asked.
 pub const TIE_SHARE: f32 = 0.08;
 
+/// How far it looks back for the language of a contact whose question does not tell it.
+const EARLIER_TURNS: usize = 6;
+
 /// A knowledge base ready to be searched: built once, shared by engines.
 #[derive(Debug)]
 pub struct KnowledgeIndex {
@@ -241,6 +244,10 @@ impl ReplyEngine for RetrievalEngine {
 
     fn processor(&self) -> Option<ProcessorId> {
         None
+    }
+
+    fn earlier_turns(&self) -> usize {
+        EARLIER_TURNS
     }
 
     async fn reply(&self, request: &ReplyRequest) -> Result<Decision, ReplyError> {

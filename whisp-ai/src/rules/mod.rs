@@ -202,6 +202,10 @@ impl ReplyEngine for RuleEngine {
         None
     }
 
+    fn earlier_turns(&self) -> usize {
+        0
+    }
+
     async fn reply(&self, request: &ReplyRequest) -> Result<Decision, ReplyError> {
         engine::in_time(request, "apply the rules")?;
         let question: String = request.question()?.chars().take(text::TEXT_CHARS_MAX).collect();

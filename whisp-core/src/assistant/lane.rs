@@ -8,7 +8,6 @@ use chrono::{DateTime, Utc};
 use crate::assistant::backlog::WorkChange;
 use crate::assistant::step::StepReport;
 use crate::assistant::task::{Task, bucket_of};
-use crate::assistant::turn::TURNS_MAX;
 use crate::assistant::warm::{Known, Settings};
 use crate::assistant::{AssistantError, Inner, Retention};
 use crate::audit::{AuditAction, AuditDetail, Outcome};
@@ -242,11 +241,11 @@ impl<'a> LaneRun<'a> {
         }
     }
 
-    /// Reads the last messages, unless that was done.
-    pub(super) async fn read_tail(&mut self) -> Result<(), AssistantError> {
+    /// Reads so many of the last messages, unless that was done.
+    pub(super) async fn read_tail(&mut self, limit: usize) -> Result<(), AssistantError> {
         if self.tail.is_none() {
             let lane = self.lane.conversation.id;
-            let (rows, _) = self.inner.entities.last_messages(self.lease.tenant, lane, None, TURNS_MAX).await?;
+            let (rows, _) = self.inner.entities.last_messages(self.lease.tenant, lane, None, limit).await?;
             self.tail = Some(rows.iter().map(MessageRow::id).collect());
             self.known.extend(rows.into_iter().map(|row| (row.id(), row)));
         }

@@ -20,12 +20,13 @@ use crate::model::{
     Provenance, SensitivePolicy,
 };
 use crate::privacy::{About, AutomatedReplies, DeniedReason, LawfulBasis, Purpose, ServiceProvision};
-use crate::reply::{Decision, EngineId, Proposal, ReplyContext, ReplyRequest, Turn};
+use crate::reply::{Decision, EngineId, Proposal, ReplyContext, ReplyRequest, TURNS_MAX, Turn};
 use crate::route::{Route, RouteRequest};
 use crate::store::WorkItem;
 
-/// How many of the last messages an engine sees at most: ten turns suffice (promise P25).
-pub(super) const TURNS_MAX: usize = 20;
+/// How many of the last messages are read beside those that an engine is shown: reactions and the like among them, which
+/// it is not.
+const OTHERS: usize = 4;
 
 /// How often an engine that can't be reached is asked again before a person takes over.
 const ENGINE_TRIES_MAX: u32 = 3;
@@ -54,9 +55,9 @@ impl LaneRun<'_> {
         &mut self,
         turns: &[(&WorkItem, MessageId)],
     ) -> Result<Option<OpenTurn>, AssistantError> {
-        if self.inner.engine.is_some() && self.lane.conversation.engine_handles() {
+        if self.lane.conversation.engine_handles() {
             // In one read what an engine is shown, and what waits among it.
-            self.read_tail().await?;
+            self.read_earlier(turns.len()).await?;
         }
         let mut rows = Vec::new();
         for (item, message) in turns {
@@ -291,6 +292,19 @@ impl LaneRun<'_> {
         connection.clear.mode
     }
 
+    /// Returns how many turns before those that wait an engine is shown.
+    fn earlier(&self) -> usize {
+        self.inner.engine.as_ref().map_or(0, |engine| engine.earlier_turns()).min(TURNS_MAX)
+    }
+
+    /// Reads the last messages, with so many that wait among them, where an engine looks back at all.
+    async fn read_earlier(&mut self, open: usize) -> Result<(), AssistantError> {
+        match self.earlier() {
+            0 => Ok(()),
+            earlier => self.read_tail((earlier + open + OTHERS).min(TURNS_MAX)).await,
+        }
+    }
+
     async fn request(
         &mut self,
         open: &[(&WorkItem, MessageId)],
@@ -301,7 +315,7 @@ impl LaneRun<'_> {
         let contact = self.lane.conversation.contact;
         let permit = inner.gate.permit::<AutomatedReplies>(tenant, contact, self.now).await?;
         let opened_at = self.inquiry.as_ref().map_or(self.now, |row| row.inquiry.opened_at);
-        self.read_tail().await?;
+        self.read_earlier(open.len()).await?;
         let asked: BTreeSet<MessageId> = open.iter().map(|(_, message)| *message).collect();
         let mut unanswered = Vec::with_capacity(asked.len());
         for id in &asked {
@@ -316,6 +330,7 @@ impl LaneRun<'_> {
         all.retain(|row| here(row) && row.clear.kind != ContentKind::Reaction);
         // A code that proves who somebody is is nobody else's to see.
         all.retain(|row| !asked.contains(&row.id()) && !row.clear.for_rights);
+        all.drain(..all.len().saturating_sub(self.earlier()));
         // What waits for an answer comes last, even where the platform's clock puts it before an answer of ours, or it
         // was overtaken on its way.
         let open = unanswered.len();

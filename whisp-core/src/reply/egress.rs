@@ -89,7 +89,7 @@ impl ReplyRequest {
         let egress = self.egress.as_ref().ok_or_else(|| refuse(EgressRefusal::Unregistered))?;
         let processor = egress.check(&id, self).map_err(refuse)?;
         let mut mask = Mask::new(self.conversation, self.contact_name.clone());
-        let turns = mask.turns(self.turns()?, egress.special);
+        let turns = mask.turns(self.turns_for(engine)?, egress.special);
         let bytes = turns.iter().filter_map(|turn| turn.content.readable()).map(str::len).sum::<usize>();
         let disclosure = Disclosure {
             ground: DisclosureGround::Processor,
