@@ -10,6 +10,7 @@
 mod support;
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::Connection;
@@ -159,7 +160,22 @@ async fn what_is_deleted_is_gone_from_the_files() {
     assert!(!holds_bytes(&folder, CANARY), "after it is closed");
 }
 
-/// The log is written back in the writer's next pause, and after sixteen transactions even without one.
+#[tokio::test]
+async fn what_is_deleted_is_gone_from_the_files_though_nobody_writes_any_more() {
+    const CANARY: &[u8] = b"canary-93ab-sealed-but-still-hers";
+    let folder = folder();
+    let store = SqliteStore::open(db(&folder)).expect("a new file opens");
+    let record = Record { sealed: Sealed(CANARY.repeat(20)), ..message(1) };
+    done(&store, WriteBatch::new(TENANT).op(WriteOp::Put(record.clone()))).await;
+    done(&store, WriteBatch::new(TENANT).op(WriteOp::Delete(record.kind, record.id, 1))).await;
+    let began = Instant::now();
+    while holds_bytes(&folder, CANARY) {
+        assert!(began.elapsed() < Duration::from_secs(30), "it is still there");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The log is written back when nobody writes for a moment, and after sixteen transactions even without one.
 async fn settle(store: &SqliteStore) {
     for _ in 0..20 {
         done(store, WriteBatch::new(TENANT)).await;

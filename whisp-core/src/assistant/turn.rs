@@ -62,7 +62,11 @@ impl LaneRun<'_> {
         let mut rows = Vec::new();
         for (item, message) in turns {
             self.complete(item);
-            rows.extend(self.message(*message).await?);
+            if let Some(row) = self.message(*message).await? {
+                // An engine may be asked about it in a moment.
+                self.known.insert(*message, row.clone());
+                rows.push(row);
+            }
         }
         rows.sort_by_key(|row| (row.clear.at, row.id()));
         for row in &rows {

@@ -224,8 +224,8 @@ impl Gate {
     ) -> Option<Result<Grant, Denied>> {
         let purpose = activity.purpose;
         let found = {
-            let mut memory = self.memory();
-            let Memory { known, published, .. } = &mut *memory;
+            let memory = self.memory();
+            let Memory { known, published, .. } = &*memory;
             let widening = if purpose.is_optional() {
                 let (young, published) = published.as_ref()?;
                 if !young.is_so(now) {
@@ -239,7 +239,8 @@ impl Gate {
                 None
             };
             let asked = Asked { purpose, basis: &activity.basis, widening: widening.as_ref() };
-            known.get(&(tenant.id, subject))?.answer(&asked, now)?
+            // Without a move to the front: whoever is asked about for longer is read anew, and put there by that.
+            known.peek(&(tenant.id, subject))?.answer(&asked, now)?
         };
         Some(self.granted(tenant, activity, subject, found, now))
     }

@@ -61,6 +61,9 @@ impl Published {
         activity: &ProcessingActivity,
         now: DateTime<Utc>,
     ) -> Result<Option<Widening<'_>>, DeniedReason> {
+        if self.versions.is_empty() {
+            return Ok(None);
+        }
         let today = now.date_naive();
         let held = self.versions.partition_point(|version| version.effective <= today);
         let Some(current) = held.checked_sub(1).and_then(|last| self.versions.get(last)) else { return Ok(None) };

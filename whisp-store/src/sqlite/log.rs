@@ -112,13 +112,22 @@ impl<'c> Log<'c> {
         Ok(())
     }
 
-    /// Writes the log back after a transaction that was answered: when it is long, and soon after something was
+    /// Returns whether the next pause is to be used: deleted bytes are in the log, and nobody held it up lately.
+    pub(super) const fn wants_pause(&self) -> bool {
+        self.has_deleted && self.not_before == 0
+    }
+
+    /// Cuts the log while nobody writes. Where somebody reads the old one, or the disk fails, the next attempt follows.
+    pub(super) fn in_pause(&mut self) {
+        let _follows = self.write_back(Mode::Truncate, READERS_WAIT);
+    }
+
+    /// Writes the log back after a transaction that was answered: when it is long, and some transactions after something was
     /// deleted. Where somebody reads the old log or the disk fails it stays as it is, and the next attempt follows.
-    pub(super) fn after_group(&mut self, is_idle: bool) {
+    pub(super) fn after_group(&mut self) {
         self.wake_helper();
         self.groups_since = self.groups_since.saturating_add(1);
-        let is_late = self.not_before > 0;
-        let is_purge_due = self.has_deleted && (self.groups_since >= PURGE_GROUPS || is_idle && !is_late);
+        let is_purge_due = self.has_deleted && self.groups_since >= PURGE_GROUPS;
         if is_purge_due || PAGES.get() >= self.long.max(self.not_before) {
             let mode = if self.has_deleted { Mode::Truncate } else { Mode::Restart };
             let _follows = self.write_back(mode, READERS_WAIT);

@@ -148,7 +148,7 @@ impl SqliteOptions {
 /// One thread writes: it puts what waits into one transaction and answers when that is durable (`synchronous=FULL`), so
 /// many writers at once cost little more than one. A few threads read beside it.
 ///
-/// Deleted bytes are overwritten: in the file at once, and in the write-ahead log in the writer's next pause or sixteen
+/// Deleted bytes are overwritten: in the file at once, and in the write-ahead log when nobody has written for 20 ms, or sixteen
 /// transactions later, or as soon as another program that reads the file lets it. What a newer version of a record
 /// replaced leaves the log with the next deletion or [`compact`](SqliteStore::compact). What SQLite itself leaves between
 /// the rows of a page goes with [`rewrite`](SqliteStore::rewrite).

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Statement};
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use whisp_core::id::TenantId;
 use whisp_core::store::{Commit, Kind, Lease, OwnRequest, RenewRequest, StoreErrorKind, WriteBatch, WriteOp};
@@ -33,6 +35,9 @@ const GROUP_OPS_MAX: usize = 8_192;
 
 /// No job is added to a transaction that writes this many bytes, so that it lengthens the log by little more.
 const GROUP_BYTES_MAX: usize = 8 << 20;
+
+/// After how long without a job the log is cut that holds deleted bytes.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// How much upkeep waits while a backup is made.
 const UPKEEP_MAX: usize = 16;
@@ -131,6 +136,8 @@ struct Writer<'c> {
     leases: Leases<'c>,
     forgetter: Forgetter<'c>,
     log: Log<'c>,
+    /// For how long nobody comes.
+    timer: Runtime,
     upkeep: VecDeque<Upkeep>,
 }
 
@@ -151,19 +158,36 @@ impl<'c> Writer<'c> {
             leases: Leases::prepare(conn)?,
             forgetter: Forgetter::prepare(conn)?,
             log,
+            timer: Builder::new_current_thread().enable_time().build()?,
             upkeep: VecDeque::new(),
         })
     }
 
     fn run(mut self, jobs: mpsc::Receiver<Job>) {
         let mut desk = Desk { jobs, answers: Vec::with_capacity(GROUP_JOBS_MAX) };
-        while let Some(first) = desk.jobs.blocking_recv() {
+        while let Some(first) = self.next(&mut desk) {
             self.round(first, &mut desk);
             while let Some(task) = self.upkeep.pop_front() {
                 self.keep_up(task, &mut desk);
                 self.round_if_any(&mut desk);
             }
         }
+        if self.log.wants_pause() {
+            self.log.in_pause();
+        }
+    }
+
+    /// Waits for the next job. After a deletion nobody need come for long: then the log is cut. Not at once, because whoever
+    /// deletes much comes again in a moment, and would wait for it each time.
+    fn next(&mut self, desk: &mut Desk) -> Option<Job> {
+        if self.log.wants_pause() {
+            let job = async { tokio::time::timeout(PAUSE, desk.jobs.recv()).await };
+            match self.timer.block_on(job) {
+                Ok(job) => return job,
+                Err(_) => self.log.in_pause(),
+            }
+        }
+        desk.jobs.blocking_recv()
     }
 
     /// Does one transaction if somebody waits for it.
@@ -182,7 +206,7 @@ impl<'c> Writer<'c> {
         let outcome = self.group(first, desk);
         desk.answers.drain(..).for_each(|answer| answer.send(outcome));
         match outcome {
-            Ok(()) => self.log.after_group(desk.jobs.is_empty()),
+            Ok(()) => self.log.after_group(),
             Err(_) => self.log.after_failure(),
         }
     }

@@ -10,13 +10,15 @@ use zeroize::Zeroizing;
 use super::{EXPORT_SCHEMA_JSON, PACKAGE_SCHEMA, PACKAGE_SCHEMA_JSON, name};
 use crate::assistant::media::KeptFile;
 use crate::assistant::{Assistant, AssistantError, EXPORT_SCHEMA, Exported, ExportedData, Requests};
-use crate::entity::to_clear;
+use crate::entity::{to_clear, write_json};
 use crate::id::{ConversationId, MediaId, RecordId, RequestId, TenantId};
 use crate::privacy::{About, Controller};
 use crate::store::SubjectCursor;
 
 /// What the files of a package are called.
 const LINES: &str = "data.jsonl";
+/// How long a line is, with room to spare: a message of usual length has some 400 bytes.
+const LINE_BYTES: usize = 1_024;
 const LINE_SCHEMA: &str = "line.schema.json";
 const MANIFEST: &str = "manifest.json";
 const MANIFEST_SCHEMA: &str = "manifest.schema.json";
@@ -231,9 +233,10 @@ impl Package {
         if self.manifest.part == PackagePart::Portable {
             page.entries.retain(Exported::is_portable);
         }
-        let mut lines = Zeroizing::new(Vec::new());
+        // With room for all, mostly: a buffer that grows leaves a copy behind, which nobody wipes.
+        let mut lines = Zeroizing::new(Vec::with_capacity(page.entries.len() * LINE_BYTES));
         for entry in &page.entries {
-            lines.extend(to_clear(entry)?.0.into_bytes());
+            write_json(&mut lines, entry)?;
             lines.push(b'\n');
         }
         page.entries.iter().for_each(|entry| self.note(entry));
@@ -250,7 +253,11 @@ impl Package {
 
     /// Counts an entry, and remembers the file that it is about.
     fn note(&mut self, entry: &Exported) {
-        *self.manifest.counts.entry(entry.data.kind().to_owned()).or_default() += 1;
+        let kind = entry.data.kind();
+        match self.manifest.counts.get_mut(kind) {
+            Some(count) => *count += 1,
+            None => drop(self.manifest.counts.insert(kind.to_owned(), 1)),
+        }
         self.manifest.conversations.extend(match &entry.data {
             ExportedData::Conversation { .. } => Some(ConversationId::from_uuid(entry.id.as_uuid())),
             ExportedData::Inquiry { conversation, .. }
