@@ -16,7 +16,7 @@ use crate::assistant::{AssistantError, Inner};
 use crate::channel::{ChannelError, ChannelErrorKind};
 use crate::error::Retry;
 use crate::id::{ConnectionId, ContactId, SubjectId, TenantId};
-use crate::model::{ChannelKind, ConnectionState};
+use crate::model::{ChannelKind, ConnectionState, Conversation};
 use crate::privacy::{About, ServiceProvision, Storage};
 use crate::store::{Record, Sealed};
 use crate::vault::VaultErrorKind;
@@ -112,8 +112,11 @@ impl Inner {
     ) -> Result<Option<(BookEntry, Sealed)>, AssistantError> {
         let Some(row) = self.entities.contact_row(tenant, ContactId(subject)).await? else { return Ok(None) };
         let Some(conversation) = row.conversation else { return Ok(None) };
-        let conversation = self.entities.conversation(tenant, conversation).await?.conversation;
-        let channel = conversation.channel;
+        // It may have gone with its age: then nobody knows any more by which account the person wrote.
+        let Some(conversation) = self.entities.conversation_row(tenant, conversation.into()).await? else {
+            return Ok(None);
+        };
+        let Conversation { channel, connection, .. } = conversation.conversation;
         let Some(way) = self.channels.get(&channel) else {
             // This process does not know whether there is a book.
             return Ok(Some((BookEntry::Remains(channel), Sealed::default())));
@@ -130,7 +133,7 @@ impl Inner {
             self.entities.seal_entry(tenant, settings.account_holder, subject.into(), &handles).await.map(Some)
         };
         Ok(Some(match read.await {
-            Ok(Some(sealed)) => (BookEntry::Ask { channel, connection: conversation.connection }, sealed),
+            Ok(Some(sealed)) => (BookEntry::Ask { channel, connection }, sealed),
             // Nothing that the platform knows them by, or nothing that may be read any more.
             Ok(None) => (BookEntry::Remains(channel), Sealed::default()),
             Err(error) if is_closed(&error) => (BookEntry::Remains(channel), Sealed::default()),
