@@ -2,6 +2,8 @@
 //! that answers at once, and is noted as sent; each step durable, ordered by conversation, 64 producers. Beside taking in
 //! alone, through the same assistant.
 //!
+//! The engine goes by the question alone: what else was said is not read ([`earlier_turns`](ReplyEngine::earlier_turns)).
+//!
 //! One message has one answer: nobody writes again before the answer has come, as 1,024 people do.
 //!
 //! `cargo bench -p whisp-benches --bench cycle` on SQLite, `synchronous=FULL`, and with `WHISP_TEST_POSTGRES_URL=...` on
@@ -12,6 +14,8 @@
 
 use std::sync::Arc;
 
+#[cfg(doc)]
+use whisp::reply::ReplyEngine;
 use whisp_benches::arguments::Arguments;
 use whisp_benches::ingest::PRODUCERS;
 use whisp_benches::world::World;

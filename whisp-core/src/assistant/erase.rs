@@ -199,8 +199,12 @@ impl Inner {
         loop {
             let page = self.entities.store.list(&query).await?;
             for record in &page.records {
-                let state: ErasureClear = from_clear(record)?;
-                match self.go_on_erasing(tenant, SubjectId::from_uuid(record.id.as_uuid()), state.receipt).await {
+                let subject = SubjectId::from_uuid(record.id.as_uuid());
+                let ended = match from_clear(record) {
+                    Ok(ErasureClear { receipt, .. }) => self.go_on_erasing(tenant, subject, receipt).await,
+                    Err(damaged) => Err(damaged.into()),
+                };
+                match ended {
                     Ok(_) => report.erasures += 1,
                     Err(AssistantError::Channel(..)) => report.waiting += 1,
                     Err(error) => trouble = trouble.or(Some(error)),
