@@ -1,6 +1,8 @@
 //! Somebody who is erased leaves the contact book that the platform keeps for the business (promise P46).
 
+use std::future::Future;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use whisp::assistant::{AssistantError, ErasureReceipt, NewConnection};
@@ -231,6 +233,46 @@ async fn p46_a_request_is_answered_when_the_platform_has_answered() {
     assert!(receipt.book_entry_deleted_at.is_some());
     let answered = asked.requests().answer(request.id(), 0).await.unwrap();
     assert!(matches!(answered.state(), RequestState::Answered { .. }), "{answered:?}");
+}
+
+/// Somebody asks again while a sweep ends it: nothing is begun anew that could never end.
+#[tokio::test]
+async fn p46_a_request_that_a_sweep_ends_meanwhile_is_not_begun_anew() {
+    let (mut conflicts, mut ended) = (0, 0);
+    for polls in 0..60 {
+        let (world, book, _) = written(true).await;
+        let asked = Asked::over(world, "delete my data").await;
+        let request = asked.granted().await;
+        book.fail_next(down());
+        assert!(asked.requests().erase(request.id()).await.is_err());
+        asked.world.later(60);
+        let other = asked.world.second(parrot());
+        let requests = asked.requests();
+        let mut again = Box::pin(requests.erase(request.id()));
+        let mut done = None;
+        for _ in 0..polls {
+            if let Poll::Ready(outcome) = again.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                done = Some(outcome);
+                break;
+            }
+        }
+        other.sweep(1_000).await.unwrap();
+        let outcome = match done {
+            Some(outcome) => outcome,
+            None => again.await,
+        };
+        match outcome {
+            Ok(receipt) => assert!(receipt.book_entry_deleted_at.is_some(), "after {polls} polls: {receipt:?}"),
+            Err(AssistantError::Conflict(_)) => conflicts += 1,
+            // It has read the request after its end.
+            Err(AssistantError::Invalid(_) | AssistantError::Request(_)) => ended += 1,
+            Err(error) => panic!("after {polls} polls: {error:?}"),
+        }
+        assert!(under_way(&asked.world).await.is_empty(), "after {polls} polls");
+        other.sweep(1_000).await.unwrap();
+        assert_eq!(other.receipts(asked.world.tenant).await.unwrap().len(), 1, "after {polls} polls");
+    }
+    assert!(conflicts > 0 && ended > 0, "{conflicts} {ended}");
 }
 
 /// Whoever was silent for too long is erased by a sweep; it does not fail where the platform does.

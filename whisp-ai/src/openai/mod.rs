@@ -100,8 +100,8 @@ impl OpenAiConfig {
 /// llama.cpp, Ollama, a gateway).
 ///
 /// What leaves the process: the business's name, its instructions, up to [`ENTRIES_SHOWN_MAX`] entries of its knowledge,
-/// and the last [`TURNS_MAX`](whisp_core::reply::TURNS_MAX) turns as they were [made ready](ReplyRequest::ask) for the processor, numbers and addresses of
-/// people replaced by marks; not the contact's name or any id. It needs a request that was released to
+/// and the last [`TURNS_MAX`](whisp_core::reply::TURNS_MAX) turns as they were [made ready](ReplyRequest::ask) for the
+/// processor, numbers and addresses of people replaced by marks; not the contact's name or any id. It needs a request that was released to
 /// [the processor](OpenAiConfig::processor), and checks the permit again right before each attempt. `store: false` asks the
 /// provider not to keep it.
 ///

@@ -11,7 +11,7 @@ use lru::LruCache;
 use serde::{Deserialize, Serialize};
 
 use crate::assistant::erase::ErasureClear;
-use crate::assistant::pace::time;
+use crate::assistant::pace::{Hold, entry, time};
 use crate::assistant::{AssistantError, Inner};
 use crate::channel::{ChannelError, ChannelErrorKind};
 use crate::error::Retry;
@@ -50,11 +50,10 @@ pub(crate) enum BookEntry {
 #[derive(Debug)]
 pub(super) struct Resting(LruCache<ConnectionId, Rest>);
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 struct Rest {
     failures: u32,
-    since: DateTime<Utc>,
-    until: DateTime<Utc>,
+    hold: Option<Hold>,
 }
 
 impl Default for Resting {
@@ -64,19 +63,16 @@ impl Default for Resting {
 }
 
 impl Resting {
-    /// Returns for how long still. A clock that goes back ends it.
+    /// Returns for how long still.
     fn left(&self, connection: ConnectionId, now: DateTime<Utc>) -> Option<Duration> {
-        let rest = self.0.peek(&connection).filter(|rest| rest.since <= now && now < rest.until)?;
-        (rest.until - now).to_std().ok()
+        (self.0.peek(&connection)?.hold?.until(now)? - now).to_std().ok()
     }
 
     fn failed(&mut self, connection: ConnectionId, told: Option<Duration>, now: DateTime<Utc>) {
-        if self.0.len() >= RESTING_MAX && !self.0.contains(&connection) {
-            self.0.pop_lru();
-        }
-        let rest = self.0.get_or_insert_mut(connection, Rest::default);
+        let rest = entry(&mut self.0, connection, RESTING_MAX);
         let own = REST * (1 << rest.failures.min(DOUBLINGS_MAX));
-        *rest = Rest { failures: rest.failures.saturating_add(1), since: now, until: now + own.max(time(told)) };
+        rest.failures = rest.failures.saturating_add(1);
+        rest.hold = Some(Hold { since: now, until: now + own.max(time(told)) });
     }
 
     fn went_well(&mut self, connection: ConnectionId) {
@@ -84,22 +80,14 @@ impl Resting {
     }
 }
 
-/// Why the platform was not, or not well, asked.
-enum Trouble {
+/// What came of asking the platform.
+enum Answer {
+    /// The person is not in the book.
+    Deleted,
     /// It will never do it, or there is nobody to ask.
-    ForGood,
+    Never,
     /// Another time it may.
-    ForNow(ChannelError),
-}
-
-impl From<ChannelError> for Trouble {
-    fn from(error: ChannelError) -> Self {
-        // A token that is refused is not the end: the business connects again.
-        match error.retry() {
-            Retry::Never if error.kind() != ChannelErrorKind::Auth => Self::ForGood,
-            _ => Self::ForNow(error),
-        }
-    }
+    Later(ChannelError),
 }
 
 impl Inner {
@@ -153,11 +141,11 @@ impl Inner {
         let (channel, connection) = (channel.clone(), *connection);
         let now = self.clock.now();
         let end = match self.forget(tenant, record, &channel, connection).await? {
-            Ok(()) => BookEntry::Deleted(now),
-            Err(Trouble::ForNow(error)) if now - state.started_at < ASK_FOR => {
+            Answer::Deleted => BookEntry::Deleted(now),
+            Answer::Later(error) if now - state.started_at < ASK_FOR => {
                 return Err(AssistantError::Channel(channel, error));
             }
-            Err(Trouble::ForNow(_) | Trouble::ForGood) => BookEntry::Remains(channel),
+            Answer::Later(_) | Answer::Never => BookEntry::Remains(channel),
         };
         state.book = Some(end);
         record.sealed = Sealed::default();
@@ -170,9 +158,9 @@ impl Inner {
         record: &Record,
         channel: &ChannelKind,
         connection: ConnectionId,
-    ) -> Result<Result<(), Trouble>, AssistantError> {
+    ) -> Result<Answer, AssistantError> {
         let now = self.clock.now();
-        let later = |kind, wait| Ok(Err(Trouble::ForNow(ChannelError::new("forget", kind, Retry::After(wait)))));
+        let later = |kind, wait| Ok(Answer::Later(ChannelError::new("forget", kind, Retry::After(wait))));
         if let Some(left) = self.resting().left(connection, now) {
             return later(ChannelErrorKind::Unavailable, Some(left));
         }
@@ -187,14 +175,14 @@ impl Inner {
         }
         let row = match self.entities.connection_row(tenant, connection).await {
             Ok(row) => row,
-            Err(AssistantError::NotFound(_)) => return Ok(Err(Trouble::ForGood)),
+            Err(AssistantError::NotFound(_)) => return Ok(Answer::Never),
             Err(error) => return Err(error),
         };
         // Another process has it, or this one next time.
         let Some(way) = self.channels.get(channel) else { return later(ChannelErrorKind::Unsupported, None) };
         match row.clear.state {
             ConnectionState::Live => {}
-            ConnectionState::Disconnected => return Ok(Err(Trouble::ForGood)),
+            ConnectionState::Disconnected => return Ok(Answer::Never),
             ConnectionState::Reauthorize => return later(ChannelErrorKind::Auth, None),
         }
         let opened = async {
@@ -204,21 +192,23 @@ impl Inner {
         };
         let (handles, connection) = match opened.await {
             Ok(opened) => opened,
-            Err(error) if is_closed(&error) => return Ok(Err(Trouble::ForGood)),
+            Err(error) if is_closed(&error) => return Ok(Answer::Never),
             Err(error) => return Err(error),
         };
         for handle in &handles {
             if let Err(error) = way.forget(&connection, handle).await {
-                let told = if let Retry::After(told) = error.retry() { told } else { None };
-                let trouble = Trouble::from(error);
-                if matches!(trouble, Trouble::ForNow(_)) {
-                    self.resting().failed(connection.id, told, now);
-                }
-                return Ok(Err(trouble));
+                let told = match error.retry() {
+                    // A token that is refused is not the end: the business connects again.
+                    Retry::Never if error.kind() != ChannelErrorKind::Auth => return Ok(Answer::Never),
+                    Retry::After(told) => told,
+                    _ => None,
+                };
+                self.resting().failed(connection.id, told, now);
+                return Ok(Answer::Later(error));
             }
         }
         self.resting().went_well(connection.id);
-        Ok(Ok(()))
+        Ok(Answer::Deleted)
     }
 }
 

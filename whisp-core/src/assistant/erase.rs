@@ -180,6 +180,17 @@ impl Inner {
         })
     }
 
+    /// Goes on with an erasure that was cut short, or waits. Where somebody else has ended it meanwhile nothing is begun anew.
+    pub(super) async fn resume_erasure(
+        &self,
+        tenant: TenantId,
+        subject: SubjectId,
+    ) -> Result<ErasureReceipt, AssistantError> {
+        let record = self.entities.record(tenant, Kind::ERASURE, subject.into()).await?;
+        let state: ErasureClear = from_clear(&record.ok_or(AssistantError::Conflict("request"))?)?;
+        self.go_on_erasing(tenant, subject, state.receipt).await
+    }
+
     /// Goes on with the erasures of a tenant that were cut short, or that wait for a platform. Trouble with one keeps no other
     /// from its end.
     pub(super) async fn resume_erasures(

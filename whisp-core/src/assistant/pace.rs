@@ -62,13 +62,13 @@ const USAGE_REST: TimeDelta = TimeDelta::minutes(1);
 /// A time during which nothing goes. It ends early where the clock goes back before its begin: a jump makes no wait that
 /// never ends.
 #[derive(Debug, Clone, Copy)]
-struct Hold {
-    since: DateTime<Utc>,
-    until: DateTime<Utc>,
+pub(super) struct Hold {
+    pub(super) since: DateTime<Utc>,
+    pub(super) until: DateTime<Utc>,
 }
 
 impl Hold {
-    fn until(self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    pub(super) fn until(self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         (self.since <= now && now < self.until).then_some(self.until)
     }
 }
@@ -199,7 +199,7 @@ impl Default for Paces {
 }
 
 /// Returns what is known of a key; forgets who was asked for longest ago where there are too many.
-fn entry<K: Hash + Eq, V: Default>(all: &mut LruCache<K, V>, key: K, max: usize) -> &mut V {
+pub(super) fn entry<K: Hash + Eq, V: Default>(all: &mut LruCache<K, V>, key: K, max: usize) -> &mut V {
     if all.len() >= max && !all.contains(&key) {
         all.pop_lru();
     }

@@ -10,8 +10,8 @@ use crate::id::{RecordId, TenantId};
 use crate::model::{ContentKind, Tenant};
 use crate::store::{Commit, Cursor, Kind, ListOrder, ListQuery, Record, Version, WriteBatch, WriteOp};
 
-/// How long after a sweep has seen that a rule was shortened what is there goes by it: until then some worker may not know of it yet, and date what
-/// comes by the old one.
+/// How long after a sweep has seen that a rule was shortened what is there goes by it: until then some worker may not know of
+/// it yet, and date what comes by the old one.
 pub const RETENTION_SETTLES: TimeDelta = TimeDelta::minutes(2);
 
 /// How many conversations, and how many records of one, are read at a time.

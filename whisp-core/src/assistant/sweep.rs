@@ -58,11 +58,10 @@ impl SweepReport {
 }
 
 impl Assistant {
-    /// Ends erasures, and containments of [breaches](crate::assistant::Breaches), that were cut short, and asks platforms again that
-    /// have not deleted somebody from their contact book; watches over deadlines of breaches and of
-    /// [requests](crate::assistant::Requests); deletes
-    /// what is past its time, at most `limit` records and facts (as many records may be dated anew), each file before its record,
-    /// and facts once their [figures](Self::figures) are frozen; looks for files that a crash left without
+    /// Ends erasures, and containments of [breaches](crate::assistant::Breaches), that were cut short, and asks platforms again
+    /// that have not deleted somebody from their contact book; watches over deadlines of breaches and of
+    /// [requests](crate::assistant::Requests); deletes what is past its time, at most `limit` records and facts (as many
+    /// records may be dated anew), each file before its record, and facts once their [figures](Self::figures) are frozen; looks for files that a crash left without
     /// one, some at each call; puts the events that wait into the [audit logs](crate::audit), which it anchors where there are
     /// a signer and a sink; and turns the epochs of keys that are older than
     /// [`Config::epoch`](crate::assistant::Config::epoch), a part at each call; and ends accounts whose time has come

@@ -45,9 +45,6 @@ async fn messages(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if core.is_closed() {
-        return cut(&scissors);
-    }
     let call = Call {
         path: format!("/{version}/{node}/messages"),
         node,
@@ -55,8 +52,7 @@ async fn messages(
         proof: query.and_then(|query| query.strip_prefix("appsecret_proof=").map(str::to_owned)),
         what: What::Message(serde_json::from_slice(&body).unwrap_or(Value::Null)),
     };
-    let (fault, answer) = core.call(&call);
-    finish(fault, answer.map(Answer::into_response), &scissors).await
+    respond(&core, &call, &scissors).await
 }
 
 async fn contact_book(
@@ -66,9 +62,6 @@ async fn contact_book(
     Query(mut query): Query<HashMap<String, String>>,
     headers: HeaderMap,
 ) -> Response {
-    if core.is_closed() {
-        return cut(&scissors);
-    }
     let call = Call {
         path: format!("/{version}/{node}/contact_book"),
         node,
@@ -76,8 +69,16 @@ async fn contact_book(
         proof: query.remove("appsecret_proof"),
         what: What::Entry(query),
     };
-    let (fault, answer) = core.call(&call);
-    finish(fault, answer.map(Answer::into_response), &scissors).await
+    respond(&core, &call, &scissors).await
+}
+
+/// Takes a call and answers it, unless the simulator is gone.
+async fn respond(core: &Core, call: &Call, scissors: &Scissors) -> Response {
+    if core.is_closed() {
+        return cut(scissors);
+    }
+    let (fault, answer) = core.call(call);
+    finish(fault, answer.map(Answer::into_response), scissors).await
 }
 
 /// Lets an answer out, or not.

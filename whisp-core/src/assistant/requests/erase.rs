@@ -20,7 +20,8 @@ impl Requests {
     /// # Errors
     /// [`AssistantError::Invalid`] if nobody asked to be erased, or part of it is to be withheld and no
     /// [hold](crate::assistant::Holds) is on it, [`Request`](AssistantError::Request)
-    /// if it is not granted; by the stores and the vault.
+    /// if it is not granted, [`Conflict`](AssistantError::Conflict) if somebody else ended it this moment; by the stores and the vault;
+    /// [`Channel`](AssistantError::Channel) as there.
     ///
     /// # Cancellation
     /// As an error: what was erased by then stays erased.
@@ -34,22 +35,22 @@ impl Requests {
                 "the account holder's data go with the account: close it with `Desk::close`",
             ));
         }
-        let beside = match (request.kind(), request.state()) {
+        let begin = match (request.kind(), request.state()) {
             (RequestKind::Erasure, RequestState::Partial { .. }) if !inner.is_held(tenant, subject).await? => {
                 return Err(AssistantError::Invalid("nothing would be withheld: place a hold on what has to stay"));
             }
             // A crash came in between.
             (RequestKind::Erasure, RequestState::Executing { .. }) if request.steps_left().next().is_some() => {
-                Vec::new()
+                return inner.resume_erasure(tenant, subject).await;
             }
             (RequestKind::Erasure, _) => {
-                let begin = RequestEvent::Execute(vec![STEP.to_owned()]);
-                row.clear.request = request.apply(begin, &inner.config.law, inner.clock.now())?;
+                let execute = RequestEvent::Execute(vec![STEP.to_owned()]);
+                row.clear.request = request.apply(execute, &inner.config.law, inner.clock.now())?;
                 inner.staged(tenant, &mut row, AuditAction::RequestBegun, self.desk.whom()).await?
             }
             _ => return Err(AssistantError::Invalid("the person did not ask to be erased")),
         };
-        inner.erase(tenant, subject, self.desk.whom(), (Some(id), beside)).await
+        inner.erase(tenant, subject, self.desk.whom(), (Some(id), begin)).await
     }
 }
 
