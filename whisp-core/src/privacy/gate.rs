@@ -175,7 +175,12 @@ impl Gate {
         about: impl Into<About> + Send,
         now: DateTime<Utc>,
     ) -> Result<Permit<P>, Denied> {
-        Ok(Permit::of(self.grant(tenant, P::PURPOSE, &about.into(), now).await?))
+        let about = about.into();
+        // As `grant` does: each layer between would move what is asked for all the time around once more.
+        match self.remembered(tenant, P::PURPOSE, &about, now) {
+            Some(known) => known.map(Permit::of),
+            None => Box::pin(self.read(tenant, P::PURPOSE, &about, now)).await.map(Permit::of),
+        }
     }
 
     /// Asks for a grant for a purpose that is a value, such as one of the host's own.
@@ -192,11 +197,10 @@ impl Gate {
         about: &About,
         now: DateTime<Utc>,
     ) -> Result<Grant, Denied> {
-        let activity = self.activity(tenant, purpose, about, now)?;
-        match self.remembered(tenant, activity, about.subject, now) {
+        match self.remembered(tenant, purpose, about, now) {
             Some(known) => known,
-            // Apart, because it is large and seldom: what is asked for all the time is not to be moved around with it.
-            None => Box::pin(self.read(tenant, activity, about, now)).await,
+            // Apart, because it is large and seldom.
+            None => Box::pin(self.read(tenant, purpose, about, now)).await,
         }
     }
 
@@ -215,14 +219,18 @@ impl Gate {
     }
 
     /// Decides by what was read lately; `None` where something has to be read anew.
+    #[inline]
     fn remembered(
         &self,
         tenant: &Tenant,
-        activity: &ProcessingActivity,
-        subject: SubjectId,
+        purpose: Purpose,
+        about: &About,
         now: DateTime<Utc>,
     ) -> Option<Result<Grant, Denied>> {
-        let purpose = activity.purpose;
+        let activity = match self.activity(tenant, purpose, about, now) {
+            Ok(activity) => activity,
+            Err(denied) => return Some(Err(denied)),
+        };
         let found = {
             let memory = self.memory();
             let Memory { known, published, .. } = &*memory;
@@ -240,20 +248,20 @@ impl Gate {
             };
             let asked = Asked { purpose, basis: &activity.basis, widening: widening.as_ref() };
             // Without a move to the front: whoever is asked about for longer is read anew, and put there by that.
-            known.peek(&(tenant.id, subject))?.answer(&asked, now)?
+            known.peek(&(tenant.id, about.subject))?.answer(&asked, now)?
         };
-        Some(self.granted(tenant, activity, subject, found, now))
+        Some(self.granted(tenant, activity, about.subject, found, now))
     }
 
     /// Reads what has to be read, and decides.
     async fn read(
         &self,
         tenant: &Tenant,
-        activity: &ProcessingActivity,
+        purpose: Purpose,
         about: &About,
         now: DateTime<Utc>,
     ) -> Result<Grant, Denied> {
-        let purpose = activity.purpose;
+        let activity = self.activity(tenant, purpose, about, now)?;
         let denied = |reason| Denied { purpose, reason };
         let key = (tenant.id, about.subject);
         // What a person can say no to asks for their yes where it was widened. Of the rest they are told.
