@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use aws_lc_rs::constant_time;
-use aws_lc_rs::digest::{self, Context, Digest, SHA256};
-use secrecy::zeroize::Zeroizing;
+use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
 use whisp_core::error::Retry;
 use whisp_core::webhook::{WebhookError, WebhookErrorKind};
 
@@ -16,15 +15,14 @@ pub const SIGNATURE_HEADER: &str = "x-hub-signature-256";
 /// What the header's value begins with. Source: the same page.
 const PREFIX: &str = "sha256=";
 /// How many bytes a SHA-256 has.
-pub(crate) const DIGEST_BYTES: usize = digest::SHA256_OUTPUT_LEN;
-/// How many bytes SHA-256 takes at a time. Source: FIPS 180-4, section 1.
-const BLOCK_BYTES: usize = 64;
+pub(crate) const DIGEST_BYTES: usize = 32;
 
 /// The app secrets under which Meta may sign: a webhook, a [callback](crate::callback). Several, because a secret is rotated, and because an app with
 /// Instagram Login has a second one of its own.
 #[derive(Clone)]
 pub struct AppSecrets {
-    keys: Vec<Key>,
+    /// Keyed with each: nothing is set up again for a webhook.
+    keys: Vec<Hmac<Sha256>>,
 }
 
 impl AppSecrets {
@@ -32,7 +30,8 @@ impl AppSecrets {
     #[must_use]
     pub fn new(secrets: &[SecretString]) -> Self {
         let usable = secrets.iter().map(ExposeSecret::expose_secret).filter(|secret| !secret.is_empty());
-        Self { keys: usable.map(|secret| Key::new(secret.as_bytes())).collect() }
+        // It takes a key of any length.
+        Self { keys: usable.filter_map(|secret| Hmac::new_from_slice(secret.as_bytes()).ok()).collect() }
     }
 
     /// Checks that `signature`, the value of the header [`SIGNATURE_HEADER`], is over `body`. Compares in constant
@@ -53,45 +52,13 @@ impl AppSecrets {
 
     /// Returns whether `tag` is over `message` under one of the secrets. Compares in constant time.
     pub(crate) fn signed(&self, message: &[u8], tag: &[u8; DIGEST_BYTES]) -> bool {
-        self.keys.iter().any(|key| key.verifies(message, tag))
+        self.keys.iter().any(|key| key.clone().chain_update(message).verify_slice(tag).is_ok())
     }
 }
 
 impl fmt::Debug for AppSecrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "AppSecrets({})", self.keys.len())
-    }
-}
-
-/// HMAC-SHA256 with one secret (RFC 2104). It holds the keyed states, not the secret: nothing is set up again for each
-/// webhook. `aws_lc_rs::hmac` computes the same out of the same pieces, but copies three states for each message instead
-/// of two.
-#[derive(Clone)]
-struct Key {
-    inner: Context,
-    outer: Context,
-}
-
-impl Key {
-    fn new(secret: &[u8]) -> Self {
-        let digest = (secret.len() > BLOCK_BYTES).then(|| digest::digest(&SHA256, secret));
-        let key = digest.as_ref().map_or(secret, Digest::as_ref);
-        let keyed = |pad: u8| {
-            let mut block = Zeroizing::new([pad; BLOCK_BYTES]);
-            block.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
-            let mut context = Context::new(&SHA256);
-            context.update(&*block);
-            context
-        };
-        Self { inner: keyed(0x36), outer: keyed(0x5c) }
-    }
-
-    /// Compares in constant time.
-    fn verifies(&self, body: &[u8], tag: &[u8; DIGEST_BYTES]) -> bool {
-        let (mut inner, mut outer) = (self.inner.clone(), self.outer.clone());
-        inner.update(body);
-        outer.update(inner.finish().as_ref());
-        constant_time::verify_slices_are_equal(outer.finish().as_ref(), tag).is_ok()
     }
 }
 
