@@ -326,7 +326,6 @@ impl Inner {
         subject: SubjectId,
         receipt: RecordId,
     ) -> Result<ErasureReceipt, AssistantError> {
-        let store = &self.entities.store;
         self.withhold(tenant, subject).await?;
         let key_destroyed_at = {
             let _closed = self.gate.close(tenant, [subject]);
@@ -345,89 +344,108 @@ impl Inner {
             let mut state: ErasureClear = from_clear(&record)?;
             // Always from the beginning: what was deleted is gone, what was written meanwhile is found.
             let query = SubjectQuery { tenant, subject, after: None, limit: CHUNK_MAX };
-            let found = store.of_subject(&query).await?.records;
-            if found.is_empty()
-                && (self.erase_elsewhere(tenant, subject, &mut state).await?
-                    || self.ask_to_forget(tenant, &mut record, &mut state).await?)
-            {
-                record.version += 1;
-                record.clear = to_clear(&state)?;
-                let noted = self.commit_beside(WriteBatch::new(tenant).op(WriteOp::Put(record))).await?;
-                refused += usize::from(!noted);
-                continue;
-            }
+            let found = self.entities.store.of_subject(&query).await?.records;
             if found.is_empty() {
-                let event = self.record_id();
-                let horizon = match key_destroyed_at {
-                    Some(at) => Some(self.horizon_of(tenant, at).await?),
-                    None => None,
-                };
-                let mut remaining =
-                    vec!["the messages in the person's and the business's own inbox on the platform".to_owned()];
-                let mut book_entry_deleted_at = None;
-                match state.book {
-                    Some(BookEntry::Deleted(at)) => book_entry_deleted_at = Some(at),
-                    Some(BookEntry::Remains(channel) | BookEntry::Ask { channel, .. }) => remaining.push(format!(
-                        "the person's entry in the business's contact book on {channel}, if there is one"
-                    )),
-                    None => {}
+                if self.erase_elsewhere(tenant, subject, &mut state).await?
+                    || self.ask_to_forget(tenant, &mut record, &mut state).await?
+                {
+                    record.version += 1;
+                    record.clear = to_clear(&state)?;
+                    let noted = self.commit_beside(WriteBatch::new(tenant).op(WriteOp::Put(record))).await?;
+                    refused += usize::from(!noted);
+                    continue;
                 }
-                let told = ErasureReceipt {
-                    id: state.receipt,
-                    key_destroyed_at,
-                    horizon,
-                    deleted: state.deleted.into_iter().collect(),
-                    completed_at: self.clock.now(),
-                    elsewhere: state.elsewhere,
-                    processors: state.processors,
-                    withheld: state.withheld.unwrap_or_default(),
-                    book_entry_deleted_at,
-                    remaining,
-                    audit: Some(event),
-                    horizon_now: None,
-                    proof: None,
-                };
-                let draft = AuditDraft::new(AuditAction::ErasureDone, By::Host, subject)
-                    .to(Kind::RECEIPT, told.id)
-                    .commits_to(told.commitment()?);
-                let mut written = Record::new(Kind::RECEIPT, told.id);
-                written.parent = Some(tenant.into());
-                written.position = position(told.completed_at);
-                written.clear = to_clear(&told)?;
-                let mut end = WriteBatch::new(tenant).op(WriteOp::Put(written)).op(WriteOp::Delete(
-                    Kind::ERASURE,
-                    record.id,
-                    record.version,
-                ));
-                end.ops.extend(self.audit_as(tenant, event, draft).await?);
-                for request in state.requests {
-                    end.ops.extend(self.erasure_ended(tenant, request, &told).await?);
+                match self.end_erasure(tenant, subject, &record, state, key_destroyed_at).await? {
+                    Some(receipt) => return Ok(receipt),
+                    None => refused += 1,
                 }
-                if store.commit(end).await? == Commit::Done {
-                    return Ok(told);
-                }
-                refused += 1;
                 continue;
             }
             if found.iter().any(|record| record.kind == Kind::MEMBER) {
                 self.leave_conversations(tenant, MemberId(subject)).await?;
             }
             self.delete_files(tenant, &found).await?;
-            let now = self.clock.now();
-            for record in &found {
-                state.count(record, now)?;
-            }
-            let mut batch = WriteBatch::new(tenant);
-            for record in &found {
-                batch.ops.extend(self.gone(tenant, record, &found, state.started_at).await?);
-            }
-            // How many there were is written with their end, so that a crash counts none twice.
-            record.version += 1;
-            record.clear = to_clear(&state)?;
-            batch.ops.push(WriteOp::Put(record));
+            let batch = self.deletion(tenant, record, state, &found).await?;
             // Refused: one of them was changed this moment, and is found again in its new version.
             refused += usize::from(!self.commit_beside(batch).await?);
         }
         Err(AssistantError::Conflict("erasure"))
+    }
+
+    /// Stages the end of some records. How many there were is written with it, so that a crash counts none twice.
+    async fn deletion(
+        &self,
+        tenant: TenantId,
+        mut erasure: Record,
+        mut state: ErasureClear,
+        found: &[Record],
+    ) -> Result<WriteBatch, AssistantError> {
+        let now = self.clock.now();
+        let mut batch = WriteBatch::new(tenant);
+        for record in found {
+            state.count(record, now)?;
+            batch.ops.extend(self.gone(tenant, record, found, state.started_at).await?);
+        }
+        erasure.version += 1;
+        erasure.clear = to_clear(&state)?;
+        batch.ops.push(WriteOp::Put(erasure));
+        Ok(batch)
+    }
+
+    /// Ends an erasure of which nothing is left to do, with its receipt; `None` if somebody else was faster.
+    async fn end_erasure(
+        &self,
+        tenant: TenantId,
+        subject: SubjectId,
+        record: &Record,
+        state: ErasureClear,
+        key_destroyed_at: Option<DateTime<Utc>>,
+    ) -> Result<Option<ErasureReceipt>, AssistantError> {
+        let event = self.record_id();
+        let horizon = match key_destroyed_at {
+            Some(at) => Some(self.horizon_of(tenant, at).await?),
+            None => None,
+        };
+        let mut remaining =
+            vec!["the messages in the person's and the business's own inbox on the platform".to_owned()];
+        let mut book_entry_deleted_at = None;
+        match state.book {
+            Some(BookEntry::Deleted(at)) => book_entry_deleted_at = Some(at),
+            Some(BookEntry::Remains(channel) | BookEntry::Ask { channel, .. }) => remaining
+                .push(format!("the person's entry in the business's contact book on {channel}, if there is one")),
+            None => {}
+        }
+        let receipt = ErasureReceipt {
+            id: state.receipt,
+            key_destroyed_at,
+            horizon,
+            deleted: state.deleted.into_iter().collect(),
+            completed_at: self.clock.now(),
+            elsewhere: state.elsewhere,
+            processors: state.processors,
+            withheld: state.withheld.unwrap_or_default(),
+            book_entry_deleted_at,
+            remaining,
+            audit: Some(event),
+            horizon_now: None,
+            proof: None,
+        };
+        let draft = AuditDraft::new(AuditAction::ErasureDone, By::Host, subject)
+            .to(Kind::RECEIPT, receipt.id)
+            .commits_to(receipt.commitment()?);
+        let mut written = Record::new(Kind::RECEIPT, receipt.id);
+        written.parent = Some(tenant.into());
+        written.position = position(receipt.completed_at);
+        written.clear = to_clear(&receipt)?;
+        let mut end = WriteBatch::new(tenant).op(WriteOp::Put(written)).op(WriteOp::Delete(
+            Kind::ERASURE,
+            record.id,
+            record.version,
+        ));
+        end.ops.extend(self.audit_as(tenant, event, draft).await?);
+        for request in state.requests {
+            end.ops.extend(self.erasure_ended(tenant, request, &receipt).await?);
+        }
+        Ok((self.entities.store.commit(end).await? == Commit::Done).then_some(receipt))
     }
 }
