@@ -184,7 +184,7 @@ async fn who_may_not_is_logged_once_in_a_view_and_reads_nothing() {
         assert_eq!(forbidden(desk.by(ERLAN).messages(id, None, 10).await), ForbiddenReason::Policy);
         assert_eq!(forbidden(desk.by(ERLAN).contact(contact).await), ForbiddenReason::Policy);
     }
-    world.assistant.sweep(100).await.unwrap();
+    world.assistant.sweep(100).await.unwrap().into_result().unwrap();
     let audit = world.assistant.audit(world.tenant);
     let log = audit.events(None, 1_000).await.unwrap().0;
     let denied: Vec<_> = log.iter().filter(|entry| entry.event.action == AuditAction::AccessDenied).collect();
@@ -218,7 +218,7 @@ async fn a_broken_glass_is_looked_through_for_a_while_with_a_reason_in_the_log()
     );
     let olga = world.assistant.desk(world.tenant).by(OLGA);
     assert_eq!(forbidden(olga.messages(id, None, 10).await), ForbiddenReason::Policy, "theirs alone");
-    world.assistant.sweep(100).await.unwrap();
+    world.assistant.sweep(100).await.unwrap().into_result().unwrap();
     let audit = world.assistant.audit(world.tenant);
     let log = audit.events(None, 1_000).await.unwrap().0;
     let at = |action| log.iter().position(|entry| entry.event.action == action);
@@ -238,7 +238,7 @@ async fn a_broken_glass_is_looked_through_for_a_while_with_a_reason_in_the_log()
     erlan.break_glass(id, GlassReason::Cover).await.unwrap();
     assert!(erlan.messages(id, None, 10).await.is_ok());
     world.later(2 * GLASS_BROKEN_FOR.num_seconds());
-    world.assistant.sweep(100).await.unwrap();
+    world.assistant.sweep(100).await.unwrap().into_result().unwrap();
     // What lets the member in is gone by then; that they looked, and why, is told to the contact still.
     let copy = world.assistant.export(world.tenant, contact, None).await.unwrap();
     let lines: Vec<String> = copy.entries.iter().map(|entry| serde_json::to_string(entry).unwrap()).collect();

@@ -136,7 +136,7 @@ async fn whom_nobody_knows_is_answered_too_and_a_code_that_nobody_was_given_lead
     called.world.clock.advance(whisp::assistant::Retention::default().requests + TimeDelta::seconds(1));
     assert!(!called.page(&code).await.contains("Request received"), "kept no longer");
     called.world.assistant.trust_clock().await.unwrap();
-    assert!(called.world.assistant.sweep(1_000).await.unwrap().deleted > 0);
-    let swept = called.world.assistant.sweep(1_000).await.unwrap();
+    assert!(called.world.assistant.sweep(1_000).await.unwrap().into_result().unwrap().deleted > 0);
+    let swept = called.world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
     assert_eq!(swept.deleted, 0, "the sweep before took it out of the directory");
 }

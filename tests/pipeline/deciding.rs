@@ -29,7 +29,7 @@ async fn proposed(world: &World, desk: &Desk) -> Suggestion {
 }
 
 async fn decided(world: &World) -> Vec<AuditEvent> {
-    world.assistant.sweep(1_000).await.unwrap();
+    world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
     let (entries, _) = world.assistant.audit(world.tenant).events(None, 1_000).await.unwrap();
     let events = entries.into_iter().map(|entry| entry.event);
     events.filter(|event| event.action == AuditAction::Decided).collect()

@@ -136,7 +136,7 @@ async fn i17_an_erasure_ends_when_every_store_has_done_its_part() {
     assert_eq!(search.count(world.tenant, contact.0), 0, "trouble with one keeps no other from it");
     assert_eq!(crm.count(world.tenant, contact.0), 1);
     crm.set_down(false);
-    assert_eq!(world.assistant.sweep(1_000).await.unwrap().erasures, 1);
+    assert_eq!(world.assistant.sweep(1_000).await.unwrap().into_result().unwrap().erasures, 1);
     let receipt = world.assistant.receipts(world.tenant).await.unwrap().remove(0);
     assert_eq!(told(&receipt), [("search", 1), ("crm", 1)]);
     for store in [&crm, &search] {
@@ -156,7 +156,7 @@ async fn i17_an_erasure_cut_short_anywhere_reaches_every_store() {
         let done = cancel_after(polls, world.assistant.erase(world.tenant, contact)).await;
         let begun =
             world.assistant.export(world.tenant, contact, None).await.map_or(true, |page| page.entries.is_empty());
-        world.assistant.sweep(1_000).await.unwrap();
+        world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
         if begun {
             let receipts = world.assistant.receipts(world.tenant).await.unwrap();
             assert_eq!(receipts.len(), 1, "after {polls} polls");
@@ -198,11 +198,11 @@ async fn p30_a_closing_ends_when_every_store_is_cleared() {
     crm.note(other, contact.0);
     world.assistant.desk(world.tenant).close(TimeDelta::zero()).await.unwrap();
     crm.set_down(true);
-    assert!(world.assistant.sweep(1_000).await.is_err());
+    assert!(world.assistant.sweep(1_000).await.unwrap().into_result().is_err());
     assert!(world.assistant.closed(world.tenant).await.unwrap().is_none());
     assert_eq!(world.store.clear(world.tenant, 1).await.unwrap(), 0, "ours is gone already");
     crm.set_down(false);
-    world.assistant.sweep(1_000).await.unwrap();
+    world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
     let receipt = world.assistant.closed(world.tenant).await.unwrap().unwrap();
     assert_eq!(receipt.elsewhere, BTreeMap::from([("crm".to_owned(), 2)]));
     assert!(receipt.removed > 0, "and is counted once: {receipt:?}");

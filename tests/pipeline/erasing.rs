@@ -61,7 +61,7 @@ async fn an_erasure_cut_short_anywhere_ends_with_the_next_sweep_and_tells_the_sa
         }
         // Another process goes on: this one has crashed.
         let other = world.second(parrot());
-        assert_eq!(other.sweep(1_000).await.unwrap().erasures, under_way);
+        assert_eq!(other.sweep(1_000).await.unwrap().into_result().unwrap().erasures, under_way);
         assert!(of(&world, contact).await.is_empty(), "after {polls} polls");
         assert!(all(&world.store, world.tenant, Kind::ERASURE).await.is_empty());
         let receipts = all(&world.store, world.tenant, Kind::RECEIPT).await;
@@ -69,7 +69,7 @@ async fn an_erasure_cut_short_anywhere_ends_with_the_next_sweep_and_tells_the_sa
         let receipt: ErasureReceipt = serde_json::from_str(&receipts[0].clear.0).unwrap();
         assert_eq!(receipt.deleted, before, "each record is counted once: {polls} polls");
         assert!(receipt.key_destroyed_at.is_some());
-        assert_eq!(other.sweep(1_000).await.unwrap().erasures, 0);
+        assert_eq!(other.sweep(1_000).await.unwrap().into_result().unwrap().erasures, 0);
         begun += under_way;
         if let Some(done) = done {
             assert_eq!(done.unwrap(), receipt);
@@ -139,7 +139,7 @@ async fn an_erasure_that_was_cut_short_does_not_wait_for_what_others_have_past_i
     }
     world.later(366 * 24 * 3_600);
     world.assistant.trust_clock().await.unwrap();
-    let report = world.assistant.sweep(1).await.unwrap();
+    let report = world.assistant.sweep(1).await.unwrap().into_result().unwrap();
     assert_eq!((report.deleted, report.more, report.erasures), (1, true, 1), "{report:?}");
     assert_eq!(all(&world.store, other, Kind::RECEIPT).await.len(), 1);
 }

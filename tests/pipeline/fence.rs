@@ -60,7 +60,7 @@ async fn i20_what_was_written_before_an_erasure_and_comes_late_is_dropped() {
     // It comes every day, as the platform delivers again.
     for day in 1..=8 {
         world.later(24 * 3_600);
-        world.assistant.sweep(1_000).await.unwrap();
+        world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
         let late = written(&world, "m2", &own, before + TimeDelta::seconds(30));
         assert_eq!(world.ingest(vec![late]).await.stored, 0, "day {day}");
     }
@@ -81,7 +81,7 @@ async fn i20_what_was_written_before_an_erasure_and_comes_late_is_dropped() {
     let fence = async || world.store.get(world.tenant, Kind::FORMER_ALIAS, alias).await.unwrap();
     assert!(fence().await.is_some_and(|fence| fence.subjects.is_empty() && !fence.clear.0.contains("contact")));
     world.later(24 * 3_600);
-    world.assistant.sweep(1_000).await.unwrap();
+    world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
     assert_eq!(fence().await, None);
 }
 
@@ -105,7 +105,7 @@ async fn i20_no_moment_of_an_erasure_lets_a_late_message_through() {
         let late = written(&world, "m2", &own, before + TimeDelta::seconds(1));
         let new = written(&world, "m3", &own, world.now());
         world.ingest(vec![late.clone(), new]).await;
-        world.assistant.sweep(1_000).await.unwrap();
+        world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
         world.ingest(vec![late]).await;
         let query = SubjectQuery { tenant: world.tenant, subject: contact.0, after: None, limit: 10 };
         assert_eq!(world.store.of_subject(&query).await.unwrap().records, [], "after {polls} polls");

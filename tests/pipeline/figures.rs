@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
-use whisp::assistant::{Assistant, AssistantError, Config};
+use whisp::assistant::{Assistant, AssistantError, Config, SweepReport};
 use whisp::id::FactId;
 use whisp::kpi::{Fact, Figure, Figures, GROUP_MIN, KpiValue, KpiWindow, SETTLED_AFTER, Volumes, built_in};
 use whisp::model::{AutomationMode, Content, Handle, HandleKind, PlatformMessageId, Provenance};
@@ -119,10 +119,14 @@ async fn as_the_facts_said(world: &World) -> (KpiWindow, Vec<Fact>) {
     let (day, before) = told(world).await;
     let all = facts(world).await;
     go_on(world, past(&day) - TimeDelta::seconds(1)).await;
-    assert_eq!(world.assistant.sweep(10_000).await.unwrap().facts, 0, "before its time nothing goes");
+    assert_eq!(
+        world.assistant.sweep(10_000).await.unwrap().into_result().unwrap().facts,
+        0,
+        "before its time nothing goes"
+    );
     assert_eq!((figures(world).await, facts(world).await), (Vec::new(), all.clone()));
     go_on(world, past(&day)).await;
-    let swept = world.assistant.sweep(10_000).await.unwrap();
+    let swept = world.assistant.sweep(10_000).await.unwrap().into_result().unwrap();
     let of_the_day = all.iter().filter(|fact| day.holds(fact.at)).count();
     assert!(of_the_day >= 30 && swept.facts == of_the_day, "{swept:?}");
     assert_eq!(facts(world).await, all[of_the_day..]);
@@ -158,7 +162,7 @@ async fn i27_figures_are_what_the_facts_said_and_no_erasure_changes_them() {
     assert_eq!(world.store.commit(late).await.unwrap(), Commit::Done);
     world.later(24 * 3_600);
     let other = world.another(parrot(), 9, |builder| builder.config(config()).kpis(vec![Box::new(Volumes)]));
-    assert_eq!(other.sweep(10_000).await.unwrap().facts, 1, "what came late goes uncounted");
+    assert_eq!(other.sweep(10_000).await.unwrap().into_result().unwrap().facts, 1, "what came late goes uncounted");
     assert_eq!(figures(&world).await, before);
     assert!(facts(&world).await.iter().all(|fact| fact.at >= day.until));
     // Seven days make no figures either, and are no time to ask for.
@@ -193,10 +197,18 @@ async fn fewer_than_eleven_people_wait_for_others_and_go_without_figures() {
     }
     let all = facts(&world).await;
     go_on(&world, first + KEEP + TimeDelta::days(59)).await;
-    assert_eq!(world.assistant.sweep(10_000).await.unwrap().facts, 0, "ten on three days are ten");
+    assert_eq!(
+        world.assistant.sweep(10_000).await.unwrap().into_result().unwrap().facts,
+        0,
+        "ten on three days are ten"
+    );
     assert_eq!((facts(&world).await, figures(&world).await), (all.clone(), Vec::new()));
     go_on(&world, first + KEEP + KEEP).await;
-    assert_eq!(world.assistant.sweep(10_000).await.unwrap().facts, all.len(), "with all that waited");
+    assert_eq!(
+        world.assistant.sweep(10_000).await.unwrap().into_result().unwrap().facts,
+        all.len(),
+        "with all that waited"
+    );
     let frozen = figures(&world).await;
     let until = first + KEEP;
     assert_eq!(frozen.iter().map(|each| (each.from, each.until)).collect::<Vec<_>>(), [(first, until)]);
@@ -213,7 +225,7 @@ async fn the_eleventh_of_a_later_day_makes_a_period_of_both() {
     world.clock.set(first + TimeDelta::days(30) + TimeDelta::hours(9));
     write(&world, 9..11).await;
     go_on(&world, first + TimeDelta::days(31) + KEEP).await;
-    world.assistant.sweep(10_000).await.unwrap();
+    world.assistant.sweep(10_000).await.unwrap().into_result().unwrap();
     let frozen = figures(&world).await;
     let (from, until) = (first, first + TimeDelta::days(31));
     assert_eq!(frozen.iter().map(|each| (each.from, each.until)).collect::<Vec<_>>(), [(from, until)]);
@@ -223,7 +235,7 @@ async fn the_eleventh_of_a_later_day_makes_a_period_of_both() {
 #[tokio::test]
 async fn a_clock_that_jumps_freezes_nothing_and_who_keeps_facts_keeps_them() {
     let world = over(Arc::new(MemoryStore::new())).await;
-    world.assistant.sweep(10_000).await.unwrap();
+    world.assistant.sweep(10_000).await.unwrap().into_result().unwrap();
     write(&world, 0..15).await;
     let all = facts(&world).await;
     world.later(KEEP.num_seconds() + 2 * 24 * 3_600);
@@ -231,9 +243,9 @@ async fn a_clock_that_jumps_freezes_nothing_and_who_keeps_facts_keeps_them() {
     world.assistant.trust_clock().await.unwrap();
     let mut keeps = config();
     keeps.retention.facts = None;
-    world.another(parrot(), 9, |builder| builder.config(keeps)).sweep(10_000).await.unwrap();
+    world.another(parrot(), 9, |builder| builder.config(keeps)).sweep(10_000).await.unwrap().into_result().unwrap();
     assert_eq!((facts(&world).await, figures(&world).await), (all, Vec::new()));
-    assert!(world.assistant.sweep(10_000).await.unwrap().facts > 0);
+    assert!(world.assistant.sweep(10_000).await.unwrap().into_result().unwrap().facts > 0);
 }
 
 #[tokio::test]
@@ -246,7 +258,8 @@ async fn figures_are_written_before_their_facts_go() {
     // The disk takes nothing, then it takes the figures and does not say so.
     for fate in [Fate::Lost, Fate::Mute] {
         tap.ask(move |batch| if puts(batch, Kind::FIGURES).next().is_some() { fate } else { Fate::Done });
-        assert!(matches!(world.assistant.sweep(10_000).await, Err(AssistantError::Store(_))));
+        let swept = world.assistant.sweep(10_000).await.and_then(SweepReport::into_result);
+        assert!(matches!(swept, Err(AssistantError::Store(_))));
         assert_eq!(facts(&world).await, all, "nothing has gone");
         assert_eq!(figures(&world).await.len(), usize::from(fate == Fate::Mute));
     }
@@ -257,7 +270,7 @@ async fn figures_are_written_before_their_facts_go() {
     let other = world.another(parrot(), 9, |builder| builder.config(config()));
     let (mut removed, mut sweeps) = (0, 0);
     loop {
-        let swept = other.sweep(7).await.unwrap();
+        let swept = other.sweep(7).await.unwrap().into_result().unwrap();
         assert!(swept.facts + swept.deleted <= 7, "{swept:?}");
         (removed, sweeps) = (removed + swept.facts, sweeps + 1);
         if !swept.more {
@@ -282,8 +295,9 @@ async fn a_sweep_cut_short_anywhere_or_of_two_at_once_freezes_the_same() {
         let other = world.another(parrot(), 9, |builder| builder.config(config()));
         let whole = cancel_after(polls, world.assistant.sweep(10_000)).await.is_some();
         let (one, two) = tokio::join!(world.assistant.sweep(10_000), other.sweep(10_000));
-        assert!(one.is_ok() && two.is_ok(), "after {polls} polls: {one:?} {two:?}");
-        other.sweep(10_000).await.unwrap();
+        let went_well = |swept: &Result<SweepReport, _>| swept.as_ref().is_ok_and(|report| report.errors.is_empty());
+        assert!(went_well(&one) && went_well(&two), "after {polls} polls: {one:?} {two:?}");
+        other.sweep(10_000).await.unwrap().into_result().unwrap();
         assert!(facts(&world).await.iter().all(|fact| fact.at >= day.until), "after {polls} polls");
         let frozen = figures(&world).await;
         assert_eq!((frozen.len(), values(&frozen[0])), (1, before), "after {polls} polls");

@@ -297,7 +297,7 @@ async fn who_had_a_number_is_forgotten_when_nothing_can_come_late_any_more() {
     };
     assert_eq!(formers().await, 1);
     world.later(9 * 24 * 3_600 + 1);
-    assert_eq!(world.assistant.sweep(100).await.unwrap().deleted, 1);
+    assert_eq!(world.assistant.sweep(100).await.unwrap().into_result().unwrap().deleted, 1);
     assert_eq!(formers().await, 0);
 }
 

@@ -46,7 +46,7 @@ async fn i_40_the_horizon_is_as_much_further_away_as_snapshots_of_the_key_servic
     world.says("m1", "Forget me").await;
     world.settle().await;
     let contact = world.assistant.desk(world.tenant).conversation(world.conversation().await).await.unwrap().contact;
-    world.assistant.sweep(100).await.unwrap();
+    world.assistant.sweep(100).await.unwrap().into_result().unwrap();
     world.later(DAY);
     let given = world.assistant.erase(world.tenant, contact).await.unwrap();
     let promised = given.key_destroyed_at.unwrap() + bound;
@@ -54,7 +54,7 @@ async fn i_40_the_horizon_is_as_much_further_away_as_snapshots_of_the_key_servic
     let mut nearer = None;
     for _ in 0..20 {
         world.later(DAY);
-        let turned = world.assistant.sweep(100).await.unwrap().turned > 0;
+        let turned = world.assistant.sweep(100).await.unwrap().into_result().unwrap().turned > 0;
         match world.assistant.receipt(world.tenant, given.id).await.unwrap().horizon_now.unwrap() {
             ErasureHorizon::Until(at) if turned && nearer.is_none() => {
                 assert_eq!(at, world.now() + kept, "the snapshot of the moment before");

@@ -275,17 +275,17 @@ async fn p37_the_person_is_told_at_once_or_when_the_gag_has_ended_and_not_before
         assert_eq!(desk.disclosures(asked.contact, None, 10).await.unwrap().disclosures.len(), 1);
         assert_eq!(summary().await, 0);
         assert!(!asked.packaged().await.contains("Prosecutor"));
-        assert!(asked.world.assistant.sweep(1_000).await.unwrap().due.is_empty());
+        assert!(asked.world.assistant.sweep(1_000).await.unwrap().into_result().unwrap().due.is_empty());
         asked.world.later(86_399);
     }
     assert_eq!(asked.host().open(None, 10).await.unwrap().disclosures.len(), 1, "the person is to be told");
     asked.world.clock.set(until);
-    let due = asked.world.assistant.sweep(1_000).await.unwrap().due;
+    let due = asked.world.assistant.sweep(1_000).await.unwrap().into_result().unwrap().due;
     assert_eq!(
         due.iter().map(|due| (due.what, due.due)).collect::<Vec<_>>(),
         [(DueWhat::GagEnded { disclosure: id, contact: asked.contact }, until)]
     );
-    assert!(asked.world.assistant.sweep(1_000).await.unwrap().due.is_empty(), "once");
+    assert!(asked.world.assistant.sweep(1_000).await.unwrap().into_result().unwrap().due.is_empty(), "once");
     assert_eq!(asked.told().await.len(), 2);
     assert_eq!(asked.recipients().await.len(), 2);
     assert_eq!(summary().await, 1);
@@ -342,7 +342,7 @@ async fn the_receipt_of_an_erasure_counts_nothing_that_the_person_must_not_be_to
         let counted = receipt.deleted.iter().any(|(kind, _)| kind == "disclosure");
         assert_eq!(counted, gag.is_none(), "{receipt:?}");
         asked.world.later(4 * 86_400);
-        let due = asked.world.assistant.sweep(1_000).await.unwrap().due;
+        let due = asked.world.assistant.sweep(1_000).await.unwrap().into_result().unwrap().due;
         assert_eq!(due.len(), usize::from(gag.is_some()), "the host is told of its end all the same");
     }
 }

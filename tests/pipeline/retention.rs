@@ -41,7 +41,7 @@ async fn years_pass(world: &World) {
 #[tokio::test]
 async fn who_has_been_silent_for_too_long_is_erased_and_nobody_else_is() {
     let (world, first, second) = two().await;
-    let before = world.assistant.sweep(10_000).await.unwrap();
+    let before = world.assistant.sweep(10_000).await.unwrap().into_result().unwrap();
     assert_eq!((before.silent, world.assistant.retention_plan(world.tenant).await.unwrap().silent.len()), (0, 0));
     years_pass(&world).await;
     let plan = world.assistant.retention_plan(world.tenant).await.unwrap();
@@ -49,7 +49,7 @@ async fn who_has_been_silent_for_too_long_is_erased_and_nobody_else_is() {
     assert_eq!(plan.past.get("message"), Some(&4), "two questions and two answers: {plan:?}");
     let desk = world.assistant.desk(world.tenant);
     assert!(desk.contact(first).await.is_ok(), "a plan changes nothing");
-    let swept = world.assistant.sweep(10_000).await.unwrap();
+    let swept = world.assistant.sweep(10_000).await.unwrap().into_result().unwrap();
     assert_eq!(swept.silent, 1);
     assert!(desk.contact(first).await.is_err() && desk.contact(second).await.is_ok());
     assert_eq!(world.assistant.receipts(world.tenant).await.unwrap().len(), 1, "with a receipt, as if they had asked");
@@ -78,11 +78,11 @@ async fn nobody_goes_for_their_silence_while_their_data_must_stay() {
         let plan = world.assistant.retention_plan(world.tenant).await.unwrap();
         assert!(plan.silent.is_empty() && plan.kept == [first.0], "{plan:?}");
         assert_eq!(plan.past.get("message"), Some(&2), "of the other one");
-        assert_eq!(world.assistant.sweep(10_000).await.unwrap().silent, 0);
+        assert_eq!(world.assistant.sweep(10_000).await.unwrap().into_result().unwrap().silent, 0);
         assert!(desk.contact(first).await.is_ok());
         if let Some(hold) = hold {
             desk.holds().release(hold.id).await.unwrap();
-            assert_eq!(world.assistant.sweep(10_000).await.unwrap().silent, 1, "then they do");
+            assert_eq!(world.assistant.sweep(10_000).await.unwrap().into_result().unwrap().silent, 1, "then they do");
         }
     }
 }
@@ -93,7 +93,7 @@ async fn who_has_just_written_is_not_silent_though_nobody_has_looked_yet() {
     years_pass(&world).await;
     world.says("m2", "Are you still there?").await;
     assert!(world.assistant.retention_plan(world.tenant).await.unwrap().silent.is_empty());
-    assert_eq!(world.assistant.sweep(10_000).await.unwrap().silent, 0);
+    assert_eq!(world.assistant.sweep(10_000).await.unwrap().into_result().unwrap().silent, 0);
     world.settle().await;
     assert!(world.assistant.desk(world.tenant).contact(first).await.is_ok());
 }

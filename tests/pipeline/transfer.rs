@@ -50,7 +50,7 @@ async fn p38_control_has_passed_when_the_keys_are_with_the_new_owner_s_service_a
     .await;
     let check = MoveCheck::new(moving, table);
     let invalid = |result: Result<_, AssistantError>| matches!(result, Err(AssistantError::Invalid(_)));
-    world.assistant.sweep(100).await.unwrap();
+    world.assistant.sweep(100).await.unwrap().into_result().unwrap();
     let from = world.assistant.now() + TimeDelta::days(30);
     let begun = transfers(&world).begin(new_owner(), from).await.unwrap();
     assert_eq!((&begun.to, begun.from, begun.completed_at, begun.keys), (&new_owner(), from, None, None));
@@ -61,7 +61,7 @@ async fn p38_control_has_passed_when_the_keys_are_with_the_new_owner_s_service_a
     assert!(invalid(transfers(&world).complete(begun.id, Some(&check)).await), "no epoch has turned since");
     assert_eq!(transfers(&world).list().await.unwrap()[0].completed_at, None);
     for _ in 0..3 {
-        world.assistant.sweep(100).await.unwrap();
+        world.assistant.sweep(100).await.unwrap().into_result().unwrap();
     }
     let done = transfers(&world).complete(begun.id, Some(&check)).await.unwrap();
     let keys = done.keys.unwrap();
@@ -100,7 +100,7 @@ async fn keys_that_only_turned_have_not_moved_and_a_host_that_serves_both_moves_
     let begun = transfers(&world).begin(new_owner(), world.now()).await.unwrap();
     world.later(8 * 86_400);
     world.assistant.trust_clock().await.unwrap();
-    assert!(world.assistant.sweep(100).await.unwrap().turned > 0);
+    assert!(world.assistant.sweep(100).await.unwrap().into_result().unwrap().turned > 0);
     let refused = transfers(&world).complete(begun.id, Some(&Nothing)).await;
     assert!(matches!(refused, Err(AssistantError::Invalid(_))), "{refused:?}");
     assert_eq!(transfers(&world).complete(begun.id, None).await.unwrap().keys, None);

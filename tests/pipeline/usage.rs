@@ -74,7 +74,7 @@ async fn p1_of_a_use_the_network_the_device_and_the_minute_are_kept_for_a_short_
     world.later(TimeDelta::days(30).num_seconds());
     world.assistant.trust_clock().await.unwrap();
     assert_eq!(log.of(DANA, Purpose::Security, None, 10).await.unwrap().0, [], "not even before the sweep");
-    world.assistant.sweep(1_000).await.unwrap();
+    world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
     assert_eq!(stored(&world, &DANA.into(), Kind::USAGE).await, 0);
 }
 

@@ -17,9 +17,9 @@ async fn live(world: &World, assistant: &Assistant) -> Result<(), AssistantError
     assistant.set_mode(world.tenant, world.connection, AutomationMode::Suggest).await?;
     assistant.audit(world.tenant).sequence(2).await?;
     assistant.set_automation(world.tenant, true).await?;
-    assistant.sweep(10).await?;
+    assistant.sweep(10).await?.into_result()?;
     assistant.set_mode(world.tenant, world.connection, AutomationMode::Automatic).await?;
-    assistant.sweep(10).await?;
+    assistant.sweep(10).await?.into_result()?;
     Ok(())
 }
 

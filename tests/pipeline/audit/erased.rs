@@ -28,7 +28,7 @@ async fn the_detail_goes_with_its_person_and_the_log_stays_whole() {
     let (world, _folder) = signed(Arc::new(MemoryStore::new())).await;
     world.says("m1", "operator").await;
     world.settle().await;
-    world.assistant.sweep(100).await.unwrap();
+    world.assistant.sweep(100).await.unwrap().into_result().unwrap();
     let audit = world.assistant.audit(world.tenant);
     let key = audit.verifier_key().unwrap();
     let anchored = verify_checkpoint(&audit.checkpoint().await.unwrap().to_string(), &key).unwrap();
@@ -47,7 +47,7 @@ async fn the_detail_goes_with_its_person_and_the_log_stays_whole() {
     assert_eq!(audit.detail(handed.event.id).await.unwrap(), None);
     assert_eq!(audit.event(handed.event.id).await.unwrap(), *handed, "the event stays as it was");
     assert_eq!(audit.verify(Some(&anchored)).await.unwrap().faults, []);
-    world.assistant.sweep(100).await.unwrap();
+    world.assistant.sweep(100).await.unwrap().into_result().unwrap();
     assert_eq!(audit.verify(Some(&anchored)).await.unwrap().faults, []);
     let whisp::assistant::Inclusion::Logged(proof) = audit.prove(handed.event.id).await.unwrap() else {
         panic!("it is logged")
@@ -68,7 +68,7 @@ async fn a_receipt_carries_the_proof_that_the_erasure_was_logged() {
     assert!(asked.proof.is_none() && asked.horizon_now.is_some(), "the event waits");
     assert_eq!((asked.audit, asked.commitment().unwrap()), (given.audit, given.commitment().unwrap()));
     assert!(matches!(verify_receipt(&given, &key), Err(ProofError::Malformed(_))));
-    world.assistant.sweep(100).await.unwrap();
+    world.assistant.sweep(100).await.unwrap().into_result().unwrap();
     let receipt = world.assistant.receipt(world.tenant, given.id).await.unwrap();
     let verified = verify_receipt(&receipt, &key).unwrap();
     assert_eq!((verified.event.action, Some(verified.event.id)), (AuditAction::ErasureDone, given.audit));
@@ -104,9 +104,9 @@ async fn the_log_its_tiles_and_its_anchor_name_nobody() {
     world.says("wamid.stop", "stop").await;
     world.settle().await;
     desk.take_over(id).await.unwrap();
-    world.assistant.sweep(100).await.unwrap();
+    world.assistant.sweep(100).await.unwrap().into_result().unwrap();
     world.assistant.erase(world.tenant, contact).await.unwrap();
-    world.assistant.sweep(100).await.unwrap();
+    world.assistant.sweep(100).await.unwrap().into_result().unwrap();
 
     let mut bytes = Vec::new();
     for batch in tap.done() {
@@ -140,7 +140,7 @@ async fn a_detail_is_held_against_its_commitment() {
         world.later(1);
         world.assistant.set_mode(world.tenant, world.connection, mode).await.unwrap();
     }
-    world.assistant.sweep(100).await.unwrap();
+    world.assistant.sweep(100).await.unwrap().into_result().unwrap();
     let audit = world.assistant.audit(world.tenant);
     let log = audit.events(None, 100).await.unwrap().0;
     let set: Vec<_> = log.iter().filter(|entry| entry.event.action == AuditAction::ModeSet).collect();

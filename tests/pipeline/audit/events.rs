@@ -20,7 +20,7 @@ const ALIYA: MemberId = MemberId(SubjectId::from_bytes([2; 16]));
 
 /// The events since the first `skip`, oldest first, once a sweep has put them into the log.
 async fn logged(world: &World, skip: usize) -> Vec<AuditEntry> {
-    world.assistant.sweep(100).await.unwrap();
+    world.assistant.sweep(100).await.unwrap().into_result().unwrap();
     let audit = world.assistant.audit(world.tenant);
     assert_eq!(audit.waiting().await.unwrap(), []);
     assert_eq!(audit.verify(None).await.unwrap().faults, []);
@@ -203,7 +203,7 @@ async fn an_event_that_waits_is_listed_and_has_no_proof_yet() {
     }
     assert_eq!(audit.events(None, 10).await.unwrap(), (Vec::new(), None));
     assert_eq!(audit.head().await.unwrap().size, 0);
-    let report = world.assistant.sweep(100).await.unwrap();
+    let report = world.assistant.sweep(100).await.unwrap().into_result().unwrap();
     assert_eq!((report.logged, audit.head().await.unwrap().size), (FIRST, FIRST as u64));
     assert!(audit.prove(waiting[0].event.id).await.is_err(), "nobody signs");
 }

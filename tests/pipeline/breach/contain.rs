@@ -112,12 +112,12 @@ async fn p27_an_erasure_asks_the_platform_when_it_is_over() {
     breaches(&world).contain(id).await.unwrap();
     let waits = world.assistant.erase(world.tenant, contact).await.unwrap_err();
     assert!(matches!(waits, AssistantError::Channel(..)), "{waits:?}");
-    assert_eq!(world.assistant.sweep(100).await.unwrap().waiting, 1);
+    assert_eq!(world.assistant.sweep(100).await.unwrap().into_result().unwrap().waiting, 1);
     breaches(&world).lift(id).await.unwrap();
-    assert_eq!(world.assistant.sweep(100).await.unwrap().waiting, 1, "the token was destroyed");
+    assert_eq!(world.assistant.sweep(100).await.unwrap().into_result().unwrap().waiting, 1, "the token was destroyed");
     assert!(world.channel.forgotten().is_empty());
     connect_anew(&world).await;
-    assert_eq!(world.assistant.sweep(100).await.unwrap().erasures, 1);
+    assert_eq!(world.assistant.sweep(100).await.unwrap().into_result().unwrap().erasures, 1);
     assert_eq!(world.channel.forgotten(), [bsuid]);
 }
 
@@ -343,7 +343,7 @@ async fn p27_a_containment_that_is_cut_short_anywhere_is_ended_by_the_next_call_
             // Another process, which knows nothing but what is written.
             let other = world.second(parrot());
             if by_sweep && stands {
-                other.sweep(1_000).await.unwrap();
+                other.sweep(1_000).await.unwrap().into_result().unwrap();
             } else {
                 other.desk(world.tenant).breaches().contain(id).await.unwrap();
             }

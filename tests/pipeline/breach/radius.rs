@@ -34,7 +34,7 @@ async fn p27_the_radius_is_counted_without_a_key() {
     let person = contact(&world).await;
     // Somebody looks, and is logged once in a view; in the log, and before it is there.
     world.messages().await;
-    world.assistant.sweep(1_000).await.unwrap();
+    world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
     world.later(7_200);
     world.messages().await;
     let until = world.now();
@@ -72,7 +72,7 @@ async fn the_radius_finds_the_window_in_a_long_log_and_leaves_out_who_came_later
         world.messages().await;
         world.later(86_400);
         if day % 7 == 0 {
-            world.assistant.sweep(1_000).await.unwrap();
+            world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
         }
     }
     let from = world.now() - TimeDelta::days(20) - TimeDelta::hours(1);

@@ -22,7 +22,7 @@ use crate::world::{TOKEN, World, join, parrot};
 async fn told(world: &World, at: &str) -> Vec<(Audience, Urgency)> {
     let at: DateTime<Utc> = at.parse().unwrap();
     world.clock.set(at);
-    let due = world.assistant.sweep(1_000).await.unwrap().due;
+    let due = world.assistant.sweep(1_000).await.unwrap().into_result().unwrap().due;
     let each = |due: &Due| match due.what {
         DueWhat::Breach { audience, .. } => Some((audience, due.urgency)),
         _ => None,
@@ -111,7 +111,7 @@ async fn the_register_goes_from_the_suspicion_to_the_end_with_an_event_for_each_
     let days = Config::default().retention.requests.num_days();
     world.clock.advance(TimeDelta::days(days + 1));
     world.assistant.trust_clock().await.unwrap();
-    world.assistant.sweep(1_000).await.unwrap();
+    world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
     assert!(matches!(register.get(id).await, Err(AssistantError::NotFound("breach"))));
 }
 

@@ -98,11 +98,11 @@ async fn a_file_goes_with_its_message_in_time() {
     album.world.settle().await;
     album.world.later(364 * 24 * 3_600);
     album.world.assistant.trust_clock().await.unwrap();
-    album.world.assistant.sweep(100).await.unwrap();
+    album.world.assistant.sweep(100).await.unwrap().into_result().unwrap();
     assert_eq!(album.kept().await.len(), 1);
     album.world.later(2 * 24 * 3_600);
     // One record at a time: the file goes before its record, and each sweep goes on.
-    while album.world.assistant.sweep(1).await.unwrap().more {}
+    while album.world.assistant.sweep(1).await.unwrap().into_result().unwrap().more {}
     assert_eq!(album.kept().await, []);
 }
 
@@ -118,14 +118,14 @@ async fn what_a_crash_left_without_a_record_is_found() {
         writer.finish().await.unwrap();
     }
     let kept = album.kept().await.len();
-    let orphans = album.world.assistant.sweep(100).await.unwrap().orphans;
+    let orphans = album.world.assistant.sweep(100).await.unwrap().into_result().unwrap().orphans;
     assert_eq!((kept, orphans, album.kept().await.len()), (4, 3, 1));
     // The round goes on, and begins anew at its end.
     for n in [0, 3_601, 3_601] {
         let stray = whisp::id::MediaId::from_bytes([9; 16]);
         album.media.write(album.world.tenant, stray).await.unwrap().finish().await.unwrap();
         album.world.later(n);
-        let orphans = album.world.assistant.sweep(100).await.unwrap().orphans;
+        let orphans = album.world.assistant.sweep(100).await.unwrap().into_result().unwrap().orphans;
         assert_eq!(orphans, usize::from(n > 0), "once an hour");
     }
     assert_eq!(album.read(album.kept().await[0]).await.unwrap(), b"a picture");
