@@ -3,11 +3,12 @@
 use chrono::{DateTime, Utc};
 
 use crate::assistant::{Assistant, AssistantError, ExportPage, Exported, ExportedData, Inner};
+use crate::audit::{AuditAction, Outcome};
 use crate::entity::{
     ContactRow, Entities, GlassClear, InquiryRow, LetterRow, MediaRow, MemberRow, MessageRow, StatementClear,
     SuggestionRow, UsageSecret, damaged, from_clear,
 };
-use crate::id::TenantId;
+use crate::id::{MemberId, TenantId};
 use crate::model::{Author, Conversation, Tenant};
 use crate::privacy::{About, Grant, Permit, Rights};
 use crate::store::{Kind, Record, SubjectCursor, SubjectQuery};
@@ -19,9 +20,9 @@ impl Assistant {
     /// Reads what is kept about a contact, a page at a time, whatever their conversations are and however much it is. Only
     /// what belongs to the contact is in it; facts, which name nobody, are not. It works under restriction too.
     ///
-    /// Verify first who asks: whoever calls this gets everything. [`Requests::copy`](super::Requests::copy) sees to that. The
-    /// form of each entry as JSON is [`EXPORT_SCHEMA_JSON`](super::EXPORT_SCHEMA_JSON); with files, a manifest and that schema it
-    /// is a [`package`](Self::package).
+    /// Verify first who asks: whoever calls this gets everything. [`Requests::copy`](super::Requests::copy) sees to that. That it
+    /// was read is in the audit log. The form of each entry as JSON is [`EXPORT_SCHEMA_JSON`](super::EXPORT_SCHEMA_JSON); with
+    /// files, a manifest and that schema it is a [`package`](Self::package).
     ///
     /// # Errors
     /// [`AssistantError::NotFound`] if there is no such tenant; [`Denied`](AssistantError::Denied); by the store, and by
@@ -57,21 +58,26 @@ impl Assistant {
         about: impl Into<About> + Send,
         after: Option<SubjectCursor>,
     ) -> Result<ExportPage, AssistantError> {
-        let permit = self.inner.permit_rights(tenant, &about.into(), None).await?;
+        let permit = self.inner.permit_rights(tenant, &about.into(), None, None).await?;
         self.inner.export(permit.grant(), tenant, after).await
     }
 }
 
 impl Inner {
-    /// Lets the data of somebody be read for the use of their rights, as far as it was kept at a time, or now.
+    /// Lets the data of somebody be read for the use of their rights, as far as it was kept at a time, or now. That it is read,
+    /// by a member or by the host, is logged before.
     pub(super) async fn permit_rights(
         &self,
         tenant: TenantId,
         about: &About,
         as_of: Option<DateTime<Utc>>,
+        member: Option<MemberId>,
     ) -> Result<Permit<Rights>, AssistantError> {
         let settings = self.entities.tenant(tenant).await?.tenant;
-        let permit = self.gate.permit::<Rights>(&settings, about.clone(), self.clock.now()).await?;
+        let permit = self.gate.permit::<Rights>(&settings, about.clone(), self.clock.now()).await;
+        let outcome = if permit.is_ok() { Outcome::Done } else { Outcome::Denied };
+        self.audit_view(tenant, member, (AuditAction::ContentRead, about.subject, outcome)).await?;
+        let permit = permit?;
         Ok(match as_of {
             Some(as_of) => permit.reading_as_of(as_of),
             None => permit,

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use zeroize::Zeroizing;
 
 use crate::assistant::{AssistantError, Desk, ErasureReceipt, Inner};
-use crate::audit::AuditAction;
+use crate::audit::{AuditAction, Outcome};
 use crate::entity::{AuditDraft, HoldRow};
 use crate::id::{ContactId, HoldId, MediaId, RecordId, SubjectId, TenantId};
 use crate::privacy::{AccessAction, Hold, LegalCompliance, NewHold};
@@ -206,7 +206,7 @@ impl Holds {
         Ok(HeldPage { held, next: page.next })
     }
 
-    /// Reads one chunk of a file that a hold kept, counted from 0; `None` after the last.
+    /// Reads one chunk of a file that a hold kept, counted from 0; `None` after the last. That it is read is in the audit log.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -223,6 +223,8 @@ impl Holds {
         let hold = self.row(id).await?.hold;
         let settings = inner.entities.tenant(tenant).await?.tenant;
         let permit = inner.gate.permit::<LegalCompliance>(&settings, ContactId(hold.keeper), inner.clock.now()).await?;
+        let read = (AuditAction::ContentRead, hold.subject, Outcome::Done);
+        inner.audit_view(tenant, self.desk.member, read).await?;
         inner.kept_chunk(permit.grant(), (tenant, &hold, file), chunk).await
     }
 

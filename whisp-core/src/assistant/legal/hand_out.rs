@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::LegalDisclosures;
 use crate::assistant::{AssistantError, Exported, ExportedData, Inner};
-use crate::audit::AuditAction;
+use crate::audit::{AuditAction, Outcome};
 use crate::entity::{Entities, MediaRow, MessageRow, to_clear};
 use crate::id::{ContactId, LegalDisclosureId, MediaId, MessageId, RecordId, TenantId};
 use crate::model::{Author, MediaState};
@@ -83,6 +83,7 @@ impl LegalDisclosures {
     }
 
     /// Reads one chunk of a file that was handed out, counted from 0, within a day from then; `None` after the last.
+    /// That it is read is in the audit log.
     ///
     /// # Errors
     /// [`AssistantError::NotFound`] if the file is not in what was handed out, or not any more; else as
@@ -113,6 +114,8 @@ impl LegalDisclosures {
         {
             return Err(GONE);
         }
+        let read = (AuditAction::ContentRead, disclosure.subject, Outcome::Done);
+        inner.audit_view(tenant, self.desk.member, read).await?;
         let chunk = inner.chunk_of(permit.grant(), tenant, &row, chunk).await?;
         permit.grant().recheck(inner.clock.now())?;
         Ok(chunk)

@@ -11,7 +11,7 @@ use super::{EXPORT_SCHEMA_JSON, PACKAGE_SCHEMA, PACKAGE_SCHEMA_JSON, name};
 use crate::assistant::media::KeptFile;
 use crate::assistant::{Assistant, AssistantError, EXPORT_SCHEMA, Exported, ExportedData, Requests};
 use crate::entity::{to_clear, write_json};
-use crate::id::{ConversationId, MediaId, RecordId, RequestId, TenantId};
+use crate::id::{ConversationId, MediaId, MemberId, RecordId, RequestId, TenantId};
 use crate::privacy::{About, Controller};
 use crate::store::SubjectCursor;
 
@@ -114,6 +114,8 @@ pub struct Package {
     about: About,
     /// When what is in it must still have been kept, where somebody asked before now.
     as_of: Option<DateTime<Utc>>,
+    /// Who makes it, if it is not the host.
+    member: Option<MemberId>,
     manifest: PackageManifest,
     next: Next,
     open: Option<Open>,
@@ -158,7 +160,7 @@ impl Assistant {
     /// Verify first who asks, as for [`export`](Self::export). [`Requests::package`] sees to that.
     #[must_use]
     pub fn package(&self, tenant: TenantId, about: impl Into<About>, part: PackagePart) -> Package {
-        Package::new(self, tenant, about.into(), part, None)
+        Package::new(self, tenant, about.into(), part, (None, None))
     }
 }
 
@@ -174,7 +176,7 @@ impl Requests {
     pub async fn package(&self, id: RequestId) -> Result<Package, AssistantError> {
         let (about, as_of, portable) = self.begin_copy(id).await?;
         let part = if portable { PackagePart::Portable } else { PackagePart::Whole };
-        Ok(Package::new(&self.desk.assistant, self.desk.tenant, about, part, Some(as_of)))
+        Ok(Package::new(&self.desk.assistant, self.desk.tenant, about, part, (Some(as_of), self.desk.member)))
     }
 }
 
@@ -184,7 +186,7 @@ impl Package {
         tenant: TenantId,
         about: About,
         part: PackagePart,
-        as_of: Option<DateTime<Utc>>,
+        (as_of, member): (Option<DateTime<Utc>>, Option<MemberId>),
     ) -> Self {
         let manifest = PackageManifest {
             schema: PACKAGE_SCHEMA.to_owned(),
@@ -198,7 +200,17 @@ impl Package {
             files: Vec::new(),
         };
         let next = Next::Lines(None);
-        Self { assistant: assistant.clone(), tenant, about, as_of, manifest, next, open: None, files: VecDeque::new() }
+        Self {
+            assistant: assistant.clone(),
+            tenant,
+            about,
+            as_of,
+            member,
+            manifest,
+            next,
+            open: None,
+            files: VecDeque::new(),
+        }
     }
 
     /// Returns the next piece, `None` at the end. Each is read under a permit of its own: who is slow gets nothing more once
@@ -228,7 +240,7 @@ impl Package {
             return Ok(Some(self.begin(LINES.to_owned(), None, None)));
         }
         let inner = &self.assistant.inner;
-        let permit = inner.permit_rights(self.tenant, &self.about, self.as_of).await?;
+        let permit = inner.permit_rights(self.tenant, &self.about, self.as_of, self.member).await?;
         let mut page = inner.export(permit.grant(), self.tenant, after).await?;
         if self.manifest.part == PackagePart::Portable {
             page.entries.retain(Exported::is_portable);
@@ -291,7 +303,7 @@ impl Package {
         let assistant = self.assistant.clone();
         let inner = &assistant.inner;
         if let Some(Open { kept: Some(kept), .. }) = &mut self.open {
-            let permit = inner.permit_rights(self.tenant, &self.about, self.as_of).await?;
+            let permit = inner.permit_rights(self.tenant, &self.about, self.as_of, self.member).await?;
             match kept.next(inner, permit.grant()).await? {
                 Some(chunk) => return Ok(self.write(chunk)),
                 None => self.end(),
@@ -302,7 +314,7 @@ impl Package {
             return Ok(None);
         };
         let (of, name) = (*of, name.clone());
-        let permit = inner.permit_rights(self.tenant, &self.about, self.as_of).await?;
+        let permit = inner.permit_rights(self.tenant, &self.about, self.as_of, self.member).await?;
         let opened = inner.kept_file(permit.grant(), self.tenant, MediaId::from_uuid(of.as_uuid())).await;
         self.files.pop_front();
         match opened {

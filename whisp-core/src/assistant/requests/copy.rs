@@ -27,7 +27,7 @@ impl Requests {
     pub async fn copy(&self, id: RequestId, after: Option<SubjectCursor>) -> Result<ExportPage, AssistantError> {
         let (inner, tenant) = (&self.desk.assistant.inner, self.desk.tenant);
         let (about, as_of, portable) = self.begin_copy(id).await?;
-        let permit = inner.permit_rights(tenant, &about, Some(as_of)).await?;
+        let permit = inner.permit_rights(tenant, &about, Some(as_of), self.desk.member).await?;
         let mut page = inner.export(permit.grant(), tenant, after).await?;
         if portable {
             page.entries.retain(crate::assistant::Exported::is_portable);
