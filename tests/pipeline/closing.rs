@@ -46,7 +46,7 @@ async fn world() -> (World, ContactId) {
 async fn days(world: &World, days: i64) {
     for _ in 0..days {
         world.later(24 * 3_600);
-        world.assistant.sweep(1_000).await.unwrap();
+        world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
     }
 }
 
@@ -164,7 +164,7 @@ async fn a_closing_cut_short_anywhere_ends_with_the_next_sweep() {
         let swept = cancel_after(polls, world.assistant.sweep(1_000)).await;
         // Another process goes on: this one has crashed.
         let other = world.second(parrot());
-        other.sweep(1_000).await.unwrap();
+        other.sweep(1_000).await.unwrap().into_result().unwrap();
         is_gone(&world, &other).await;
         let receipt = other.closed(world.tenant).await.unwrap().unwrap();
         assert_eq!(receipt.key_destroyed_at, world.now());
@@ -174,6 +174,40 @@ async fn a_closing_cut_short_anywhere_ends_with_the_next_sweep() {
         }
     }
     panic!("a sweep comes to no end");
+}
+
+/// An account is disconnected, or connected for the first time, and that is cut short anywhere: what is left of it keeps no
+/// business from its end.
+#[tokio::test]
+async fn p30_what_a_crash_left_of_a_connection_keeps_no_account_open() {
+    for connects in [false, true] {
+        let (mut ended, mut left) = (false, 0);
+        for polls in 0..2_000 {
+            let (world, _) = two_of(Arc::new(Yielding(Arc::new(MemoryStore::new())))).await;
+            ended = if connects {
+                let new = NewConnection {
+                    channel: ChannelKind::WhatsApp,
+                    account: AccountId::new("2060"),
+                    token: SecretString::from("a token"),
+                    scopes: Vec::new(),
+                    mode: AutomationMode::Off,
+                };
+                cancel_after(polls, world.assistant.connect(world.tenant, new)).await.is_some()
+            } else {
+                cancel_after(polls, world.assistant.disconnect(world.tenant, world.connection)).await.is_some()
+            };
+            let other = world.second(parrot());
+            let states = other.connections(world.tenant).await.unwrap();
+            left += usize::from(!ended && states.iter().any(|(.., state)| *state == ConnectionState::Disconnected));
+            other.desk(world.tenant).close(TimeDelta::zero()).await.unwrap();
+            other.sweep(1_000).await.unwrap().into_result().unwrap();
+            is_gone(&world, &other).await;
+            if ended {
+                break;
+            }
+        }
+        assert!(ended && left > 0, "it was cut short nowhere in between");
+    }
 }
 
 #[tokio::test]
@@ -189,7 +223,7 @@ async fn what_a_crash_left_connected_is_disconnected_by_the_next_sweep() {
             all.iter().any(|(.., state)| *state != ConnectionState::Disconnected)
         };
         left += usize::from(asked && live().await);
-        other.sweep(1_000).await.unwrap();
+        other.sweep(1_000).await.unwrap().into_result().unwrap();
         assert_eq!(live().await, !asked, "after {polls} polls");
         if closing.is_some() {
             assert!(left > 0, "it was cut short nowhere in between");
@@ -202,13 +236,13 @@ async fn what_a_crash_left_connected_is_disconnected_by_the_next_sweep() {
 #[tokio::test]
 async fn a_clock_that_jumps_closes_no_account() {
     let (world, _) = world().await;
-    world.assistant.sweep(1_000).await.unwrap();
+    world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
     world.assistant.desk(world.tenant).close(GRACE).await.unwrap();
     world.later(40 * 24 * 3_600);
     assert!(matches!(world.assistant.sweep(1_000).await, Err(AssistantError::Clock { .. })));
     assert!(world.assistant.tenant(world.tenant).await.is_ok());
     world.assistant.trust_clock().await.unwrap();
-    assert_eq!(world.assistant.sweep(1_000).await.unwrap().closed, 1);
+    assert_eq!(world.assistant.sweep(1_000).await.unwrap().into_result().unwrap().closed, 1);
 }
 
 #[tokio::test]
@@ -222,7 +256,7 @@ async fn who_asked_the_platform_to_delete_their_account_is_told_when_it_is_close
     let desk = world.assistant.desk(world.tenant);
     desk.close(TimeDelta::zero()).await.unwrap();
     assert_eq!(world.assistant.deletion(code).await.unwrap(), Some(DeletionProgress::Received));
-    world.assistant.sweep(1_000).await.unwrap();
+    world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
     is_gone(&world, &world.assistant).await;
     assert_eq!(world.assistant.deletion(code).await.unwrap(), Some(DeletionProgress::Done));
     let grantor = world.store.get(TenantId::DIRECTORY, Kind::GRANTOR, world.connection.into()).await.unwrap();

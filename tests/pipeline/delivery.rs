@@ -1,12 +1,19 @@
 //! What becomes of a message on its way out: receipts, failures, doubt, windows.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use whisp::assistant::Budget;
 use whisp::channel::{ChannelError, ChannelErrorKind, OutboundBody};
 use whisp::error::Retry;
 use whisp::model::{AutomationMode, ConnectionState, DeliveryStep, FailureCode, HandOffReason, Handling};
+use whisp::store::Kind;
+use whisp::stores::MemoryStore;
+use whisp::testing::cancel_after;
 
+use crate::tap::{Fate, Tap, puts};
 use crate::world::{DANA, World, parrot};
+use crate::yielding::Yielding;
 
 async fn step_of(world: &World, message: usize) -> DeliveryStep {
     world.messages().await[message].delivery.as_ref().unwrap().step
@@ -130,7 +137,7 @@ async fn a_worker_that_died_while_sending_leaves_doubt_for_the_next() {
     // Drop the delivery at each of its awaits, as a crash does; then another worker takes over after the lease.
     let other = world.second(parrot());
     for polls in 0..200 {
-        let budget = whisp::assistant::Budget::default();
+        let budget = Budget::default();
         if whisp::testing::cancel_after(polls, world.assistant.deliver(&budget)).await.is_some() {
             break;
         }
@@ -140,8 +147,8 @@ async fn a_worker_that_died_while_sending_leaves_doubt_for_the_next() {
     }
     world.later(120);
     for _ in 0..5 {
-        other.step(&whisp::assistant::Budget::default()).await.unwrap();
-        other.deliver(&whisp::assistant::Budget::default()).await.unwrap();
+        other.step(&Budget::default()).await.unwrap();
+        other.deliver(&Budget::default()).await.unwrap();
         world.later(301);
     }
     assert_eq!(world.channel.sent().len(), 1, "sent once, whoever did it");
@@ -210,6 +217,71 @@ async fn an_echo_without_a_tag_settles_the_doubt_that_says_the_same_and_nothing_
     world.later(30);
     world.settle().await;
     assert_eq!(reason(&world).await, Some(HandOffReason::MemberWrote), "the same words, typed by a member");
+}
+
+/// The platform has taken the call, and the process ends before it can write that down. The echo comes first.
+#[tokio::test]
+async fn an_echo_settles_what_was_being_sent_when_a_process_ended() {
+    let mut met = 0;
+    for polls in 0..2_000 {
+        let store = Arc::new(Yielding(Arc::new(MemoryStore::new())));
+        let world = World::over(store, parrot(), AutomationMode::Automatic).await;
+        world.says("m1", "Hello").await;
+        world.later(4);
+        world.step().await;
+        let ended = cancel_after(polls, world.assistant.deliver(&Budget::default())).await.is_some();
+        if ended {
+            assert!(met > 0, "it was never cut short during the call");
+            return;
+        }
+        if world.channel.texts().is_empty() || step_of(&world, 1).await != DeliveryStep::Sending {
+            continue;
+        }
+        met += 1;
+        world.ingest(vec![world.echo("mid.1", &world.channel.texts()[0], None)]).await;
+        // Its lease has ended, and so has the time for which an echo waits.
+        world.later(61);
+        let other = world.second(parrot());
+        other.step(&Budget::default()).await.unwrap();
+        assert_eq!(step_of(&world, 1).await, DeliveryStep::Sent, "after {polls} polls");
+        assert_eq!((world.messages().await.len(), reason(&world).await), (2, None), "nobody wrote on the phone");
+    }
+    panic!("a delivery comes to no end");
+}
+
+/// The store takes nothing while a platform answers, or takes it and does not say so: what was answered is written by the next
+/// round, and no message stands in doubt of which the answer is known.
+#[tokio::test]
+async fn what_a_platform_has_answered_is_written_once_the_store_takes_it() {
+    for (fate, refused) in [(Fate::Lost, false), (Fate::Mute, false), (Fate::Lost, true), (Fate::Mute, true)] {
+        let tap = Tap::new();
+        let world = World::over(tap.store(), parrot(), AutomationMode::Automatic).await;
+        if refused {
+            let limited = ChannelError::new("send", ChannelErrorKind::RateLimited, Retry::After(None));
+            world.channel.fail_next(limited);
+        }
+        world.says("m1", "Hello").await;
+        world.later(4);
+        world.step().await;
+        let mut is_intent = true;
+        tap.ask(move |batch| {
+            let of_message = puts(batch, Kind::MESSAGE).next().is_some();
+            if of_message && !std::mem::take(&mut is_intent) { fate } else { Fate::Done }
+        });
+        let report = world.assistant.deliver(&Budget::default()).await.unwrap();
+        assert!(!report.errors.is_empty(), "it is told: {report:?}");
+        tap.heal();
+        world.later(61);
+        world.deliver().await;
+        world.later(61);
+        world.deliver().await;
+        let sent = world.channel.sent();
+        assert_eq!((sent.len(), step_of(&world, 1).await), (1, DeliveryStep::Sent), "{fate:?}, refused: {refused}");
+        assert_eq!(reason(&world).await, None);
+        world.ingest(vec![world.receipt(sent[0].id.expose(), DeliveryStep::Read, None, None)]).await;
+        world.settle().await;
+        assert_eq!(step_of(&world, 1).await, DeliveryStep::Read, "it is known by its id");
+    }
 }
 
 /// The contact has read everything up to a time.

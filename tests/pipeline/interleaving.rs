@@ -202,16 +202,18 @@ async fn one(world: &World, clock: &ManualClock, seen: &Seen, round: usize, rng:
     assert_eq!(assistant.step(&Budget::default()).await.unwrap().queued, 1);
     let desk = assistant.desk(world.tenant);
     let contact: ContactId = desk.inbox(None, 1).await.unwrap().conversations[0].contact;
-    let no: Call<'_> = match rng.below(5) {
+    let no: Call<'_> = match rng.below(6) {
         0 => Box::pin(async move { drop(assistant.erase(world.tenant, contact).await.unwrap()) }),
         1 => {
             let stop = says("stop", "стоп");
             Box::pin(async move { assert_eq!(assistant.ingest(&stop).await.unwrap().stored, 1) })
         }
+        // The business itself gives the account up; Meta's word that it did comes to the same.
+        2 => Box::pin(async move { assistant.disconnect(world.tenant, world.connection).await.unwrap() }),
         door => {
             let statement = match door {
-                2 => Statement::withdrawn(Purpose::AutomatedReplies),
-                3 => Statement::Objection { purpose: Purpose::AutomatedReplies, stands: true },
+                3 => Statement::withdrawn(Purpose::AutomatedReplies),
+                4 => Statement::Objection { purpose: Purpose::AutomatedReplies, stands: true },
                 _ => Statement::Restriction { ground: RestrictionGround::Unlawful, stands: true },
             };
             Box::pin(async move { drop(desk.declare(contact, statement, Act::Host).await.unwrap()) })
@@ -228,4 +230,6 @@ async fn one(world: &World, clock: &ManualClock, seen: &Seen, round: usize, rng:
         drop(assistant.step(&Budget::default()).await.unwrap());
         drop(assistant.deliver(&Budget::default()).await.unwrap());
     }
+    // For the next round, if it is not.
+    world.connect().await;
 }

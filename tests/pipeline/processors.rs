@@ -1,6 +1,8 @@
 //! Who else sees data: nobody who is not registered for it, and whoever does leaves a record (invariant I-34).
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -13,7 +15,7 @@ use whisp::id::ContactId;
 use whisp::model::{AutomationMode, HandOffReason, Handling, SensitivePolicy};
 use whisp::privacy::{
     Act, Categories, DataCategory, Deletion, DisclosureGround, EgressRefusal, Notice, Processor, ProcessorId,
-    ProcessorRole, Processors, Purpose, Region, Statement,
+    ProcessorRole, Processors, Purpose, Region, STANDING_LIFE, Statement,
 };
 use whisp::reply::{Decision, EngineId, Proposal, ReplyEngine, ReplyError, ReplyErrorKind, ReplyRequest};
 use whisp::stores::{MemoryStore, SqliteStore};
@@ -112,7 +114,7 @@ async fn disclosures(world: &World) -> Vec<whisp::privacy::Disclosure> {
 }
 
 async fn refusals(world: &World) -> Vec<AuditEvent> {
-    world.assistant.sweep(100).await.unwrap();
+    world.assistant.sweep(100).await.unwrap().into_result().unwrap();
     let (events, _) = world.assistant.audit(world.tenant).events(None, 1_000).await.unwrap();
     events.into_iter().map(|entry| entry.event).filter(|event| event.action == AuditAction::EgressRefused).collect()
 }
@@ -261,31 +263,37 @@ async fn i34_what_left_has_a_record_wherever_the_step_is_dropped() {
     panic!("step has more awaits");
 }
 
-#[tokio::test]
-async fn i34_about_somebody_who_was_erased_meanwhile_nothing_leaves_and_nothing_is_written() {
-    // The contact is erased while the engine before is thinking.
+/// A world in which something happens while the first engine thinks, which then does not know; the second one is elsewhere.
+/// Returns what that one was shown, and how many records there are of it, once that has happened.
+async fn shown_after<H: Future<Output = ()> + Send + 'static>(
+    happens: impl FnOnce(&World, ContactId) -> H,
+) -> (Vec<String>, usize) {
     let elsewhere = Elsewhere::new(|_| Ok("From afar.".into()));
-    let slot: Arc<Mutex<Option<(Assistant, whisp::id::TenantId, ContactId)>>> = Arc::default();
-    let eraser = Eraser(EngineId::new("eraser"), Arc::clone(&slot));
-    let engines: Vec<Arc<dyn ReplyEngine>> = vec![Arc::new(eraser), Arc::clone(&elsewhere) as _];
+    let thinking = Arc::new(Thinking(EngineId::new("thinking"), Mutex::default()));
+    let engines: Vec<Arc<dyn ReplyEngine>> = vec![Arc::clone(&thinking) as _, Arc::clone(&elsewhere) as _];
     let fallback = Fallback::new(engines, Arc::new(ManualClock::default()));
     let world = world(Arc::new(fallback), registered(model())).await;
     world.says("m1", "Hello").await;
-    *slot.lock().unwrap() = Some((world.assistant.clone(), world.tenant, contact(&world).await));
+    let contact = contact(&world).await;
+    *thinking.1.lock().unwrap() = Some(Box::pin(happens(&world, contact)));
     world.later(4);
     world.step().await;
-    assert!(elsewhere.seen().is_empty());
-    let (_, _, erased) = slot.lock().unwrap().clone().unwrap();
-    let page = world.assistant.desk(world.tenant).disclosures(erased, None, 10).await.unwrap();
-    assert_eq!(page.disclosures, []);
+    assert!(thinking.1.lock().unwrap().is_none(), "it has happened");
+    let page = world.assistant.desk(world.tenant).disclosures(contact, None, 10).await.unwrap();
+    (elsewhere.seen(), page.disclosures.len())
 }
 
-/// Erases the contact while it thinks.
-#[derive(Debug)]
-struct Eraser(EngineId, Arc<Mutex<Option<(Assistant, whisp::id::TenantId, ContactId)>>>);
+/// Lets something happen while it thinks.
+struct Thinking(EngineId, Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>);
+
+impl fmt::Debug for Thinking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Thinking")
+    }
+}
 
 #[async_trait]
-impl ReplyEngine for Eraser {
+impl ReplyEngine for Thinking {
     fn id(&self) -> &EngineId {
         &self.0
     }
@@ -295,10 +303,43 @@ impl ReplyEngine for Eraser {
     }
 
     async fn reply(&self, _: &ReplyRequest) -> Result<Decision, ReplyError> {
-        let (assistant, tenant, contact) = self.1.lock().unwrap().clone().unwrap();
-        assistant.erase(tenant, contact).await.unwrap();
+        let happens = self.1.lock().unwrap().take();
+        if let Some(happens) = happens {
+            happens.await;
+        }
         Ok(Decision::Abstain)
     }
+}
+
+#[tokio::test]
+async fn i34_about_somebody_who_was_erased_meanwhile_nothing_leaves_and_nothing_is_written() {
+    let erased = shown_after(|world, contact| {
+        let (assistant, tenant) = (world.assistant.clone(), world.tenant);
+        async move { drop(assistant.erase(tenant, contact).await.unwrap()) }
+    });
+    assert_eq!(erased.await, (Vec::new(), 0));
+    let nothing = shown_after(|_, _| async {}).await;
+    assert_eq!((nothing.0.len(), nothing.1), (1, 1), "else it is asked");
+}
+
+#[tokio::test]
+async fn p15_what_another_process_has_heard_meanwhile_keeps_the_next_engine_from_being_asked() {
+    let withdrawn = shown_after(|world, contact| {
+        let other = world.another(parrot(), 9, |builder| builder.config(registered(model())));
+        let (clock, tenant) = (Arc::clone(&world.clock), world.tenant);
+        async move {
+            let no = Statement::withdrawn(Purpose::AutomatedReplies);
+            other.desk(tenant).declare(contact, no, Act::Host).await.unwrap();
+            clock.advance(STANDING_LIFE);
+        }
+    });
+    assert_eq!(withdrawn.await, (Vec::new(), 0));
+    let disconnected = shown_after(|world, _| {
+        let other = world.another(parrot(), 9, |builder| builder.config(registered(model())));
+        let (tenant, connection) = (world.tenant, world.connection);
+        async move { other.disconnect(tenant, connection).await.unwrap() }
+    });
+    assert_eq!(disconnected.await, (Vec::new(), 0), "of an account that was given up");
 }
 
 #[tokio::test]
@@ -365,7 +406,7 @@ async fn a_message_that_tells_of_health_is_answered_by_a_person_unless_the_busin
     world.settle().await;
     assert_eq!(handled_because(&world).await, None);
     assert!(world.channel.texts().last().unwrap().ends_with("Чай."));
-    world.assistant.sweep(100).await.unwrap();
+    world.assistant.sweep(100).await.unwrap().into_result().unwrap();
     let (events, _) = world.assistant.audit(world.tenant).events(None, 1_000).await.unwrap();
     let set = events.iter().filter(|entry| entry.event.action == AuditAction::SensitiveSet);
     assert_eq!(set.count(), 1, "that the business has it for its trade is logged");
@@ -390,7 +431,7 @@ async fn the_receipt_of_an_erasure_says_until_when_a_processor_keeps_what_it_was
         let mut erasing = Box::pin(world.assistant.erase(world.tenant, contact));
         let ended = cancel_after(polls, erasing.as_mut()).await.is_some();
         drop(erasing);
-        world.assistant.sweep(1_000).await.unwrap();
+        world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
         if let [receipt] = &world.assistant.receipts(world.tenant).await.unwrap()[..] {
             assert_eq!(receipt.processors, [(ProcessorId::new(MODEL), last)].into(), "after {polls} polls");
         } else {

@@ -86,23 +86,16 @@ impl World {
         assistant.create_tenant(NewTenant::new(tenant, "Coffee & Co", "Asia/Almaty")).await.unwrap();
         join(&assistant, tenant, DANA, Role::Admin).await;
         assistant.set_automation(tenant, true).await.unwrap();
-        let connection = assistant
-            .connect(
-                tenant,
-                NewConnection {
-                    channel: ChannelKind::WhatsApp,
-                    account: AccountId::new(ACCOUNT),
-                    token: SecretString::from(TOKEN),
-                    scopes: vec!["whatsapp_business_messaging".to_owned()],
-                    mode,
-                },
-            )
-            .await
-            .unwrap();
+        let connection = assistant.connect(tenant, account(mode)).await.unwrap();
         Self { clock, store, vault, channel, assistant, tenant, connection, keys }
     }
 
     /// A second process over the same store and keys.
+    /// Connects the account again, automatic.
+    pub(crate) async fn connect(&self) {
+        self.assistant.connect(self.tenant, account(AutomationMode::Automatic)).await.unwrap();
+    }
+
     pub(crate) fn second(&self, engine: Arc<dyn ReplyEngine>) -> Assistant {
         self.another(engine, 8, |builder| builder)
     }
@@ -233,6 +226,16 @@ impl World {
         let (mut messages, _) = self.assistant.desk(self.tenant).messages(id, None, 100).await.unwrap();
         messages.reverse();
         messages
+    }
+}
+
+fn account(mode: AutomationMode) -> NewConnection {
+    NewConnection {
+        channel: ChannelKind::WhatsApp,
+        account: AccountId::new(ACCOUNT),
+        token: SecretString::from(TOKEN),
+        scopes: vec!["whatsapp_business_messaging".to_owned()],
+        mode,
     }
 }
 

@@ -351,8 +351,9 @@ impl Assistant {
         Ok(())
     }
 
-    /// Disconnects an account: its token is overwritten, its webhooks find nobody, nothing is sent any more (a delivery
-    /// that is under way may go on for a second). Its conversations stay until their time.
+    /// Disconnects an account: its token is overwritten, its webhooks find nobody, and nothing is sent any more or shown to
+    /// an engine from the commit on (what another process is sending or asking at that moment goes on). Its conversations stay
+    /// until their time.
     ///
     /// # Errors
     /// [`AssistantError::NotFound`], [`Conflict`](AssistantError::Conflict); by the store and the vault.
@@ -377,24 +378,31 @@ impl Assistant {
             // The claim is read first: a `connect` that comes after the connection has changed renews it, and it stays.
             let route = entities.route(key).await?.filter(|(_, target)| target.tenant == tenant);
             let row = entities.connection_row(tenant, connection).await?;
+            // Cut short it is disconnected, and its webhooks come still. It is written anew, so that whoever connects it this
+            // moment is refused, but it is told once.
+            let was_live = row.clear.state != ConnectionState::Disconnected;
             let about = About::holder(&tenant_row.tenant);
             let permit = self.inner.gate.permit::<ServiceProvision>(&tenant_row.tenant, about, self.now()).await?;
             let mut dead = entities.connection(&permit, tenant, &row).await?;
             dead.state = ConnectionState::Disconnected;
             dead.token = SecretString::from("");
             let audit = AuditDraft::new(AuditAction::Disconnected, by, holder).to(Kind::CONNECTION, connection);
-            let act = match by {
-                By::Subject => Act::Platform,
-                By::Member(Some(member)) => Act::Member { member },
-                By::Member(None) | By::Host | By::System => Act::Host,
-            };
-            let back = self.inner.allowed(tenant, holder, (connection, &[], false), act).await?;
             let dead = entities.put_connection(&dead, holder, Some(row)).await?;
             let mut batch = WriteBatch::new(tenant).op(WriteOp::Put(dead));
-            batch.ops.extend(back);
-            batch.ops.extend(self.inner.audit(tenant, audit).await?);
-            if entities.store.commit(batch).await? != Commit::Done {
-                continue;
+            if was_live {
+                let act = match by {
+                    By::Subject => Act::Platform,
+                    By::Member(Some(member)) => Act::Member { member },
+                    By::Member(None) | By::Host | By::System => Act::Host,
+                };
+                batch.ops.extend(self.inner.allowed(tenant, holder, (connection, &[], false), act).await?);
+                batch.ops.extend(self.inner.audit(tenant, audit).await?);
+            }
+            {
+                let _closed = self.inner.gate.close_all(tenant);
+                if entities.store.commit(batch).await? != Commit::Done {
+                    continue;
+                }
             }
             if let Some((route, _)) = route {
                 let batch = WriteBatch::new(TenantId::DIRECTORY).op(WriteOp::Delete(Kind::ROUTE, key, route.version));

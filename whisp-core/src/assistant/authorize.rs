@@ -213,7 +213,8 @@ impl Assistant {
                 Err(AssistantError::NotFound(_)) => continue,
                 Err(error) => return Err(error),
             };
-            if row.clear.state != ConnectionState::Disconnected {
+            // Cut short it is disconnected, and its webhooks come still.
+            if row.clear.state != ConnectionState::Disconnected || self.inner.is_routed(tenant, connection).await? {
                 self.disconnect_by(tenant, connection, By::Subject).await?;
                 disconnected += 1;
             }
@@ -223,6 +224,12 @@ impl Assistant {
 }
 
 impl Inner {
+    /// Returns whether what comes for an account goes to this tenant.
+    pub(super) async fn is_routed(&self, tenant: TenantId, connection: ConnectionId) -> Result<bool, AssistantError> {
+        let route = self.entities.route(connection.into()).await?;
+        Ok(route.is_some_and(|(_, target)| target.tenant == tenant))
+    }
+
     async fn authorizer(&self, user: &str) -> Result<BlindIndex, VaultError> {
         let digest = self.entities.vault.index(TenantId::DIRECTORY, IndexField::Authorizer, user.as_bytes()).await?;
         Ok(digest.blind_index())

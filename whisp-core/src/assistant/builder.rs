@@ -213,7 +213,7 @@ impl AssistantBuilder {
         }
         Ok(Assistant {
             inner: Arc::new(Inner {
-                gate: Gate::new(entities.clone(), self.config.register.clone()),
+                gate: Arc::new(Gate::new(entities.clone(), self.config.register.clone())),
                 access: self.access.unwrap_or_else(|| Arc::new(RolePolicy::default())),
                 entities,
                 processors,
@@ -236,6 +236,7 @@ impl AssistantBuilder {
                 round: Mutex::new(media::Round::default()),
                 pace: Mutex::new(pace::Paces::default()),
                 warm: Mutex::default(),
+                unrecorded: Mutex::default(),
                 audit: Mutex::default(),
                 frozen: Mutex::default(),
                 resting: Mutex::default(),

@@ -179,7 +179,8 @@ impl Assistant {
 impl Assistant {
     async fn disconnect_all(&self, tenant: TenantId, by: By) -> Result<(), AssistantError> {
         for (connection, _, _, state) in self.connections(tenant).await? {
-            if state != ConnectionState::Disconnected {
+            // A crash may have left the way to one that is disconnected.
+            if state != ConnectionState::Disconnected || self.inner.is_routed(tenant, connection).await? {
                 self.disconnect_by(tenant, connection, by).await?;
             }
         }

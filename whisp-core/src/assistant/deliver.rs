@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 use crate::assistant::lane::LaneRun;
 use crate::assistant::pace::Ask;
 use crate::assistant::pick::{LaneWork, Phase};
+use crate::assistant::sent::{Answered, called_at};
 use crate::assistant::step::{Budget, REST, StepReport};
 use crate::assistant::task::Task;
 use crate::assistant::warm::Settings;
@@ -78,6 +79,11 @@ impl Inner {
             return run.commit().await;
         };
         if row.clear.delivery.as_ref().is_some_and(|delivery| delivery.step == DeliveryStep::Sending) {
+            if let Some(answered) = self.unrecorded(work.lease.tenant, &row) {
+                let (call, channel) = ((row.id(), called_at(&row)), run.lane.conversation.channel.clone());
+                drop(run);
+                return self.record_result(settings, work, call, answered, channel).await;
+            }
             // Whoever was sending it is gone, and with it the answer.
             run.sent_work(work);
             run.abandon(row)?;
@@ -133,9 +139,11 @@ impl Inner {
             return run.commit().await;
         };
         let outbound = outbound(grant, to, &message, body, &row, outside_window);
-        let id = row.id();
+        let (id, now) = (row.id(), run.now);
         // The intent. The work stays until the result is written, so that a crash brings the message back, in doubt.
         run.mark_sending(row);
+        // Whoever disconnects the account this moment was faster, or voids the permit.
+        run.expects.push(connection_row.unchanged());
         if let Err(error) = run.commit().await {
             self.pace().give_back(&ask);
             return Err(error);
@@ -144,7 +152,8 @@ impl Inner {
         drop(outbound);
         let refused = result.as_ref().is_err_and(|error| error.kind() == ChannelErrorKind::Auth);
         let wait = self.note(&ask, &result);
-        let report = self.record_result(settings, work, id, result, (channel.kind(), wait)).await?;
+        let answered = Answered::new(result, wait);
+        let report = self.record_result(settings, work, (id, Some(now)), answered, channel.kind()).await?;
         if refused {
             self.reauthorize(tenant.id, (*connection_row).clone()).await?;
         }

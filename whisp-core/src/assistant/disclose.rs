@@ -8,9 +8,9 @@ use chrono::TimeDelta;
 use crate::assistant::lane::LaneRun;
 use crate::assistant::{Assistant, AssistantError, Desk, Inner};
 use crate::clock::Clock;
-use crate::entity::Entities;
+use crate::entity::{ConnectionRow, Entities, TenantRow};
 use crate::id::{ContactId, IdSource, RecordId, SubjectId, TenantId};
-use crate::privacy::{About, AccessAction, Disclosure, Recipient, Rights};
+use crate::privacy::{About, AccessAction, AutomatedReplies, Disclosure, Gate, Recipient, Rights};
 use crate::reply::{DisclosureLog, Egress};
 use crate::store::{Commit, Cursor, Expect, Lease, PAGE_MAX, WriteBatch, WriteOp};
 
@@ -29,12 +29,15 @@ pub struct DisclosurePage {
 #[derive(Debug)]
 struct LaneLog {
     entities: Entities,
+    gate: Arc<Gate>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     lease: Lease,
-    subject: SubjectId,
-    /// The conversation is as it was read, so that nothing is written about somebody who was erased meanwhile.
-    unchanged: Expect,
+    tenant: Arc<TenantRow>,
+    contact: ContactId,
+    /// The conversation is as it was read, so that nothing is written about somebody who was erased meanwhile; and so is the
+    /// connection, so that nothing leaves of an account that was disconnected.
+    unchanged: [Expect; 2],
     keep: TimeDelta,
 }
 
@@ -42,11 +45,13 @@ struct LaneLog {
 impl DisclosureLog for LaneLog {
     async fn note(&self, disclosure: &Disclosure) -> Result<(), AssistantError> {
         let now = self.clock.now();
+        // The engine before may have taken long, and another process may have heard the person say no meanwhile.
+        self.gate.permit::<AutomatedReplies>(&self.tenant.tenant, self.contact, now).await?;
         let id = RecordId::from_uuid(self.ids.time_ordered(now));
-        let record = Entities::new_disclosure(id, self.subject, disclosure, self.keep)?;
+        let record = Entities::new_disclosure(id, self.contact.0, disclosure, self.keep)?;
         let owner = Expect::Owner { bucket: self.lease.bucket, fence: self.lease.fence, at: now };
-        let batch =
-            WriteBatch::new(self.lease.tenant).expect(owner).expect(self.unchanged.clone()).op(WriteOp::Put(record));
+        let mut batch = WriteBatch::new(self.lease.tenant).expect(owner).op(WriteOp::Put(record));
+        batch.expects.extend(self.unchanged.clone());
         match self.entities.store.commit(batch).await? {
             Commit::Done => Ok(()),
             Commit::Refused(_) => Err(AssistantError::Conflict("conversation")),
@@ -56,15 +61,17 @@ impl DisclosureLog for LaneLog {
 
 impl LaneRun<'_> {
     /// Returns by what it is decided which engines outside may be asked here.
-    pub(super) fn egress(&self, special: bool) -> Egress {
+    pub(super) fn egress(&self, connection: &ConnectionRow, special: bool) -> Egress {
         let inner = self.inner;
         let log = LaneLog {
             entities: inner.entities.clone(),
+            gate: Arc::clone(&inner.gate),
             clock: Arc::clone(&inner.clock),
             ids: Arc::clone(&inner.ids),
             lease: self.lease,
-            subject: self.lane.conversation.contact.0,
-            unchanged: self.lane.unchanged(),
+            tenant: Arc::clone(&self.tenant),
+            contact: self.lane.conversation.contact,
+            unchanged: [self.lane.unchanged(), connection.unchanged()],
             keep: inner.config.retention.disclosures,
         };
         Egress::new(Arc::clone(&inner.processors), Box::new(log), special)

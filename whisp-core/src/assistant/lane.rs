@@ -39,6 +39,8 @@ pub(crate) struct LaneRun<'a> {
     /// Messages that go.
     pub(crate) deleted: BTreeSet<MessageId>,
     pub(crate) ops: Vec<WriteOp>,
+    /// What else must be as it was read.
+    pub(super) expects: Vec<Expect>,
     /// Events for the audit log.
     audits: Vec<AuditDraft>,
     pub(crate) report: StepReport,
@@ -83,6 +85,7 @@ impl<'a> LaneRun<'a> {
             messages: BTreeMap::new(),
             deleted: BTreeSet::new(),
             ops: Vec::new(),
+            expects: Vec::new(),
             audits: Vec::new(),
             report: StepReport::default(),
             lane_changed: false,
@@ -286,6 +289,7 @@ impl<'a> LaneRun<'a> {
             None => {}
         }
         batch.expects.extend(self.contact.iter().map(ContactRow::unchanged));
+        batch.expects.append(&mut self.expects);
         let mut known = self.known;
         for (id, mut row) in self.messages {
             batch.ops.push(WriteOp::Put(row.stage()?.clone()));

@@ -148,7 +148,7 @@ pub struct Assistant {
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) entities: Entities,
-    pub(crate) gate: Gate,
+    pub(crate) gate: Arc<Gate>,
     pub(crate) access: Arc<dyn AccessPolicy>,
     pub(crate) processors: Arc<Processors>,
     pub(crate) channels: BTreeMap<ChannelKind, Arc<dyn Channel>>,
@@ -172,6 +172,7 @@ pub(crate) struct Inner {
     round: Mutex<media::Round>,
     pace: Mutex<pace::Paces>,
     warm: Mutex<warm::Warm>,
+    unrecorded: Mutex<sent::Unrecorded>,
     audit: Mutex<audit::AuditMemory>,
     /// Of each tenant, until when facts have been looked through for figures to freeze.
     frozen: Mutex<BTreeMap<TenantId, DateTime<Utc>>>,

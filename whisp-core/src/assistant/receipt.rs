@@ -238,12 +238,13 @@ impl LaneRun<'_> {
 
     /// Returns the message in doubt that says the same as an echo. Instagram's echoes tell no tag, and a call that lost its
     /// answer told no id; what stands in doubt in this very conversation, word for word, is what was echoed. Nothing but a
-    /// doubt is settled this way: equal texts alone prove nothing.
+    /// doubt is settled this way: equal texts alone prove nothing. What is being sent is in doubt too: while a step looks at a
+    /// conversation nobody sends in it, so whoever did is gone.
     async fn doubt_that_says(&self, echo: &MessageRow) -> Result<Option<MessageRow>, AssistantError> {
         let tenant = self.lease.tenant;
         for id in &self.lane.conversation.outbox {
             let Some(row) = self.message(*id).await?.filter(|row| !row.record.is_past(self.now)) else { continue };
-            if row.clear.delivery.as_ref().is_none_or(|delivery| delivery.step != DeliveryStep::InDoubt) {
+            if !row.clear.delivery.as_ref().is_some_and(|delivery| is_open(delivery.step)) {
                 continue;
             }
             let contact = self.lane.conversation.contact;
@@ -262,7 +263,7 @@ impl LaneRun<'_> {
         for id in &self.lane.conversation.outbox {
             if let Some(row) = self.message(*id).await?
                 && let Some(delivery) = &row.clear.delivery
-                && matches!(delivery.step, DeliveryStep::Sending | DeliveryStep::InDoubt)
+                && is_open(delivery.step)
             {
                 return Ok(true);
             }
@@ -375,6 +376,11 @@ impl LaneRun<'_> {
         self.enqueue(task, self.now + wait, item.attempts + 1)?;
         Ok(true)
     }
+}
+
+/// Returns whether nobody knows yet what became of a call.
+const fn is_open(step: DeliveryStep) -> bool {
+    matches!(step, DeliveryStep::Sending | DeliveryStep::InDoubt)
 }
 
 /// Returns who wrote, as facts say it.

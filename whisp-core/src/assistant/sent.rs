@@ -1,6 +1,10 @@
 //! What came of a call to a channel, and what becomes of the message.
 
-use chrono::TimeDelta;
+use std::num::NonZeroUsize;
+use std::sync::PoisonError;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use lru::LruCache;
 
 use crate::assistant::lane::LaneRun;
 use crate::assistant::pace::{Ask, Outcome};
@@ -13,11 +17,14 @@ use crate::assistant::{AssistantError, Inner};
 use crate::channel::{ChannelError, ChannelErrorKind, SendReceipt};
 use crate::entity::{Change, MessageRow};
 use crate::error::Retry;
-use crate::id::{MessageId, WorkId};
+use crate::id::{MessageId, TenantId, WorkId};
 use crate::kpi::FactKind;
-use crate::model::{Attempt, AttemptEnd, Author, ChannelKind, DeliveryStep, FailureCode, HandOffReason};
+use crate::model::{
+    Attempt, AttemptEnd, Author, ChannelKind, DeliveryStep, FailureCode, HandOffReason, PlatformMessageId,
+};
 use crate::privacy::Storage;
 use crate::store::{Lease, PAGE_MAX, PendingQuery, WorkKey, WriteOp};
+use crate::vault::VaultErrorKind;
 
 /// How often a message is tried at most, where the channel says that it may be.
 const SEND_TRIES_MAX: u32 = 6;
@@ -35,6 +42,36 @@ const LIMITED_FOR: TimeDelta = TimeDelta::hours(24);
 /// How often the result of a send is committed again when somebody else changed the conversation meanwhile.
 const RECORD_TRIES_MAX: usize = 8;
 
+/// Of how many calls the result is kept that the store did not take.
+const UNRECORDED_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
+
+/// What came of calls, as long as the store does not take it: it is written as soon as the conversation is looked at again.
+/// Without it the message would stand in doubt, though the platform has answered.
+#[derive(Debug)]
+pub(crate) struct Unrecorded(LruCache<CallKey, Answered>);
+
+/// Which message, and when it was called.
+type CallKey = (TenantId, MessageId, Option<DateTime<Utc>>);
+
+/// What a channel answered, and how long the pace asks to wait after it.
+#[derive(Debug)]
+pub(super) struct Answered {
+    result: Result<SendReceipt, ChannelError>,
+    rest: Option<TimeDelta>,
+}
+
+impl Default for Unrecorded {
+    fn default() -> Self {
+        Self(LruCache::new(UNRECORDED_MAX))
+    }
+}
+
+impl Answered {
+    pub(super) const fn new(result: Result<SendReceipt, ChannelError>, rest: Option<TimeDelta>) -> Self {
+        Self { result, rest }
+    }
+}
+
 impl Inner {
     /// Lets the pace know what came of a call. Returns how long the message waits at least, if it is to go again.
     pub(super) fn note(&self, ask: &Ask, result: &Result<SendReceipt, ChannelError>) -> Option<TimeDelta> {
@@ -49,15 +86,41 @@ impl Inner {
         self.pace().note(ask, outcome, now, &*self.ids)
     }
 
-    /// Writes what came of a send, again and again if need be: a result that is lost leaves the message in doubt. `rest`
-    /// is how long the pace asks to wait.
+    /// Returns what came of a call that is noted as under way, if this process knows it and the store does not.
+    pub(super) fn unrecorded(&self, tenant: TenantId, row: &MessageRow) -> Option<Answered> {
+        let mut unrecorded = self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner);
+        unrecorded.0.pop(&(tenant, row.id(), called_at(row)))
+    }
+
+    /// Writes what came of a send, again and again if need be: a result that is lost leaves the message in doubt. What the
+    /// store does not take at all is kept until the next round.
     pub(super) async fn record_result(
         &self,
         settings: &Settings,
         work: &LaneWork,
+        (id, called_at): (MessageId, Option<DateTime<Utc>>),
+        answered: Answered,
+        channel: ChannelKind,
+    ) -> Result<StepReport, AssistantError> {
+        match self.try_to_record(settings, work, id, &answered).await {
+            Ok(mut report) => {
+                report.errors.extend(answered.result.err().map(|error| AssistantError::Channel(channel, error)));
+                Ok(report)
+            }
+            Err(error) => {
+                let mut unrecorded = self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner);
+                unrecorded.0.put((work.lease.tenant, id, called_at), answered);
+                Err(error)
+            }
+        }
+    }
+
+    async fn try_to_record(
+        &self,
+        settings: &Settings,
+        work: &LaneWork,
         id: MessageId,
-        result: Result<SendReceipt, ChannelError>,
-        (channel, rest): (ChannelKind, Option<TimeDelta>),
+        answered: &Answered,
     ) -> Result<StepReport, AssistantError> {
         let mut tries = 0;
         let sends = || work.items.iter().filter(|(_, task)| task.is_send()).map(|(item, _)| item);
@@ -71,7 +134,9 @@ impl Inner {
             };
             run.ops.extend(done.iter().copied().map(WriteOp::Complete));
             match run.message(id).await? {
-                Some(row) => run.record(row, &result, attempts.unwrap_or(0), rest).await?,
+                // Written already by a commit of which nobody heard.
+                Some(row) if step_of(&row) == Some(DeliveryStep::Queued) => return Ok(StepReport::default()),
+                Some(row) => run.record(row, answered, attempts.unwrap_or(0)).await?,
                 // Past its time, and swept meanwhile: the next one goes.
                 None => run.unblock(id)?,
             }
@@ -87,11 +152,7 @@ impl Inner {
                     }
                     done = left;
                 }
-                Ok(mut report) => {
-                    report.errors.extend(result.err().map(|error| AssistantError::Channel(channel, error)));
-                    return Ok(report);
-                }
-                Err(error) => return Err(error),
+                done => return done,
             }
         }
     }
@@ -127,23 +188,17 @@ impl LaneRun<'_> {
     async fn record(
         &mut self,
         mut row: MessageRow,
-        result: &Result<SendReceipt, ChannelError>,
+        Answered { result, rest }: &Answered,
         attempts: u32,
-        rest: Option<TimeDelta>,
     ) -> Result<(), AssistantError> {
-        let now = self.now;
+        let (now, rest) = (self.now, *rest);
         remember(&mut row, result.as_ref().err());
         match result {
             Ok(receipt) => {
                 let sender = actor(&row.clear.author);
                 let fresh = row.clear.delivery.as_mut().is_some_and(|d| d.advance(DeliveryStep::Sent, now, None));
                 if let Some(id) = receipt.id.clone() {
-                    let tenant = &self.tenant.tenant;
-                    // It has gone out, whatever the person said meanwhile.
-                    let contact = self.lane.conversation.contact;
-                    let permit = self.inner.gate.permit::<Storage>(tenant, contact, now).await?;
-                    let change = Change::PlatformId(self.lane.conversation.connection, id);
-                    self.inner.entities.reseal(permit.grant(), tenant.id, &mut row, change).await?;
+                    self.seal_id(&mut row, id).await?;
                 }
                 if fresh {
                     self.wrote(sender, now);
@@ -152,8 +207,7 @@ impl LaneRun<'_> {
                 self.pop(row)
             }
             Err(error) => {
-                let step = row.clear.delivery.as_ref().map(|delivery| delivery.step);
-                if step != Some(DeliveryStep::Sending) {
+                if step_of(&row) != Some(DeliveryStep::Sending) {
                     // A receipt was faster than the error and knows better.
                     return self.pop(row);
                 }
@@ -166,7 +220,13 @@ impl LaneRun<'_> {
                     // Something changed about the contact while it was on its way. Whether it may still go is asked anew:
                     // a member's second message must not cost them the first.
                     (ChannelErrorKind::Denied, _) => {
-                        if attempts + 1 < SEND_TRIES_MAX && self.permit(&row).await?.is_some() {
+                        let may = match self.permit(&row).await {
+                            Ok(grant) => grant.is_some(),
+                            // Something is being written about them this very moment: the next try asks.
+                            Err(AssistantError::Conflict(_)) => true,
+                            Err(error) => return Err(error),
+                        };
+                        if may && attempts + 1 < SEND_TRIES_MAX {
                             self.wait(row, TimeDelta::zero(), attempts + 1, code)?;
                         } else {
                             self.settle_as(row, DeliveryStep::Cancelled, code, None).await?;
@@ -189,6 +249,24 @@ impl LaneRun<'_> {
                 }
                 Ok(())
             }
+        }
+    }
+
+    /// Takes down under which id a message went out.
+    async fn seal_id(&self, row: &mut MessageRow, id: PlatformMessageId) -> Result<(), AssistantError> {
+        let (tenant, entities) = (&self.tenant.tenant, &self.inner.entities);
+        let connection = self.lane.conversation.connection;
+        row.learn(entities.platform_index(tenant.id, connection, &id).await?);
+        // It has gone out, whatever the person said meanwhile.
+        let sealed = match self.inner.gate.permit::<Storage>(tenant, self.lane.conversation.contact, self.now).await {
+            Ok(permit) => entities.reseal(permit.grant(), tenant.id, row, Change::PlatformId(connection, id)).await,
+            Err(denied) => Err(denied.into()),
+        };
+        match sealed {
+            // Something is being written about the person this very moment. By its index it is found all the same.
+            Err(AssistantError::Denied(denied)) if denied.reason.is_passing() => Ok(()),
+            Err(AssistantError::Vault(error)) if error.kind() == VaultErrorKind::Denied => Ok(()),
+            sealed => sealed,
         }
     }
 
@@ -290,6 +368,15 @@ impl LaneRun<'_> {
         }
         self.enqueue(&Task::send(&self.lane.conversation), self.now, 0)
     }
+}
+
+fn step_of(row: &MessageRow) -> Option<DeliveryStep> {
+    row.clear.delivery.as_ref().map(|delivery| delivery.step)
+}
+
+/// Returns when a message was called last.
+pub(super) fn called_at(row: &MessageRow) -> Option<DateTime<Utc>> {
+    row.clear.delivery.as_ref().and_then(|delivery| delivery.called_at)
 }
 
 /// Writes into a message's log how its last call ended.

@@ -10,8 +10,10 @@ use crate::store::{Commit, WriteBatch, WriteOp};
 
 impl Desk {
     /// Takes a statement about the use of somebody's data into their log: consent, withdrawal, objection, restriction, a
-    /// sign of their age. It holds from the commit on: every permit about the person is void by then, in other
-    /// processes within [`STANDING_LIFE`](crate::privacy::STANDING_LIFE), and is checked again right before anything leaves. What waits in the outbox and may no longer go is cancelled when its turn comes.
+    /// sign of their age. It holds from the commit on: every permit about the person is void by then, and is checked again
+    /// right before anything leaves. Other processes give none any more after [`STANDING_LIFE`](crate::privacy::STANDING_LIFE),
+    /// and ask for one before each message and before each engine; what they have begun to send or to ask goes on. What waits
+    /// in the outbox and may no longer go is cancelled when its turn comes.
     ///
     /// # Errors
     /// [`AssistantError::Invalid`] for a yes or no to a purpose that is not

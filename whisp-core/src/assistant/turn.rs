@@ -168,7 +168,8 @@ impl LaneRun<'_> {
             Signal::Resume => {
                 let opted_out =
                     matches!(self.lane.conversation.handling, Handling::Member { reason: HandOffReason::OptedOut, .. });
-                if opted_out {
+                // A start that came late is not their last word: then they still want none.
+                if opted_out && self.may_answer().await? {
                     self.hand_back(By::Subject);
                     self.fact(FactKind::HandedBack, Actor::Contact, self.now);
                 }
@@ -182,11 +183,23 @@ impl LaneRun<'_> {
         Ok(())
     }
 
+    /// Returns whether the contact lets engines answer.
+    async fn may_answer(&self) -> Result<bool, AssistantError> {
+        let (tenant, contact) = (&self.tenant.tenant, self.lane.conversation.contact);
+        match self.inner.gate.permit::<AutomatedReplies>(tenant, contact, self.now).await {
+            Ok(_) => Ok(true),
+            Err(denied) if denied.reason.is_passing() => Err(denied.into()),
+            // Whether the business has turned engines on is another thing.
+            Err(denied) => Ok(denied.reason != DeniedReason::Withdrawn),
+        }
+    }
+
     /// Asks the engine, as far as it may be asked.
     async fn ask(&mut self, turns: &[(&WorkItem, MessageId)], open: &OpenTurn) -> Result<(), AssistantError> {
         let OpenTurn { inquiry, sample, readable, .. } = open;
         let (inquiry, readable) = (*inquiry, *readable);
-        let mode = self.mode(&*self.connection().await?);
+        let connection = self.connection().await?;
+        let mode = self.mode(&connection);
         let request = RouteRequest {
             tenant: self.lease.tenant,
             conversation: self.lane.conversation.clone(),
@@ -217,7 +230,7 @@ impl LaneRun<'_> {
             Err(error) => return Err(error),
         };
         let special = self.may_show_special().await?;
-        let request = request.through(self.egress(special));
+        let request = request.through(self.egress(&connection, special));
         let decision = match request.open_turns() {
             Ok(open) if !special && open.iter().any(tells_of_special) => {
                 return self.hand_off_aloud(HandOffReason::Sensitive, None, sample, inquiry).await;

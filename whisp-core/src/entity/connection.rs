@@ -11,7 +11,7 @@ use crate::id::{ConnectionId, RecordId, SubjectId, TenantId};
 use crate::model::{AccountId, AutomationMode, ChannelKind, Connection, ConnectionState};
 use crate::privacy::{DataCategory, Permit, ServiceProvision};
 use crate::sensitive::Sensitive;
-use crate::store::{Kind, Record, StoreError};
+use crate::store::{Expect, Kind, Record, StoreError};
 use crate::vault::{IndexField, SealContext, VaultError};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -49,6 +49,11 @@ impl ConnectionRow {
 
     pub(crate) fn next(self) -> Result<Record, StoreError> {
         next_version(self.record, &self.clear)
+    }
+
+    /// Expects it to be stored as it is here.
+    pub(crate) const fn unchanged(&self) -> Expect {
+        Expect::Version(Kind::CONNECTION, self.record.id, self.record.version)
     }
 }
 

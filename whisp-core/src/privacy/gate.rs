@@ -59,6 +59,8 @@ struct Memory {
     published: Option<(Young, Arc<Published>)>,
     /// About whom nothing is permitted while something about them is being written, and how often it is.
     closed: BTreeMap<Key, usize>,
+    /// About nobody of which tenants anything is permitted, for the same reason, and how often.
+    shut: BTreeMap<TenantId, usize>,
     /// Of which tenants nothing leaves, unless their settings are of at least so many [changes](Containment::changes).
     stopped: BTreeMap<TenantId, u32>,
 }
@@ -151,6 +153,7 @@ impl Gate {
             known: LruCache::new(STANDINGS_MAX),
             published: None,
             closed: BTreeMap::new(),
+            shut: BTreeMap::new(),
             stopped: BTreeMap::new(),
         };
         Self { entities, register, memory: Mutex::new(memory), stopped: AtomicBool::new(false) }
@@ -287,7 +290,7 @@ impl Gate {
                 };
                 let since = since.map_err(|_| denied(DeniedReason::Unavailable))?;
                 let verdict = asked.check(&standing, since, now);
-                self.remember(key, (standing, since), now, &generation, seen);
+                let seen = self.remember(key, (standing, since), now, &generation, seen);
                 (verdict, (generation, seen))
             }
         };
@@ -338,14 +341,22 @@ impl Gate {
         let keys: Vec<Key> = subjects.into_iter().map(|subject| (tenant, subject)).collect();
         if keys.is_empty() {
             // As with nearly all that is taken in: no lock for it.
-            return Closed { gate: self, keys };
+            return Closed { gate: self, keys, tenant: None };
         }
         let mut memory = self.memory();
         for key in &keys {
             memory.void(*key);
             *memory.closed.entry(*key).or_default() += 1;
         }
-        Closed { gate: self, keys }
+        Closed { gate: self, keys, tenant: None }
+    }
+
+    /// The same about everybody of a tenant: an account holder takes an account back through which messages go.
+    pub(crate) fn close_all(&self, tenant: TenantId) -> Closed<'_> {
+        let mut memory = self.memory();
+        memory.void_all(tenant);
+        *memory.shut.entry(tenant).or_default() += 1;
+        Closed { gate: self, keys: Vec::new(), tenant: Some(tenant) }
     }
 
     /// Returns what was published, read no longer ago than [`POLICY_LIFE`].
@@ -371,7 +382,7 @@ impl Gate {
     /// Returns how often something changed about a person so far; `None` while something is being written.
     fn generation(&self, key: Key) -> Option<Arc<AtomicU64>> {
         let mut memory = self.memory();
-        if memory.closed.contains_key(&key) {
+        if memory.closed.contains_key(&key) || memory.shut.contains_key(&key.0) {
             return None;
         }
         if let Some(known) = memory.known.get(&key) {
@@ -387,22 +398,29 @@ impl Gate {
         Some(generation)
     }
 
+    /// Remembers what was read. Where it is another thing than what permits were handed out by, another process has written
+    /// it, and they are void. Returns how often something has changed by then.
     fn remember(
         &self,
         key: Key,
         (standing, since): (Standing, Option<DateTime<Utc>>),
         now: DateTime<Utc>,
         generation: &Arc<AtomicU64>,
-        seen: u64,
-    ) {
+        mut seen: u64,
+    ) -> u64 {
         if let Some(known) = self.memory().known.get_mut(&key)
             && Arc::ptr_eq(&known.generation, generation)
             && generation.load(Ordering::Acquire) == seen
         {
+            if known.young.is_some() && known.standing != standing {
+                seen += 1;
+                generation.store(seen, Ordering::Release);
+            }
             known.standing = standing;
             known.since = since;
             known.young = Some(Young::new(now, STANDING_LIFE));
         }
+        seen
     }
 }
 
@@ -417,21 +435,28 @@ const fn leaves(purpose: Purpose) -> bool {
 pub(crate) struct Closed<'g> {
     gate: &'g Gate,
     keys: Vec<Key>,
+    /// About everybody of this tenant.
+    tenant: Option<TenantId>,
 }
 
 impl Drop for Closed<'_> {
     fn drop(&mut self) {
-        if self.keys.is_empty() {
+        if self.keys.is_empty() && self.tenant.is_none() {
             return;
         }
         let mut memory = self.gate.memory();
-        for key in &self.keys {
-            if let Some(times) = memory.closed.get_mut(key) {
-                *times -= 1;
-                if *times == 0 {
-                    memory.closed.remove(key);
-                }
-            }
+        self.keys.iter().for_each(|key| reopen(&mut memory.closed, key));
+        if let Some(tenant) = &self.tenant {
+            reopen(&mut memory.shut, tenant);
+        }
+    }
+}
+
+fn reopen<K: Ord>(closed: &mut BTreeMap<K, usize>, key: &K) {
+    if let Some(times) = closed.get_mut(key) {
+        *times -= 1;
+        if *times == 0 {
+            closed.remove(key);
         }
     }
 }

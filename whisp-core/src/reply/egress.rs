@@ -78,7 +78,8 @@ impl ReplyRequest {
     /// # Errors
     /// [`ReplyErrorKind::Egress`] if the processor may not have the data, with an
     /// [`EgressRefusal`] as its cause; [`Unavailable`](ReplyErrorKind::Unavailable) if that they leave can't be written
-    /// down; as [`ReplyEngine::reply`].
+    /// down; [`Denied`](ReplyErrorKind::Denied) if the person has said no meanwhile, here or in another process; as
+    /// [`ReplyEngine::reply`].
     ///
     /// # Cancellation
     /// What has left has left, and was written down before.
@@ -102,7 +103,9 @@ impl ReplyRequest {
             processor: id.clone(),
         };
         egress.log.note(&disclosure).await.map_err(|error| {
-            ReplyError::new("write down a disclosure", ReplyErrorKind::Unavailable, error.retry()).with_source(error)
+            let denied = matches!(error, AssistantError::Denied(_));
+            let kind = if denied { ReplyErrorKind::Denied } else { ReplyErrorKind::Unavailable };
+            ReplyError::new("write down a disclosure", kind, error.retry()).with_source(error)
         })?;
         let masked = Self {
             grant: Arc::clone(&self.grant),

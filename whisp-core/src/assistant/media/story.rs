@@ -15,7 +15,7 @@ use crate::error::Retry;
 use crate::id::{ContactId, MessageId};
 use crate::media::{MediaBody, MediaError, MediaErrorKind, MediaPart, MediaRequest};
 use crate::model::{ChannelKind, Content, ContentKind, Message, StoryRef};
-use crate::privacy::{About, ServiceProvision};
+use crate::privacy::{About, Denied, Purpose, ServiceProvision};
 
 const OPERATION: &str = "open a story";
 
@@ -50,6 +50,10 @@ impl Desk {
             return Err(AssistantError::Media(connection.channel, over));
         }
         let request = MediaRequest::story(story, message.platform_id.clone());
+        // It is fetched with the business's token, and while a breach is contained nothing is asked with that.
+        if let Err(reason) = inner.gate.lets_out(&tenant) {
+            return Err(Denied { purpose: Purpose::ServiceProvision, reason }.into());
+        }
         permit.grant().recheck(now)?;
         match source.open(&connection, &request).await {
             Ok(body) => {
