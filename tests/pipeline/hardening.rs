@@ -66,8 +66,10 @@ async fn what_a_person_said_last_holds_whatever_the_clock_and_the_batch() {
                 world.ingest(vec![world.message("m1", words[0]), world.message("m2", words[1])]).await;
             } else {
                 world.says("m1", words[0]).await;
+                // Ours goes back, the platform's does not.
+                let next = world.message("m2", words[1]);
                 world.later(-seconds_back);
-                world.says("m2", words[1]).await;
+                world.ingest(vec![next]).await;
             }
             let desk = world.assistant.desk(world.tenant);
             world.settle().await;
@@ -77,6 +79,27 @@ async fn what_a_person_said_last_holds_whatever_the_clock_and_the_batch() {
             assert_eq!(world.channel.sent().len(), answers, "{words:?}, {seconds_back} s back");
         }
     }
+}
+
+#[tokio::test]
+async fn p15_a_start_that_was_written_before_a_stop_and_comes_after_it_is_not_the_last_word() {
+    let world = World::new().await;
+    let start = world.message("m1", "start");
+    world.later(60);
+    world.says("m2", "stop").await;
+    world.settle().await;
+    world.later(240);
+    // Delivered again, since it was not taken the first time.
+    world.ingest(vec![start]).await;
+    world.settle().await;
+    world.says("m3", "Hello").await;
+    world.settle().await;
+    assert_eq!(world.channel.sent().len(), 0, "nothing automatic");
+    world.says("m4", "start").await;
+    world.settle().await;
+    world.says("m5", "Hello again").await;
+    world.settle().await;
+    assert_eq!(world.channel.sent().len(), 1, "who says so after it is answered again");
 }
 
 fn work(world: &World, lane: RecordId, payload: &str) -> WorkItem {

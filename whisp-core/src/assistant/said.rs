@@ -1,5 +1,7 @@
 //! What a contact says: counted, and what it says about the use of their data taken down in the commit of the message.
 
+use chrono::{DateTime, Utc};
+
 use crate::assistant::AssistantError;
 use crate::assistant::ingest::Account;
 use crate::assistant::stage::Stage;
@@ -9,7 +11,7 @@ use crate::entity::Alias;
 use crate::id::{FactId, MessageId, RecordId, SubjectId};
 use crate::kpi::{Actor, Fact, FactKind};
 use crate::model::{Author, Content, Provenance};
-use crate::privacy::{Act, Purpose, Statement};
+use crate::privacy::{Act, Purpose, Statement, StatementEvent};
 use crate::store::{BlindIndex, WriteOp};
 use crate::webhook::Item;
 
@@ -40,7 +42,9 @@ impl Stage<'_> {
         match signal {
             // In the same commit as the message: from here on no permit for an automatic reply holds.
             Some(Signal::Stop) => self.consent(alias.contact.0, Purpose::AutomatedReplies, false, act).await?,
-            Some(Signal::Resume) => self.consent(alias.contact.0, Purpose::AutomatedReplies, true, act).await?,
+            Some(Signal::Resume) => {
+                self.agreed(alias.contact.0, Purpose::AutomatedReplies, self.told_at(item), act).await?;
+            }
             _ => {}
         }
         let due = if signal.is_some() { self.now } else { self.now + self.inner.config.burst_quiet };
@@ -67,6 +71,32 @@ impl Stage<'_> {
             None => return Ok(()),
         };
         self.consent(alias.contact.0, Purpose::AutomatedReplies, false, act).await
+    }
+
+    /// A person says yes again, unless they have said no since: what comes late is not their last word.
+    pub(super) async fn agreed(
+        &mut self,
+        subject: SubjectId,
+        purpose: Purpose,
+        at: DateTime<Utc>,
+        act: Act,
+    ) -> Result<(), AssistantError> {
+        let (tenant, entities) = (self.staged.batch.tenant, &self.inner.entities);
+        let log = entities.statements(tenant, subject).await?;
+        let is_no = |event: &&StatementEvent| event.statement.purpose() == Some(purpose) && event.statement.closes();
+        if let Some(no) = log.iter().rfind(is_no) {
+            // What was said in the chat by the platform's clock, else when we heard it.
+            let written = match &no.act {
+                Act::InChat { message } => entities.message_row(tenant, *message).await?,
+                _ => None,
+            };
+            let said_at = written.map_or(no.at, |row| row.clear.at);
+            // The platform tells seconds.
+            if at.timestamp() < said_at.timestamp() {
+                return Ok(());
+            }
+        }
+        self.consent(subject, purpose, true, act).await
     }
 
     pub(super) async fn consent(

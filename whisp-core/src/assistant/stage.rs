@@ -145,7 +145,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Returns when it happened by the platform's clock, for what is put in order by that.
-    fn told_at(&self, item: &Item) -> DateTime<Utc> {
+    pub(super) fn told_at(&self, item: &Item) -> DateTime<Utc> {
         item.at.min(self.now + CLOCK_SKEW)
     }
 
@@ -207,7 +207,12 @@ impl<'a> Stage<'a> {
             Event::Preference { contact, wanted, .. } => {
                 let at = self.told_at(item);
                 let Some(alias) = self.known(account, Some(contact), at).await? else { return Ok(false) };
-                self.consent(alias.contact.0, Purpose::DirectMarketing, *wanted, Act::Platform).await?;
+                let (who, what) = (alias.contact.0, Purpose::DirectMarketing);
+                if *wanted {
+                    self.agreed(who, what, at, Act::Platform).await?;
+                } else {
+                    self.consent(who, what, false, Act::Platform).await?;
+                }
                 Ok(true)
             }
             Event::Unknown { kind, contact, raw } => {
