@@ -96,12 +96,15 @@ async fn open_shop() -> Shop {
 }
 
 async fn serve(assistant: &Assistant, clock: Arc<dyn Clock>) -> String {
-    let router = webhook_router(WebhookState {
-        decoder: Arc::new(MetaDecoder::new(&[APP_SECRET.into()])),
-        verify_token: "verify".into(),
-        sink: Arc::new(assistant.clone()),
-        clock,
-    });
+    let router = webhook_router(
+        WebhookState {
+            decoder: Arc::new(MetaDecoder::new(&[APP_SECRET.into()])),
+            verify_token: "verify".into(),
+            sink: Arc::new(assistant.clone()),
+            clock,
+        },
+        |_| (),
+    );
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });

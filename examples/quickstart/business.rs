@@ -218,16 +218,20 @@ async fn enroll(assistant: &Assistant, accounts: &[&Account]) -> Result<(), Box<
 }
 
 /// Serves the webhook endpoint on loopback.
+#[expect(clippy::print_stderr, reason = "an example has no log: whoever runs it sees what was refused")]
 async fn serve(
     assistant: &Assistant,
     clock: Arc<dyn Clock>,
 ) -> Result<(String, JoinHandle<std::io::Result<()>>), Box<dyn Error>> {
-    let router = webhook_router(WebhookState {
-        decoder: Arc::new(MetaDecoder::new(&[APP_SECRET.into()])),
-        verify_token: VERIFY_TOKEN.into(),
-        sink: Arc::new(assistant.clone()),
-        clock,
-    });
+    let router = webhook_router(
+        WebhookState {
+            decoder: Arc::new(MetaDecoder::new(&[APP_SECRET.into()])),
+            verify_token: VERIFY_TOKEN.into(),
+            sink: Arc::new(assistant.clone()),
+            clock,
+        },
+        |line| eprintln!("{line}"),
+    );
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = format!("http://{}/webhooks/meta", listener.local_addr()?);
     let app = axum::Router::new().nest("/webhooks/meta", router);

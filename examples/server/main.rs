@@ -106,12 +106,15 @@ async fn run(options: &Options) -> Result<(), BoxError> {
         Some(platform) => (platform.app_secret(), simulated::VERIFY_TOKEN.into()),
         None => (secret("META_APP_SECRET")?, secret("META_VERIFY_TOKEN")?),
     };
-    let webhooks = webhook_router(WebhookState {
-        decoder: Arc::new(MetaDecoder::new(std::slice::from_ref(&app_secret))),
-        verify_token,
-        sink: Arc::new(assistant.clone()),
-        clock: Arc::clone(&clock),
-    });
+    let webhooks = webhook_router(
+        WebhookState {
+            decoder: Arc::new(MetaDecoder::new(std::slice::from_ref(&app_secret))),
+            verify_token,
+            sink: Arc::new(assistant.clone()),
+            clock: Arc::clone(&clock),
+        },
+        move |line| say(json, "error", &json!({"error": line})),
+    );
     let mut app = Router::new().nest("/webhooks/meta", webhooks).merge(health(&assistant, &config));
     if let Some(public) = &config.public {
         let callbacks = callback_router(CallbackState {

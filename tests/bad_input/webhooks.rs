@@ -1,7 +1,7 @@
 //! Webhooks that are not what they should be, over real HTTP on loopback.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use aws_lc_rs::hmac;
 use reqwest::{Client, StatusCode};
@@ -20,26 +20,31 @@ struct Served {
     store: Arc<Tap>,
     url: String,
     http: Client,
+    /// What the host was told.
+    told: Arc<Mutex<Vec<String>>>,
 }
 
 async fn serve() -> Served {
     let store = Tap::new();
     let world = World::over(Arc::clone(&store) as _, parrot(), AutomationMode::Automatic).await;
-    let router = webhook_router(WebhookState {
+    let state = WebhookState {
         decoder: Arc::new(MetaDecoder::new(&[APP_SECRET.into()])),
         verify_token: "verify".into(),
         sink: Arc::new(world.assistant.clone()),
         clock: Arc::clone(&world.clock) as Arc<dyn Clock>,
-    });
+    };
+    let told: Arc<Mutex<Vec<String>>> = Arc::default();
+    let telling = Arc::clone(&told);
+    let router = webhook_router(state, move |line| telling.lock().unwrap().push(line.to_owned()));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });
     let http = Client::builder().no_proxy().build().unwrap();
-    Served { world, store, url, http }
+    Served { world, store, url, http, told }
 }
 
 impl Served {
-    /// Posts a body; the answer gives nothing of it away.
+    /// Posts a body; the answer gives nothing of it away, and the host is told if it is refused.
     async fn post(&self, body: &[u8], signature: Option<&str>) -> StatusCode {
         let mut request = self.http.post(&self.url).body(body.to_vec());
         if let Some(signature) = signature {
@@ -48,6 +53,12 @@ impl Served {
         let answer = request.send().await.unwrap();
         let status = answer.status();
         hides_canaries(&answer.text().await.unwrap());
+        let told = std::mem::take(&mut *self.told.lock().unwrap());
+        assert_eq!(told.len(), usize::from(!status.is_success()), "{told:?}");
+        for line in told {
+            assert!(line.contains(status.as_str()), "{line}");
+            hides_canaries(&line);
+        }
         status
     }
 

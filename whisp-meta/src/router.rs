@@ -30,7 +30,9 @@
 //!     sink: Arc::new(Inbox),
 //!     clock: Arc::new(whisp_core::testing::ManualClock::default()),
 //! };
-//! let app: axum::Router = axum::Router::new().nest("/webhooks/meta", webhook_router(state));
+//! // Into the host's log.
+//! let on_error = |line: &str| eprintln!("{line}");
+//! let app: axum::Router = axum::Router::new().nest("/webhooks/meta", webhook_router(state, on_error));
 //! ```
 
 mod callback;
@@ -50,7 +52,7 @@ use axum::routing::get;
 use secrecy::SecretString;
 use whisp_core::assistant::Assistant;
 use whisp_core::clock::Clock;
-use whisp_core::error::BoxError;
+use whisp_core::error::{BoxError, ErrorChain};
 use whisp_core::webhook::{Delivery, WebhookDecoder, WebhookErrorKind, WebhookRequest};
 
 use crate::webhook::{BODY_BYTES_MAX, Handshake, SIGNATURE_HEADER, handshake};
@@ -66,7 +68,7 @@ pub trait WebhookSink: fmt::Debug + Send + Sync + 'static {
     /// Keeps a delivery. Return within a second: Meta gives up after five, and stops sending to a slow endpoint.
     ///
     /// # Errors
-    /// Any error makes Meta deliver again, later. It is not shown to anybody; log it here.
+    /// Any error makes Meta deliver again, later. The router tells its host.
     ///
     /// # Cancellation
     /// The call is dropped when Meta closes the connection. The delivery may then be kept or not, as a whole or in
@@ -107,48 +109,69 @@ pub struct WebhookState {
 /// | `POST` above [`BODY_BYTES_MAX`] | 413 |
 /// | `POST`, signed, not a webhook of Meta | 400 |
 /// | `POST`, refused by the sink | 503, so that it comes again |
-pub fn webhook_router(state: WebhookState) -> Router {
+///
+/// Each request that is refused is told to `on_error`, in a line that names nobody and says what to do: a wrong secret, or a
+/// store that takes nothing, would else be seen by Meta alone. Anybody on the internet can bring that about with a request,
+/// so limit how much of it is kept.
+pub fn webhook_router(state: WebhookState, on_error: impl Fn(&str) + Send + Sync + 'static) -> Router {
     Router::new()
         .route("/", get(subscribe).post(deliver))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .with_state(Arc::new(state))
+        .with_state(Arc::new(Endpoint { state, on_error: Box::new(on_error) }))
 }
 
-async fn subscribe(
-    State(state): State<Arc<WebhookState>>,
-    query: Result<Query<Handshake>, QueryRejection>,
-) -> Response {
-    let Ok(Query(request)) = query else { return StatusCode::FORBIDDEN.into_response() };
-    match handshake(&request, &state.verify_token) {
+struct Endpoint {
+    state: WebhookState,
+    on_error: Box<dyn Fn(&str) + Send + Sync>,
+}
+
+impl Endpoint {
+    /// Tells the host that a request is refused, and why.
+    fn refuse(&self, status: StatusCode, why: impl fmt::Display) -> StatusCode {
+        (self.on_error)(&format!("a webhook is refused with {status}: {why}"));
+        status
+    }
+}
+
+async fn subscribe(State(endpoint): State<Arc<Endpoint>>, query: Result<Query<Handshake>, QueryRejection>) -> Response {
+    let Ok(Query(request)) = query else {
+        // Not the rejection: it may quote the token.
+        return endpoint.refuse(StatusCode::FORBIDDEN, "it is no handshake").into_response();
+    };
+    match handshake(&request, &endpoint.state.verify_token) {
         Ok(challenge) => {
             let headers: [(HeaderName, &str); 2] =
                 [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
             (headers, challenge.to_owned()).into_response()
         }
-        Err(_) => StatusCode::FORBIDDEN.into_response(),
+        Err(error) => endpoint.refuse(StatusCode::FORBIDDEN, ErrorChain(&error)).into_response(),
     }
 }
 
 async fn deliver(
-    State(state): State<Arc<WebhookState>>,
+    State(endpoint): State<Arc<Endpoint>>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> StatusCode {
     let body = match body {
         Ok(body) => body.into(),
-        Err(rejection) => return rejection.status(),
+        Err(rejection) => return endpoint.refuse(rejection.status(), ErrorChain(&rejection)),
     };
+    let state = &endpoint.state;
     let signature = headers.get(SIGNATURE_HEADER).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let request = WebhookRequest { signature, body, received_at: state.clock.now() };
     match state.decoder.decode(&request) {
         Ok(delivery) => match state.sink.take(&delivery).await {
             Ok(()) => StatusCode::OK,
-            Err(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Err(error) => endpoint.refuse(StatusCode::SERVICE_UNAVAILABLE, ErrorChain(&*error)),
         },
-        Err(error) => match error.kind() {
-            WebhookErrorKind::Unsigned | WebhookErrorKind::BadSignature => StatusCode::UNAUTHORIZED,
-            WebhookErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            _ => StatusCode::BAD_REQUEST,
-        },
+        Err(error) => {
+            let status = match error.kind() {
+                WebhookErrorKind::Unsigned | WebhookErrorKind::BadSignature => StatusCode::UNAUTHORIZED,
+                WebhookErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+                _ => StatusCode::BAD_REQUEST,
+            };
+            endpoint.refuse(status, ErrorChain(&error))
+        }
     }
 }

@@ -48,7 +48,7 @@ async fn serve(sink: Arc<Inbox>) -> String {
         sink,
         clock: Arc::new(ManualClock::default()),
     };
-    let app = axum::Router::new().nest("/webhooks/meta", webhook_router(state));
+    let app = axum::Router::new().nest("/webhooks/meta", webhook_router(state, |_| ()));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await });
