@@ -1,6 +1,7 @@
 //! Where the business keeps its messages, and what of it lies on a disk.
 
 use std::error::Error;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -56,9 +57,16 @@ impl Database {
             Self::File(file) => {
                 let beside = |suffix: &str| PathBuf::from(format!("{}{suffix}", file.display()));
                 let name = |file: &Path| file.file_name().map(|name| name.to_string_lossy().into_owned());
-                let files = [file.clone(), beside("-wal")];
-                let read = |file: PathBuf| Some((name(&file)?, std::fs::read(&file).ok()?));
-                Ok(files.into_iter().filter_map(read).collect())
+                let mut contents = Vec::new();
+                for file in [file.clone(), beside("-wal")] {
+                    // The log goes when the last connection does. Anything else that can't be read would prove nothing.
+                    match std::fs::read(&file) {
+                        Ok(bytes) => contents.extend(name(&file).map(|name| (name, bytes))),
+                        Err(error) if error.kind() == ErrorKind::NotFound && !contents.is_empty() => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                Ok(contents)
             }
             Self::Postgres { url, schema, .. } => {
                 let client = connect(url).await?;
