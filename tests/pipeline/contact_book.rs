@@ -106,9 +106,13 @@ async fn p46_what_the_platform_cant_delete_is_said_in_the_receipt() {
     let (world, book, contact) = written(true).await;
     book.fail_next(down());
     assert!(world.assistant.erase(world.tenant, contact).await.is_err());
-    assert_eq!(without(&world).sweep(1_000).await.unwrap().waiting, 1, "it is left to one that has the channel");
+    assert_eq!(
+        without(&world).sweep(1_000).await.unwrap().into_result().unwrap().waiting,
+        1,
+        "it is left to one that has the channel"
+    );
     world.later(60);
-    assert_eq!(world.assistant.sweep(1_000).await.unwrap().erasures, 1);
+    assert_eq!(world.assistant.sweep(1_000).await.unwrap().into_result().unwrap().erasures, 1);
     assert_eq!(book.forgotten().len(), 1);
     // A channel without a book has nothing to say.
     let (world, book, contact) = written(true).await;
@@ -132,23 +136,23 @@ async fn p46_while_the_platform_is_down_everything_of_ours_is_gone_and_the_sweep
     let kept = format!("{}{}", record.clear.0, String::from_utf8_lossy(&record.sealed.0));
     assert!(!record.sealed.0.is_empty() && !kept.contains(BSUID) && !kept.contains(PHONE), "{kept}");
     // Not at every sweep, lest the platform says that it is too much.
-    let sweep = world.assistant.sweep(1_000).await.unwrap();
+    let sweep = world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
     assert_eq!((sweep.erasures, sweep.waiting), (0, 1), "{sweep:?}");
     assert!(book.forgotten().is_empty());
     let again = world.assistant.erase(world.tenant, contact).await.unwrap_err();
     assert_eq!(again.retry(), Retry::After(Some(Duration::from_secs(60))), "{again:?}");
     world.later(60);
     book.fail_next(failure(ChannelErrorKind::RateLimited, Retry::After(Some(Duration::from_secs(1_800)))));
-    assert_eq!(world.assistant.sweep(1_000).await.unwrap().waiting, 1);
+    assert_eq!(world.assistant.sweep(1_000).await.unwrap().into_result().unwrap().waiting, 1);
     world.later(1_799);
-    assert_eq!(world.assistant.sweep(1_000).await.unwrap().waiting, 1);
+    assert_eq!(world.assistant.sweep(1_000).await.unwrap().into_result().unwrap().waiting, 1);
     assert!(book.forgotten().is_empty(), "not before the platform said");
     world.later(1);
     // An answer that is lost: it is asked once more, which does no harm.
     book.fail_next(failure(ChannelErrorKind::Unknown, Retry::OutcomeUnknown));
-    assert_eq!(world.assistant.sweep(1_000).await.unwrap().waiting, 1);
+    assert_eq!(world.assistant.sweep(1_000).await.unwrap().into_result().unwrap().waiting, 1);
     world.later(300);
-    let sweep = world.assistant.sweep(1_000).await.unwrap();
+    let sweep = world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
     assert_eq!((sweep.erasures, sweep.waiting), (1, 0), "{sweep:?}");
     assert_eq!(book.forgotten(), [Handle::new(HandleKind::Bsuid, BSUID), Handle::new(HandleKind::Bsuid, BSUID)]);
     let receipt = world.assistant.receipts(world.tenant).await.unwrap().remove(0);
@@ -165,7 +169,7 @@ async fn p46_a_token_that_is_refused_is_waited_for_but_not_for_ever() {
         assert!(world.assistant.erase(world.tenant, contact).await.is_err());
         world.later(24 * 3_600);
         book.fail_next(refused());
-        assert_eq!(world.assistant.sweep(1_000).await.unwrap().waiting, 1);
+        assert_eq!(world.assistant.sweep(1_000).await.unwrap().into_result().unwrap().waiting, 1);
         if connects {
             let new = NewConnection {
                 channel: ChannelKind::WhatsApp,
@@ -180,7 +184,7 @@ async fn p46_a_token_that_is_refused_is_waited_for_but_not_for_ever() {
             world.later(48 * 3_600);
             book.fail_next(refused());
         }
-        assert_eq!(world.assistant.sweep(1_000).await.unwrap().erasures, 1);
+        assert_eq!(world.assistant.sweep(1_000).await.unwrap().into_result().unwrap().erasures, 1);
         let receipt = world.assistant.receipts(world.tenant).await.unwrap().remove(0);
         assert_eq!(receipt.book_entry_deleted_at.is_some(), connects, "{receipt:?}");
         assert_eq!(remains(&receipt), !connects);
@@ -197,7 +201,7 @@ async fn p46_an_erasure_cut_short_anywhere_reaches_the_book_or_has_not_begun() {
         // Another process goes on: this one has crashed.
         let other = world.second(parrot());
         let cut_short = under_way(&world).await.len();
-        assert_eq!(other.sweep(1_000).await.unwrap().erasures, cut_short, "after {polls} polls");
+        assert_eq!(other.sweep(1_000).await.unwrap().into_result().unwrap().erasures, cut_short, "after {polls} polls");
         begun += cut_short;
         let receipts = other.receipts(world.tenant).await.unwrap();
         let entry = Handle::new(HandleKind::Bsuid, BSUID);
@@ -256,7 +260,7 @@ async fn p46_a_request_that_a_sweep_ends_meanwhile_is_not_begun_anew() {
                 break;
             }
         }
-        other.sweep(1_000).await.unwrap();
+        other.sweep(1_000).await.unwrap().into_result().unwrap();
         let outcome = match done {
             Some(outcome) => outcome,
             None => again.await,
@@ -269,7 +273,7 @@ async fn p46_a_request_that_a_sweep_ends_meanwhile_is_not_begun_anew() {
             Err(error) => panic!("after {polls} polls: {error:?}"),
         }
         assert!(under_way(&asked.world).await.is_empty(), "after {polls} polls");
-        other.sweep(1_000).await.unwrap();
+        other.sweep(1_000).await.unwrap().into_result().unwrap();
         assert_eq!(other.receipts(asked.world.tenant).await.unwrap().len(), 1, "after {polls} polls");
     }
     assert!(conflicts > 0 && ended > 0, "{conflicts} {ended}");
@@ -282,11 +286,11 @@ async fn p46_the_silent_leave_the_book_too() {
     world.later(4 * 366 * 24 * 3_600);
     world.assistant.trust_clock().await.unwrap();
     book.fail_next(down());
-    let sweep = world.assistant.sweep(1_000).await.unwrap();
+    let sweep = world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
     assert_eq!((sweep.silent, sweep.waiting), (1, 1), "{sweep:?}");
     assert_eq!(of(&world, contact).await, 0);
     world.later(60);
-    let sweep = world.assistant.sweep(1_000).await.unwrap();
+    let sweep = world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
     assert_eq!((sweep.silent, sweep.erasures, sweep.waiting), (0, 1, 0), "{sweep:?}");
     assert_eq!(book.forgotten().len(), 1);
 }

@@ -298,10 +298,14 @@ async fn an_edit_waits_for_whoever_works_next_however_long_that_takes() {
     world.settle().await;
     world.ingest(vec![edit(&world, "e1", "two", world.now())]).await;
     world.later(5 * 24 * 3_600);
-    world.assistant.sweep(1_000).await.unwrap();
+    world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
     world.settle().await;
     assert_eq!(texts(&world).await, [(Some("two".to_owned()), 1)]);
-    assert_eq!(world.assistant.sweep(1_000).await.unwrap().deleted, 0, "and nothing is left of it");
+    assert_eq!(
+        world.assistant.sweep(1_000).await.unwrap().into_result().unwrap().deleted,
+        0,
+        "and nothing is left of it"
+    );
 }
 
 #[tokio::test]

@@ -157,7 +157,7 @@ async fn nothing_that_is_held_goes_for_its_age_and_nobody_reads_it_past_its_time
     let hold = held.holds().place(held.contact, held.on(HoldScope::default())).await.unwrap();
     held.world.clock.advance(TimeDelta::days(370));
     held.world.assistant.trust_clock().await.unwrap();
-    held.world.assistant.sweep(1_000).await.unwrap();
+    held.world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
     let desk = held.world.assistant.desk(held.world.tenant);
     let (shown, _) = desk.messages(held.conversation, None, 10).await.unwrap();
     assert!(shown.is_empty(), "past its time nobody reads it");
@@ -170,7 +170,10 @@ async fn nothing_that_is_held_goes_for_its_age_and_nobody_reads_it_past_its_time
     other.world.clock.advance(TimeDelta::days(370));
     other.world.assistant.trust_clock().await.unwrap();
     other.holds().release(hold.id).await.unwrap();
-    assert!(other.world.assistant.sweep(1_000).await.unwrap().deleted > 0, "with the release its time counts again");
+    assert!(
+        other.world.assistant.sweep(1_000).await.unwrap().into_result().unwrap().deleted > 0,
+        "with the release its time counts again"
+    );
 }
 
 #[tokio::test]

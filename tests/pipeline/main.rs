@@ -53,6 +53,7 @@ mod standing;
 mod takeover;
 mod tap;
 mod transfer;
+mod trouble;
 mod usage;
 mod world;
 mod yielding;

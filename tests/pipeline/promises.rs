@@ -110,14 +110,18 @@ async fn what_is_past_its_time_is_swept() {
     world.says("m1", "Hello").await;
     world.settle().await;
     world.ingest(vec![world.event("x1", Provenance::Live, unknown)]).await;
-    assert_eq!(world.assistant.sweep(100).await.unwrap().deleted, 0);
+    assert_eq!(world.assistant.sweep(100).await.unwrap().into_result().unwrap().deleted, 0);
     world.later(73 * 3_600);
-    assert_eq!(world.assistant.sweep(100).await.unwrap().deleted, 2, "the raw item, and the worker of then");
+    assert_eq!(
+        world.assistant.sweep(100).await.unwrap().into_result().unwrap().deleted,
+        2,
+        "the raw item, and the worker of then"
+    );
     world.later(366 * 24 * 3_600);
     world.assistant.trust_clock().await.unwrap();
-    let first = world.assistant.sweep(1).await.unwrap();
+    let first = world.assistant.sweep(1).await.unwrap().into_result().unwrap();
     assert!(first.more, "a budget is kept");
-    world.assistant.sweep(100).await.unwrap();
+    world.assistant.sweep(100).await.unwrap().into_result().unwrap();
     assert!(world.messages().await.is_empty());
 }
 

@@ -81,7 +81,7 @@ impl Asked {
     }
 
     pub(crate) async fn logged(&self) -> Vec<AuditAction> {
-        self.world.assistant.sweep(1_000).await.unwrap();
+        self.world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
         let audit = self.world.assistant.audit(self.world.tenant);
         let (entries, _) = audit.events(None, 1_000).await.unwrap();
         entries.into_iter().map(|entry| entry.event.action).collect()
@@ -214,7 +214,7 @@ async fn a_code_that_does_not_come_back_in_time_proves_nothing() {
     asked.world.clock.advance(Challenge::LIFE);
     asked.writes("late", &code).await;
     assert!(matches!(asked.only().await.state(), RequestState::AwaitingProof { .. }));
-    asked.world.assistant.sweep(1_000).await.unwrap();
+    asked.world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
     assert_eq!(*asked.only().await.state(), RequestState::ProofFailed, "the time goes on");
     assert!(asked.logged().await.contains(&AuditAction::RequestProofFailed));
 }
@@ -290,7 +290,7 @@ async fn i25_while_somebody_waits_for_a_copy_nothing_of_theirs_is_deleted_and_no
     asked.requests().apply(access.id(), RequestEvent::Approve).await.unwrap();
 
     asked.world.clock.advance(TimeDelta::hours(1));
-    asked.world.assistant.sweep(1_000).await.unwrap();
+    asked.world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
     let texts = |messages: &[whisp::model::Message]| {
         messages.iter().filter_map(|message| message.content.readable().map(str::to_owned)).collect::<Vec<_>>()
     };
@@ -305,7 +305,7 @@ async fn i25_while_somebody_waits_for_a_copy_nothing_of_theirs_is_deleted_and_no
 
     asked.requests().answer(access.id(), page.entries.len() as u64).await.unwrap();
     let before = asked.world.assistant.export(asked.world.tenant, asked.contact, None).await.unwrap().entries.len();
-    assert!(asked.world.assistant.sweep(1_000).await.unwrap().deleted > 0, "then it goes");
+    assert!(asked.world.assistant.sweep(1_000).await.unwrap().into_result().unwrap().deleted > 0, "then it goes");
     let after = asked.world.assistant.export(asked.world.tenant, asked.contact, None).await.unwrap().entries.len();
     assert_eq!(before, after, "what has gone was read by nobody any more");
     assert!(asked.requests().copy(access.id(), None).await.is_err(), "answered is answered");
@@ -324,14 +324,17 @@ async fn who_waits_for_a_copy_gets_what_was_there_when_they_asked_though_a_rule_
     for event in [RequestEvent::Assess, RequestEvent::Approve] {
         asked.requests().apply(access.id(), event).await.unwrap();
     }
-    world.assistant.sweep(1_000).await.unwrap();
+    world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
     let shorter = TenantRetention { messages: Some(30), ..TenantRetention::default() };
     world.assistant.set_retention(world.tenant, shorter).await.unwrap();
-    world.assistant.sweep(1_000).await.unwrap();
+    world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
     world.clock.set(world.now() + RETENTION_SETTLES);
-    assert!(world.assistant.sweep(1_000).await.unwrap().redated > 2, "nobody else reads it from now on");
+    assert!(
+        world.assistant.sweep(1_000).await.unwrap().into_result().unwrap().redated > 2,
+        "nobody else reads it from now on"
+    );
     world.later(1);
-    world.assistant.sweep(1_000).await.unwrap();
+    world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
     let texts = |entries: Vec<whisp::assistant::Exported>| {
         let text = |entry: whisp::assistant::Exported| match entry.data {
             ExportedData::Message { content, .. } => content.readable().map(str::to_owned),
@@ -350,15 +353,18 @@ async fn each_time_that_a_deadline_comes_closer_is_told_once() {
     let asked = Asked::with("delete my data").await;
     let request = asked.only().await;
     let due = request.due(&whisp::privacy::Law::built_in(), asked.world.now()).unwrap();
-    assert!(asked.world.assistant.sweep(1_000).await.unwrap().due.is_empty());
+    assert!(asked.world.assistant.sweep(1_000).await.unwrap().into_result().unwrap().due.is_empty());
     for urgency in [Urgency::Half, Urgency::Most, Urgency::Overdue] {
         asked.world.clock.set(due.reaches(urgency));
         asked.world.assistant.trust_clock().await.unwrap();
-        let told = asked.world.assistant.sweep(1_000).await.unwrap().due;
+        let told = asked.world.assistant.sweep(1_000).await.unwrap().into_result().unwrap().due;
         assert_eq!(told.len(), 1);
         let what = DueWhat::Request { request: request.id(), kind: request.kind() };
         assert_eq!((told[0].what, told[0].urgency, told[0].due), (what, urgency, due.at));
-        assert!(asked.world.assistant.sweep(1_000).await.unwrap().due.is_empty(), "told already");
+        assert!(
+            asked.world.assistant.sweep(1_000).await.unwrap().into_result().unwrap().due.is_empty(),
+            "told already"
+        );
     }
     assert_eq!(asked.logged().await.iter().filter(|action| **action == AuditAction::RequestDue).count(), 3);
 }
@@ -393,7 +399,11 @@ async fn an_erasure_that_a_crash_cut_short_is_noted_in_its_request_when_the_swee
         let is_cut = asked.only().await.steps_left().next().is_some();
         cut += usize::from(is_cut);
         let other = asked.world.second(parrot());
-        assert_eq!(other.sweep(1_000).await.unwrap().erasures, usize::from(is_cut), "{polls} polls");
+        assert_eq!(
+            other.sweep(1_000).await.unwrap().into_result().unwrap().erasures,
+            usize::from(is_cut),
+            "{polls} polls"
+        );
         assert!(asked.only().await.steps_left().next().is_none(), "{polls} polls");
         asked.requests().answer(request.id(), 0).await.unwrap();
         assert_eq!(asked.world.assistant.receipts(asked.world.tenant).await.unwrap().len(), 1, "{polls} polls");
@@ -441,11 +451,11 @@ async fn a_code_goes_out_though_a_member_has_the_conversation() {
 async fn a_deadline_is_told_by_the_first_sweep_that_ends_well() {
     let asked = Asked::with("delete my data").await;
     let due = asked.only().await.due(&whisp::privacy::Law::built_in(), asked.world.now()).unwrap();
-    asked.world.assistant.sweep(1_000).await.unwrap();
+    asked.world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
     asked.world.clock.set(due.reaches(Urgency::Overdue) + TimeDelta::days(30));
     assert!(matches!(asked.world.assistant.sweep(1_000).await, Err(AssistantError::Clock { .. })), "nobody is told");
     asked.world.assistant.trust_clock().await.unwrap();
-    let told = asked.world.assistant.sweep(1_000).await.unwrap().due;
+    let told = asked.world.assistant.sweep(1_000).await.unwrap().into_result().unwrap().due;
     assert_eq!(told.iter().map(|each| each.urgency).collect::<Vec<_>>(), [Urgency::Overdue]);
 }
 

@@ -32,9 +32,9 @@ fn own(messages: Option<u16>, files: Option<u16>) -> TenantRetention {
 
 /// Lets a rule that was set take hold of what is there.
 async fn settles(world: &World) {
-    world.assistant.sweep(1_000).await.unwrap();
+    world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
     world.clock.set(world.now() + RETENTION_SETTLES);
-    world.assistant.sweep(1_000).await.unwrap();
+    world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
 }
 
 #[tokio::test]
@@ -51,14 +51,18 @@ async fn p29_a_shorter_rule_of_the_business_takes_hold_of_what_is_there_and_a_lo
     settles(world).await;
     let before = ends(world).await;
     world.assistant.set_retention(world.tenant, own(Some(30), Some(7))).await.unwrap();
-    world.assistant.sweep(1_000).await.unwrap();
+    world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
     assert_eq!(ends(world).await, before, "another worker may date by the old rule yet");
     world.clock.set(world.now() + RETENTION_SETTLES);
-    assert_eq!(world.assistant.sweep(1_000).await.unwrap().redated, 3, "a question, its file and an answer");
+    assert_eq!(
+        world.assistant.sweep(1_000).await.unwrap().into_result().unwrap().redated,
+        3,
+        "a question, its file and an answer"
+    );
     let after = ends(world).await;
     assert_eq!(after["message"], [came + TimeDelta::days(30), answered - TimeDelta::days(335)]);
     assert_eq!(after["media"], [came + TimeDelta::days(7)]);
-    assert_eq!(world.assistant.sweep(1_000).await.unwrap().redated, 0, "once");
+    assert_eq!(world.assistant.sweep(1_000).await.unwrap().into_result().unwrap().redated, 0, "once");
     let plan = world.assistant.retention_plan(world.tenant).await.unwrap();
     assert_eq!((plan.keeps.messages, plan.keeps.files), (TimeDelta::days(30), TimeDelta::days(7)));
     // What is new goes by it at once.
@@ -102,11 +106,11 @@ async fn a_rule_of_the_host_that_got_shorter_takes_hold_too_a_part_at_each_sweep
     config.retention.suggestions = TimeDelta::days(10);
     let stricter = world.another(parrot(), 9, |builder| builder.config(config));
     let before = ends(&world).await;
-    stricter.sweep(3).await.unwrap();
+    stricter.sweep(3).await.unwrap().into_result().unwrap();
     world.clock.set(world.now() + RETENTION_SETTLES);
     let mut sweeps = Vec::new();
     loop {
-        let report = stricter.sweep(3).await.unwrap();
+        let report = stricter.sweep(3).await.unwrap().into_result().unwrap();
         sweeps.push(report.redated);
         if !report.more {
             break;
@@ -151,7 +155,7 @@ async fn p4_what_tells_of_health_is_kept_for_less_time_with_its_files_and_after_
             || message.content.readable() == Some("Thank you")),
         "nobody reads it any more"
     );
-    while world.assistant.sweep(1_000).await.unwrap().more {}
+    while world.assistant.sweep(1_000).await.unwrap().into_result().unwrap().more {}
     assert_eq!(ends(world).await.get("media"), None);
     let left = ends(world).await;
     assert!(left["message"].iter().all(|until| *until > special) && !left["message"].is_empty(), "{left:?}");

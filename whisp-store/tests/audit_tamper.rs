@@ -60,7 +60,7 @@ impl Log {
         for _ in 3..EVENTS {
             assistant.set_mode(tenant, connection, AutomationMode::Suggest).await.unwrap();
         }
-        assert_eq!(assistant.sweep(10).await.unwrap().logged, usize::try_from(EVENTS).unwrap());
+        assert_eq!(assistant.sweep(10).await.unwrap().into_result().unwrap().logged, usize::try_from(EVENTS).unwrap());
         let audit = assistant.audit(tenant);
         let note = sink(&folder).latest(&audit.origin()).await.unwrap().unwrap();
         let anchored = verify_checkpoint(&note.to_string(), &audit.verifier_key().unwrap()).unwrap();
@@ -224,7 +224,8 @@ async fn a_log_that_was_written_anew_is_whole_by_itself_and_a_fork_of_its_anchor
     assert_eq!(audit.sequence(1_000).await.unwrap(), 300);
     assert_eq!(audit.verify(None).await.unwrap().faults, []);
     assert_eq!(audit.verify(Some(&log.anchored)).await.unwrap().faults, [AuditFault::Fork { size: EVENTS }]);
-    for forked in [audit.checkpoint().await.unwrap_err(), assistant.sweep(10).await.unwrap_err()] {
+    for forked in [audit.checkpoint().await.unwrap_err(), assistant.sweep(10).await.unwrap().into_result().unwrap_err()]
+    {
         let AssistantError::Anchor(error) = forked else { panic!("{forked:?}") };
         assert_eq!(error.kind(), AnchorErrorKind::Fork, "nothing of it is signed");
     }
@@ -279,7 +280,7 @@ async fn a_proof_outlives_the_store_and_nothing_is_proved_of_what_was_changed() 
     let waiting = audit.waiting().await.unwrap();
     assert_eq!((waiting.len(), waiting[0].index, waiting[0].event.action), (1, None, AuditAction::ModeSet));
     assert_eq!(audit.prove(waiting[0].event.id).await.unwrap(), Inclusion::Waiting);
-    assistant.sweep(10).await.unwrap();
+    assistant.sweep(10).await.unwrap().into_result().unwrap();
     let note = audit.checkpoint().await.unwrap();
     let now = verify_checkpoint(&note.to_string(), &key).unwrap();
     assert_eq!(now.size, 301);

@@ -90,7 +90,7 @@ impl Inner {
             match self.erase(tenant, contact.0, By::System, (None, Vec::new())).await {
                 Ok(_) => {}
                 Err(AssistantError::Channel(..)) => report.waiting += 1,
-                Err(error) => return Err(error),
+                Err(error) => report.errors.push(error),
             }
         }
         Ok(())

@@ -183,6 +183,7 @@ impl Runner {
                 Work::Sweep => match self.assistant.sweep(SWEEP_MAX).await {
                     Ok(report) => {
                         report.due.iter().for_each(|due| (self.on_due)(due));
+                        report.errors.iter().for_each(|error| self.log(error));
                         return (work, SWEEP_EVERY);
                     }
                     Err(error) => Err(error),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
+use crate::assistant::due::Closer;
 use crate::assistant::{Assistant, AssistantError, Due, Inner};
 use crate::entity::TenantRow;
 use crate::id::{SubjectId, TenantId};
@@ -16,7 +17,7 @@ const CHUNK_MAX: usize = 500;
 const TENANTS_MAX: usize = 200;
 
 /// What a sweep did.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct SweepReport {
     /// Records deleted.
@@ -46,14 +47,29 @@ pub struct SweepReport {
     pub more: bool,
     /// What has come closer since it was told last: half of the time is over, 80 % of it, all of it. Requests about data,
     /// breaches of which somebody has to be told; and people who may be told now that an authority was given their data. Each
-    /// is told once, by the first sweep that ends without an error.
+    /// is told once.
     pub due: Vec<Due>,
+    /// What went wrong. It kept nothing else from being done, and the next sweep tries again.
+    pub errors: Vec<AssistantError>,
 }
 
 impl SweepReport {
     /// Returns how much may still be deleted of a budget.
     pub(super) const fn left_of(&self, limit: usize) -> usize {
         limit.saturating_sub(self.deleted + self.facts)
+    }
+
+    /// Keeps what went wrong; returns what did not.
+    fn note<T>(&mut self, outcome: Result<T, AssistantError>) -> Option<T> {
+        outcome.map_err(|error| self.errors.push(error)).ok()
+    }
+
+    /// Returns the report, or the first of its errors, for whoever goes on only where nothing went wrong.
+    ///
+    /// # Errors
+    /// The first of [`errors`](Self::errors).
+    pub fn into_result(mut self) -> Result<Self, AssistantError> {
+        if self.errors.is_empty() { Ok(self) } else { Err(self.errors.swap_remove(0)) }
     }
 }
 
@@ -71,16 +87,16 @@ impl Assistant {
     /// and called [`trust_clock`](Self::trust_clock). Nothing is read past its time all the same.
     ///
     /// # Errors
-    /// [`AssistantError::Clock`] if the clock can't be believed; by the stores, the signer and the sink. What was done stays
-    /// done; the next sweep goes on. Trouble with an audit log, with keys, with an erasure or with an account that closes
-    /// keeps nothing else from being deleted; trouble with the requests of a tenant keeps its own data.
+    /// [`AssistantError::Clock`] if the clock can't be believed; by the store, if the tenants can't be read. What was done
+    /// stays done; the next sweep goes on. All other trouble is in [`SweepReport::errors`], and keeps nothing else from being
+    /// done, of the same tenant or of another; but where the requests or the holds of a tenant can't be read, its data stay.
     ///
     /// # Cancellation
     /// As an error.
     pub async fn sweep(&self, limit: usize) -> Result<SweepReport, AssistantError> {
         let inner = &self.inner;
         let at = inner.clock.now();
-        let (mut report, mut trouble, mut closer) = (SweepReport::default(), None, Vec::new());
+        let (mut report, mut closer) = (SweepReport::default(), Vec::new());
         let doubt = match inner.watch_clock(at).await {
             Ok(()) => None,
             Err(doubt @ AssistantError::Clock { .. }) => Some(doubt),
@@ -96,59 +112,10 @@ impl Assistant {
         };
         loop {
             let tenants = inner.entities.store.list(&query).await?;
-            for tenant in &tenants.records {
-                let row = TenantRow::read(tenant.clone())?;
-                let tenant = row.tenant.id;
-                match self.log_events(tenant).await {
-                    Ok(logged) => report.logged += logged,
-                    Err(error) => trouble = trouble.or(Some(error)),
-                }
-                if let Err(error) = inner.resume_erasures(tenant, &mut report).await {
-                    trouble.get_or_insert(error);
-                }
-                if let Err(error) = self.go_on_containing(&row.tenant).await {
-                    trouble.get_or_insert(error);
-                }
-                for noted in [inner.watch_breaches(tenant).await, inner.watch_gags(tenant).await] {
-                    match noted {
-                        Ok(noted) => closer.extend(noted),
-                        Err(error) => trouble = trouble.or(Some(error)),
-                    }
-                }
-                match inner.waiting_requests(tenant).await {
-                    Ok(waiting) => {
-                        let kept = inner.kept_people(tenant, &waiting).await?;
-                        // Before the codes that have run out are deleted.
-                        for row in waiting {
-                            match inner.watch(tenant, row).await {
-                                Ok(noted) => closer.extend(noted),
-                                Err(error) => trouble = trouble.or(Some(error)),
-                            }
-                        }
-                        if doubt.is_none() {
-                            inner.redate(&row.tenant, at, limit, &mut report).await?;
-                            inner.purge(tenant, at, limit, &kept, &mut report).await?;
-                            inner.erase_silent(&row.tenant, at, &kept, &mut report).await?;
-                        }
-                    }
-                    // Whose data must stay is not known, so all of it does.
-                    Err(error) => trouble = trouble.or(Some(error)),
-                }
-                if doubt.is_none()
-                    && let Err(error) = inner.freeze(tenant, at, limit, &mut report).await
-                {
-                    trouble.get_or_insert(error);
-                }
-                if doubt.is_none()
-                    && let Err(error) = inner.turn_epoch(tenant, at, &mut report).await
-                {
-                    trouble.get_or_insert(error);
-                }
-                if doubt.is_none()
-                    && let Some(closing) = row.tenant.closing
-                    && let Err(error) = self.begin_closing(row, closing, at).await
-                {
-                    trouble.get_or_insert(error);
+            for tenant in tenants.records {
+                match TenantRow::read(tenant) {
+                    Ok(row) => self.sweep_tenant(row, (at, doubt.is_none()), limit, &mut report, &mut closer).await,
+                    Err(damaged) => report.errors.push(damaged.into()),
                 }
             }
             match tenants.next {
@@ -156,32 +123,75 @@ impl Assistant {
                 None => break,
             }
         }
-        if doubt.is_none() {
-            inner.purge(TenantId::DIRECTORY, at, limit, &BTreeSet::new(), &mut report).await?;
-            if let Err(error) = inner.turn_epoch(TenantId::DIRECTORY, at, &mut report).await {
-                trouble.get_or_insert(error);
-            }
-            if let Err(error) = inner.go_on_closing(&mut report).await {
-                trouble.get_or_insert(error);
-            }
-            report.orphans = inner.collect().await?;
+        if let Some(doubt) = doubt {
+            return Err(doubt);
         }
-        if let Some(trouble) = doubt.or(trouble) {
-            return Err(trouble);
-        }
+        let purged = inner.purge(TenantId::DIRECTORY, at, limit, &BTreeSet::new(), &mut report).await;
+        report.note(purged);
+        let turned = inner.turn_epoch(TenantId::DIRECTORY, at, &mut report).await;
+        report.note(turned);
+        let closed = inner.go_on_closing(&mut report).await;
+        report.note(closed);
+        let orphans = inner.collect().await;
+        report.orphans = report.note(orphans).unwrap_or_default();
         // Last, because what is noted is told by this report and by no other.
         for closer in closer {
-            match inner.note_closer(closer).await {
-                Ok(noted) => report.due.extend(noted),
-                Err(error) if report.due.is_empty() => return Err(error),
-                // What is noted must be told. The next sweep tells the rest, or what keeps it from that.
-                Err(_) => {
-                    report.more = true;
-                    break;
-                }
-            }
+            let noted = inner.note_closer(closer).await;
+            let noted = report.note(noted);
+            report.due.extend(noted.into_iter().flatten());
         }
         Ok(report)
+    }
+
+    /// Does what is to be done for one tenant; what depends on the age of things only with a clock that is believed.
+    async fn sweep_tenant(
+        &self,
+        row: TenantRow,
+        (at, by_age): (DateTime<Utc>, bool),
+        limit: usize,
+        report: &mut SweepReport,
+        closer: &mut Vec<Closer>,
+    ) {
+        let inner = &self.inner;
+        let tenant = row.tenant.id;
+        let logged = self.log_events(tenant).await;
+        report.logged += report.note(logged).unwrap_or_default();
+        let resumed = inner.resume_erasures(tenant, report).await;
+        report.note(resumed);
+        let contained = self.go_on_containing(&row.tenant).await;
+        report.note(contained);
+        for noted in [inner.watch_breaches(tenant).await, inner.watch_gags(tenant).await] {
+            closer.extend(report.note(noted).into_iter().flatten());
+        }
+        let waiting = inner.waiting_requests(tenant).await;
+        // Where they can't be read it is not known whose data must stay, so all of it does.
+        if let Some(waiting) = report.note(waiting) {
+            let kept = inner.kept_people(tenant, &waiting).await;
+            // Before the codes that have run out are deleted.
+            for row in waiting {
+                let noted = inner.watch(tenant, row).await;
+                closer.extend(report.note(noted).into_iter().flatten());
+            }
+            if let Some(kept) = report.note(kept).filter(|_| by_age) {
+                let redated = inner.redate(&row.tenant, at, limit, report).await;
+                report.note(redated);
+                let purged = inner.purge(tenant, at, limit, &kept, report).await;
+                report.note(purged);
+                let erased = inner.erase_silent(&row.tenant, at, &kept, report).await;
+                report.note(erased);
+            }
+        }
+        if !by_age {
+            return;
+        }
+        let frozen = inner.freeze(tenant, at, limit, report).await;
+        report.note(frozen);
+        let turned = inner.turn_epoch(tenant, at, report).await;
+        report.note(turned);
+        if let Some(closing) = row.tenant.closing {
+            let begun = self.begin_closing(row, closing, at).await;
+            report.note(begun);
+        }
     }
 }
 

@@ -127,7 +127,7 @@ pub async fn an_erasure_cut_short_anywhere_ends_the_same(parts: &dyn Parts) {
         let trace = Trace::of(&world, business.tenant, (contact, conversation)).await;
         let done = cancel_after(polls, world.assistant.erase(business.tenant, contact)).await;
         let other = world.again(1_000 + polls as u64).await;
-        let resumed = other.assistant.sweep(10_000).await.expect("sweeps").erasures;
+        let resumed = other.assistant.sweep(10_000).await.expect("sweeps").into_result().expect("sweeps").erasures;
         let told = other.assistant.receipts(business.tenant).await.expect("lists receipts");
         if told.len() == receipts {
             assert!(done.is_none(), "it says that it is done, and there is no receipt");

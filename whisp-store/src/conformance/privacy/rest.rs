@@ -58,7 +58,7 @@ pub async fn nothing_personal_is_in_clear(parts: &dyn Parts) {
     assert!(!world.kept_files(business.tenant).await.is_empty(), "files are kept");
     world.nowhere(&needles(&[&anna, &berik])).await;
     ask(&world, &business, first).await;
-    world.assistant.sweep(10_000).await.expect("sweeps");
+    world.assistant.sweep(10_000).await.expect("sweeps").into_result().expect("sweeps");
     world.nowhere(&needles(&[&anna, &berik])).await;
     // Nor in what is left of the three.
     world.assistant.erase(business.tenant, first.0).await.expect("erases");

@@ -163,7 +163,7 @@ impl<'a> World<'a> {
     pub(super) async fn sweep(&self) {
         const SWEEPS_MAX: usize = 100;
         for _ in 0..SWEEPS_MAX {
-            if !self.assistant.sweep(10_000).await.expect("sweeps").more {
+            if !self.assistant.sweep(10_000).await.expect("sweeps").into_result().expect("sweeps").more {
                 return;
             }
         }
