@@ -138,7 +138,7 @@ async fn a_worker_that_died_while_sending_leaves_doubt_for_the_next() {
     let other = world.second(parrot());
     for polls in 0..200 {
         let budget = Budget::default();
-        if whisp::testing::cancel_after(polls, world.assistant.deliver(&budget)).await.is_some() {
+        if cancel_after(polls, world.assistant.deliver(&budget)).await.is_some() {
             break;
         }
         if !world.channel.sent().is_empty() {
