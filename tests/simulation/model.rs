@@ -105,6 +105,7 @@ pub(crate) struct Arrival {
     pub(crate) begun: Option<u64>,
     /// The tick at which it was surely taken in.
     pub(crate) taken: Option<u64>,
+    /// The latest clock by which it may have been taken in: a try whose answer was lost counts.
     pub(crate) taken_at: DateTime<Utc>,
     /// The clock went back this often before.
     pub(crate) epoch: u64,

@@ -157,6 +157,9 @@ impl Flight {
                 self.arrived = !sim.fault(12, "lost answers to webhooks");
             }
             Err(error) => {
+                for hook in &self.hooks {
+                    note_clock(&sim, &mut model, hook);
+                }
                 drop(model);
                 if sim.is_calm() {
                     sim.violated("a calm world works", format!("ingest: {error}"));
@@ -205,10 +208,20 @@ fn begin(sim: &Sim, model: &mut Model, hook: &Hook, process: usize, tick: u64) {
     {
         (arrival.begun, arrival.epoch, arrival.fenced) = (Some(tick), epoch, fenced);
     }
+    note_clock(sim, model, hook);
     if let Cargo::Said(said) = hook.cargo
         && let SaidKind::Stop(claim) | SaidKind::Start(claim) = model.said[said].kind
     {
         model.begin(claim, sim, process);
+    }
+}
+
+/// Something may be taken in by this clock, though nobody hears of it; what is due then is due when the clock comes there again.
+fn note_clock(sim: &Sim, model: &mut Model, hook: &Hook) {
+    if let Some(arrival) = arrival(model, hook.cargo)
+        && arrival.taken.is_none()
+    {
+        arrival.taken_at = arrival.taken_at.max(sim.now());
     }
 }
 
@@ -226,7 +239,7 @@ fn arrive(sim: &Sim, model: &mut Model, hook: &Hook, begun: u64) {
     if let Some(arrival) = arrival(model, hook.cargo)
         && arrival.taken.is_none()
     {
-        (arrival.taken, arrival.taken_at) = (Some(tick), sim.now());
+        (arrival.taken, arrival.taken_at) = (Some(tick), arrival.taken_at.max(sim.now()));
     }
     match hook.cargo {
         Cargo::Said(said) => {
