@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use whisp::assistant::{Assistant, AssistantError, Budget};
-use whisp::channel::{ChannelErrorKind, OutboundBody};
+use whisp::channel::OutboundBody;
 use whisp::id::{ContactId, ConversationId, MemberId, SubjectId, TenantId};
 use whisp::meta::simulator::Say;
 
@@ -471,11 +471,9 @@ fn report<T: std::fmt::Debug>(sim: &Sim, process: usize, what: &str, done: Resul
     sim.note(|| format!("{process}: {what}: {:?}", done.map_err(|error| error.to_string())));
 }
 
-/// Whether an error may be told once all is calm: how a call failed is told when that can be written.
-fn is_of_the_storm(error: &AssistantError) -> bool {
-    use ChannelErrorKind::{PairLimited, RateLimited, Unavailable, Unknown};
-    matches!(error, AssistantError::Channel(_, error)
-        if matches!(error.kind(), PairLimited | RateLimited | Unavailable | Unknown))
+/// Whether an error may be told once all is calm: how a call failed in the storm is told when that can be written.
+const fn is_of_the_storm(error: &AssistantError) -> bool {
+    matches!(error, AssistantError::Channel(..))
 }
 
 /// Steps and delivers once.

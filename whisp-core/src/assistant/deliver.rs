@@ -153,11 +153,12 @@ impl Inner {
         let refused = result.as_ref().is_err_and(|error| error.kind() == ChannelErrorKind::Auth);
         let wait = self.note(&ask, &result);
         let answered = Answered::new(result, wait);
-        let report = self.record_result(settings, work, (id, Some(now)), answered, channel.kind()).await?;
+        let report = self.record_result(settings, work, (id, Some(now)), answered, channel.kind()).await;
         if refused {
+            // Also where the result has to wait: by then the account may be connected again.
             self.reauthorize(tenant.id, (*connection_row).clone()).await?;
         }
-        Ok(report)
+        report
     }
 
     /// Leaves the outbox of a conversation as it is, for a moment.
