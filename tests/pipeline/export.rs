@@ -187,3 +187,25 @@ async fn what_is_done_with_the_data_is_explained_by_the_register() {
     let unknown = world.assistant.export(whisp::id::TenantId::from_bytes([9; 16]), ContactId(DANA.0), None).await;
     assert!(matches!(unknown, Err(AssistantError::NotFound(_))), "{unknown:?}");
 }
+
+#[tokio::test]
+async fn p22_that_a_copy_was_read_is_in_the_log() {
+    let world = World::new().await;
+    world.says("m1", "Hello").await;
+    world.settle().await;
+    let contact = world.assistant.desk(world.tenant).inbox(None, 1).await.unwrap().conversations[0].contact;
+    let reads = async || {
+        world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
+        let (log, _) = world.assistant.audit(world.tenant).events(None, 1_000).await.unwrap();
+        log.iter().filter(|entry| entry.event.action == whisp::audit::AuditAction::ContentRead).count()
+    };
+    // Whoever looked before has stopped looking.
+    world.later(24 * 3_600);
+    let before = reads().await;
+    world.assistant.export(world.tenant, contact, None).await.unwrap();
+    assert_eq!(reads().await, before + 1);
+    world.later(24 * 3_600);
+    let mut package = world.assistant.package(world.tenant, contact, whisp::assistant::PackagePart::Whole);
+    while package.next().await.unwrap().is_some() {}
+    assert_eq!(reads().await, before + 2, "one look, however many pieces");
+}
