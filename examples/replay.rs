@@ -21,12 +21,13 @@
 //! | `provenance` | `live`, `echo`, `history` or `standby` |
 //! | `event` | `message`, `edited`, `unsent`, `receipt`, `referral`, `identity_changed`, `preference`, `thread`, `comment`, `history_progress`, `address_book`, `failure`, `notice` or `unknown` |
 //! | `content` | the kind of the content of a `message` or an `edited`, else `null` |
-//! | `detail` | the step of a `receipt`, the topic of a `notice`, the platform's name of an `unknown`, the code of a `failure`, else `null` |
+//! | `detail` | the step of a `receipt`, the topic of a `notice`, the platform's name of an `unknown` or `unsupported`, the code of a `failure`, else `null` |
 //! | `outgoing` | whether the business wrote the `message`, `null` for other events |
 //! | `message` | the platform's id of the message that it is or is about, `null` if there is none |
 //! | `at` | when it happened, RFC 3339 |
 //!
-//! and at the end one with the single field `summary`: an object of `bodies`, `refused`, `items` and `unknown`.
+//! and at the end one with the single field `summary`: an object of `bodies`, `refused`, `items` and `unknown`:
+//! how many were not understood, messages of which only the content was not among them.
 //!
 //! The exit status is 0 if every body was decoded, 1 if one was refused (it says which and why, and goes on), 2 if the
 //! arguments are wrong.
@@ -45,7 +46,7 @@ use serde::Serialize;
 use whisp::clock::Clock;
 use whisp::error::ErrorChain;
 use whisp::meta::webhook::MetaDecoder;
-use whisp::model::{DeliveryStep, PlatformMessageId, Provenance};
+use whisp::model::{Content, DeliveryStep, PlatformMessageId, Provenance};
 use whisp::system::SystemClock;
 use whisp::webhook::{Delivery, Event, Item, ReceiptTarget, WebhookDecoder, WebhookRequest};
 
@@ -187,7 +188,7 @@ fn print(file: &str, delivery: &Delivery, json: bool, out: &mut impl Write, summ
     }
     for (index, item) in delivery.items.iter().enumerate() {
         summary.items += 1;
-        summary.unknown += usize::from(matches!(item.event, Event::Unknown { .. }));
+        summary.unknown += usize::from(item.event.is_unknown());
         let line = line(file, index, item);
         if json {
             serde_json::to_writer(&mut *out, &line)?;
@@ -259,6 +260,10 @@ fn detail(event: &Event) -> Option<String> {
         Event::Receipt(receipt) => Some(step(receipt.step).to_owned()),
         Event::Notice { topic, .. } => Some(topic.clone()),
         Event::Unknown { kind, .. } => kind.clone(),
+        Event::Message(message) => match &message.content {
+            Content::Unsupported { kind, .. } => kind.clone(),
+            _ => None,
+        },
         Event::Failure { code } => Some(code.0.to_string()),
         _ => None,
     }
@@ -288,9 +293,11 @@ mod tests {
         "metadata":{"display_phone_number":"15550001111","phone_number_id":"2"},
         "messages":[{"id":"wamid.A","from":"77010000000","timestamp":"1750000000","type":"text","text":{"body":"canary"}}],
         "statuses":[{"id":"wamid.B","status":"read","timestamp":"1750000001","recipient_id":"77010000000"}]}},
-        {"field":"flows","value":{"event":"FLOW_STATUS_CHANGE"}},{"field":"novelty","value":{}}],"time":1750000002}]}"#;
+        {"field":"flows","value":{"event":"FLOW_STATUS_CHANGE"}},{"field":"novelty","value":{}},
+        {"field":"messages","value":{"metadata":{"display_phone_number":"15550001111","phone_number_id":"2"},
+        "messages":[{"id":"wamid.C","from":"77010000000","timestamp":"1750000003","type":"hologram"}]}}],"time":1750000002}]}"#;
     // HMAC-SHA256 of `BODY` under the key `secret`, computed with another program.
-    const SIGNATURE: &str = "sha256=fcb49972b706d6a6878e15af38030101ceb21102fa6551168d8b51dc61290977";
+    const SIGNATURE: &str = "sha256=1e3a28c3a66f9653a65ff82990f0ae58677a6ad5c876d1d8cd049ae314e90469";
 
     fn run(folder: &Path, flags: &[&str]) -> (Result<Summary, String>, String, String) {
         let bodies = folder.display().to_string();
@@ -314,14 +321,15 @@ mod tests {
     fn the_names_of_the_fields_are_kept() {
         let folder = folder(&[("a.json", BODY)]);
         let (summary, out, _) = run(folder.path(), &["--json"]);
-        assert_eq!(summary, Ok(Summary { bodies: 1, refused: 0, items: 4, unknown: 1 }));
+        assert_eq!(summary, Ok(Summary { bodies: 1, refused: 0, items: 5, unknown: 2 }));
         assert_eq!(
             out,
             r#"{"file":"a.json","index":0,"channel":"whatsapp","account":"2","provenance":"live","event":"message","content":"text","detail":null,"outgoing":false,"message":"wamid.A","at":"2025-06-15T15:06:40Z"}
 {"file":"a.json","index":1,"channel":"whatsapp","account":"2","provenance":"live","event":"receipt","content":null,"detail":"read","outgoing":null,"message":"wamid.B","at":"2025-06-15T15:06:41Z"}
 {"file":"a.json","index":2,"channel":"whatsapp","account":"1","provenance":"live","event":"notice","content":null,"detail":"flows","outgoing":null,"message":null,"at":"2025-06-15T15:06:42Z"}
 {"file":"a.json","index":3,"channel":"whatsapp","account":"1","provenance":"live","event":"unknown","content":null,"detail":"novelty","outgoing":null,"message":null,"at":"2025-06-15T15:06:42Z"}
-{"summary":{"bodies":1,"items":4,"refused":0,"unknown":1}}
+{"file":"a.json","index":4,"channel":"whatsapp","account":"2","provenance":"live","event":"message","content":"unsupported","detail":"hologram","outgoing":false,"message":"wamid.C","at":"2025-06-15T15:06:43Z"}
+{"summary":{"bodies":1,"items":5,"refused":0,"unknown":2}}
 "#
         );
     }
@@ -331,7 +339,7 @@ mod tests {
         let folder = folder(&[("a.json", BODY)]);
         let (_, out, _) = run(folder.path(), &[]);
         assert!(out.contains("whatsapp 2 live    2025-06-15 15:06:40 message text"), "{out}");
-        assert!(out.ends_with("1 bodies, 0 refused, 4 items, 1 unknown\n"), "{out}");
+        assert!(out.ends_with("1 bodies, 0 refused, 5 items, 2 unknown\n"), "{out}");
         assert!(!out.contains("canary"));
     }
 
@@ -339,7 +347,7 @@ mod tests {
     fn a_bad_body_is_named_and_the_others_are_decoded() {
         let folder = folder(&[("a.json", "{"), ("b.json", BODY), ("c.txt", "not a body")]);
         let (summary, out, complaints) = run(folder.path(), &["--json"]);
-        assert_eq!(summary, Ok(Summary { bodies: 2, refused: 1, items: 4, unknown: 1 }));
+        assert_eq!(summary, Ok(Summary { bodies: 2, refused: 1, items: 5, unknown: 2 }));
         assert!(out.contains("b.json"));
         assert!(complaints.starts_with("replay: a.json: decode: "), "{complaints}");
     }

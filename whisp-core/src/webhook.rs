@@ -34,7 +34,9 @@ impl fmt::Debug for WebhookRequest {
 /// # Contract
 /// 1. The signature is checked over the raw bytes, in constant time, before anything is parsed; without a valid one
 ///    nothing of the body is returned.
-/// 2. What is signed but not understood is an item of [`Event::Unknown`] with its raw JSON, never an error.
+/// 2. What is signed but not understood is an item of [`Event::Unknown`] with its raw JSON, never an error. A message of
+///    which only the content is not understood stays a message, because somebody waits for an answer: its content is
+///    [`Content::Unsupported`], its JSON is in [`MessageEvent::raw`].
 /// 3. Every item of a batch stands alone: a malformed one is [`Event::Unknown`] and its siblings are decoded.
 /// 4. The same bytes give the same items, with the same [`Item::dedup`].
 /// 5. A redelivery of an item, alone or in another batch, gives the same [`Item::dedup`]; two different items of one
@@ -177,7 +179,8 @@ pub enum Event {
         /// The item, JSON as it came.
         raw: Sensitive,
     },
-    /// Not in the platform's reference, or malformed. Kept raw and sealed for a short time.
+    /// Not in the platform's reference, or malformed, and no message ([`MessageEvent::raw`]). Kept raw and sealed for a short
+    /// time.
     Unknown {
         /// The platform's name of the type or field, if there is one.
         kind: Option<String>,
@@ -186,6 +189,18 @@ pub enum Event {
         /// The item, JSON as it came.
         raw: Sensitive,
     },
+}
+
+impl Event {
+    /// Returns whether it, or the content of the message that it is, was not understood: it is not in the platform's
+    /// reference, or malformed.
+    #[must_use]
+    pub const fn is_unknown(&self) -> bool {
+        match self {
+            Self::Message(message) => message.raw.is_some(),
+            event => matches!(event, Self::Unknown { .. }),
+        }
+    }
 }
 
 /// A person as a webhook names them.
@@ -222,6 +237,9 @@ pub struct MessageEvent {
     pub tag: Option<String>,
     /// In a group, the group's id: groups are kept apart and never answered.
     pub group: Option<Sensitive>,
+    /// The item, JSON as it came, of a message whose type is not in the platform's reference or whose content is malformed;
+    /// `content` is then [`Content::Unsupported`]. Kept sealed for a short time beside the message.
+    pub raw: Option<Sensitive>,
 }
 
 impl MessageEvent {
@@ -240,6 +258,7 @@ impl MessageEvent {
             app: None,
             tag: None,
             group: None,
+            raw: None,
         }
     }
 }

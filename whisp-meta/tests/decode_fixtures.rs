@@ -94,6 +94,7 @@ fn extras(message: &MessageEvent) -> String {
         (message.referral.is_some(), " referral"),
         (message.tag.is_some(), " tag"),
         (message.group.is_some(), " group"),
+        (message.raw.is_some(), " UNREAD"),
     ]
     .into_iter()
     .filter(|(is, _)| *is)
@@ -124,7 +125,7 @@ fn each_recording_turns_into_what_it_is() {
 #[test]
 fn nothing_of_meta_reference_stays_unknown() {
     for file in files() {
-        let unknown = items(&file).unwrap().iter().any(|item| matches!(item.event, Event::Unknown { .. }));
+        let unknown = items(&file).unwrap().iter().any(|item| item.event.is_unknown());
         let reason = UNKNOWN.iter().find(|(name, _)| *name == file).map(|(_, reason)| reason);
         assert_eq!(unknown, reason.is_some(), "{file}: {reason:?}");
     }

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::assistant::identity::Held;
 use crate::assistant::ingest::{Account, Incoming};
-use crate::assistant::people::{Person, Who};
+use crate::assistant::people::Person;
 use crate::assistant::task::{Task, bucket_of};
 use crate::assistant::{AssistantError, Inner};
 use crate::entity::{Alias, MessageDraft, RawDraft, Said};
@@ -216,11 +216,11 @@ impl<'a> Stage<'a> {
                 Ok(true)
             }
             Event::Unknown { kind, contact, raw } => {
-                let alias = match contact {
-                    Some(contact) => match self.who(account, &contact.handles, self.told_at(item)).await? {
-                        Who::Known(found) => Some(found.alias),
-                        Who::Erased => return Ok(false),
-                        Who::Nobody => None,
+                let alias = match contact.as_ref().filter(|contact| !contact.handles.is_empty()) {
+                    // Under a key of their own, also of somebody new: it goes when they are erased.
+                    Some(contact) => match self.resolve(account, contact, self.told_at(item)).await? {
+                        Some(alias) => Some(alias),
+                        None => return Ok(false),
                     },
                     None => None,
                 };
@@ -335,6 +335,10 @@ impl<'a> Stage<'a> {
         }
         self.op(WriteOp::Put(record));
         self.files(account, item, &draft, files_until).await?;
+        if let Some(raw) = &event.raw {
+            let keep = self.inner.config.retention.raw;
+            self.raw(account, Some(alias), "message", raw, (item.at, keep)).await?;
+        }
         match item.provenance {
             Provenance::Live if !outgoing => self.live(account, alias, id, item, &event.content).await?,
             Provenance::Echo => {

@@ -6,7 +6,7 @@ use aws_lc_rs::digest;
 use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 use whisp_core::model::{AccountId, ChannelKind, Handle, HandleKind, Provenance};
-use whisp_core::webhook::{ContactRef, Event, Item};
+use whisp_core::webhook::{ContactRef, Event, Item, MessageEvent};
 use whisp_core::{Sensitive, Text};
 
 use super::wire::compact;
@@ -38,6 +38,8 @@ pub(super) struct Reading {
 
 pub(super) enum What {
     Event(Event, Identity),
+    /// A message of which only the content is not understood.
+    Unread(Box<MessageEvent>, Identity),
     /// Documented, not part of a conversation: the topic.
     Notice(String),
     /// Not understood: the platform's name for it, and with whom.
@@ -49,6 +51,15 @@ pub(super) enum Identity {
     Key(Sensitive),
     /// It has none: the digest of the item.
     Digest,
+}
+
+impl Identity {
+    fn or_else(self, digest: impl FnOnce() -> Sensitive) -> Sensitive {
+        match self {
+            Self::Key(key) => key,
+            Self::Digest => digest(),
+        }
+    }
 }
 
 impl Reading {
@@ -67,8 +78,11 @@ impl Origin<'_> {
         let raw_text = || Sensitive::new(self.body.part(raw.get()));
         let digest = || Sensitive::from(self.digest(raw, None));
         let (event, dedup) = match reading.what {
-            What::Event(event, Identity::Key(key)) => (event, key),
-            What::Event(event, Identity::Digest) => (event, digest()),
+            What::Event(event, identity) => (event, identity.or_else(digest)),
+            What::Unread(mut message, identity) => {
+                message.raw = Some(raw_text());
+                (Event::Message(message), identity.or_else(digest))
+            }
             // Two notices may say the same at different times: the account was restricted, and then again.
             What::Notice(topic) => {
                 let dedup = Sensitive::from(self.digest(raw, reading.at.or(self.time)));

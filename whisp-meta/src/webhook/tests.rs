@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
+use whisp_core::model::Content;
 use whisp_core::webhook::{Event, Item, WebhookErrorKind};
 
 use super::{MetaDecoder, decoder, direct};
@@ -309,6 +310,47 @@ fn other_objects_of_an_app_are_kept_as_unknown() {
     let items = decode(&body).unwrap();
     assert_eq!(items.len(), 1);
     assert!(matches!(&items[0].event, Event::Unknown { kind: Some(kind), .. } if kind == "permissions"));
+}
+
+/// Somebody wrote it and waits for an answer.
+#[test]
+fn a_message_whose_content_is_not_understood_is_a_message_all_the_same() {
+    let whatsapp = |message: Value| {
+        json!({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [{"field": "messages", "value": {
+            "metadata": {"display_phone_number": "15550001111", "phone_number_id": "2"},
+            "contacts": [{"wa_id": "3", "profile": {"name": "Dana"}}], "messages": [message]}}]}]})
+    };
+    let page = |message: Value| {
+        json!({"object": "page", "entry": [{"id": "4", "time": 1_750_000_000_000_i64, "messaging": [
+            {"sender": {"id": "3"}, "recipient": {"id": "4"}, "timestamp": 1_750_000_000_000_i64, "message": message}]}]})
+    };
+    let new = json!({"id": "m1", "from": "3", "timestamp": "1750000000", "type": "hologram", "context": {"id": "m0"}});
+    let broken =
+        json!({"id": "m1", "from": "3", "timestamp": "1750000000", "type": "location", "location": {"name": 1}});
+    let attached =
+        json!({"mid": "m1", "attachments": [{"type": "hologram", "payload": {}}], "reply_to": {"mid": "m0"}});
+    for (body, kind) in [
+        (whatsapp(new), Some("hologram")),
+        (whatsapp(broken), Some("location")),
+        (page(attached), Some("hologram")),
+        (page(json!({"mid": "m1", "attachments": 5})), None),
+    ] {
+        let items = decode(&body).unwrap();
+        let [Item { event, dedup, .. }] = &items[..] else { panic!("{items:?}") };
+        let Event::Message(message) = event else { panic!("{event:?}") };
+        assert!(event.is_unknown());
+        assert_eq!(dedup.expose(), "m1", "known again by its id");
+        assert_eq!(message.contact.handles[0].value.expose(), "3");
+        assert_eq!(message.reply_to.is_some(), kind == Some("hologram"));
+        assert!(message.raw.as_ref().is_some_and(|raw| raw.expose().contains("m1")));
+        assert_eq!(message.content, Content::Unsupported { kind: kind.map(str::to_owned), code: None });
+    }
+    // What nobody wrote as a message is none, and neither is what nobody knows whose it is.
+    let reaction = json!({"id": "m1", "from": "3", "timestamp": "1750000000", "type": "reaction", "reaction": {}});
+    let nameless = json!({"from": "3", "timestamp": "1750000000", "type": "hologram"});
+    for message in [reaction, nameless] {
+        assert!(matches!(decode(&whatsapp(message)).unwrap()[0].event, Event::Unknown { contact: Some(_), .. }));
+    }
 }
 
 #[test]

@@ -115,7 +115,7 @@ pub(crate) const ITEMS: &[(&str, &[&str])] = &[
         &["live: a unsupported bsuid reply", "live: failure 131000"],
     ),
     ("whatsapp/message-interactive-nfm-reply--netflie.json", &["live: a flow"]),
-    ("whatsapp/message-location--netflie.json", &["live: unknown location"]),
+    ("whatsapp/message-location--netflie.json", &["live: a unsupported unread"]),
     ("whatsapp/message-order--netflie.json", &["live: a order"]),
     ("whatsapp/message-order--pywa.json", &["live: a order bsuid"]),
     ("whatsapp/message-reaction--netflie-2.json", &["live: a reaction"]),

@@ -10,10 +10,8 @@ use crate::webhook::wire::{Obj, Real, Text, elements, read, readable};
 /// What the attachments of a message amount to.
 pub(super) enum Attached {
     Content(Content),
-    /// They are not a list of attachments.
-    Malformed,
-    /// All are of a type that is not in Meta's reference: the type.
-    Unknown(String),
+    /// They are not a list of attachments, or all are of a type that is not in Meta's reference: the type.
+    Unread(Option<String>),
 }
 
 #[derive(Deserialize)]
@@ -75,15 +73,15 @@ struct Card<'a> {
 
 /// The content of a message with attachments and perhaps a text.
 pub(super) fn content(raw: &RawValue, text: &Text<'_>) -> Attached {
-    let Some(list) = elements(raw) else { return Attached::Malformed };
+    let Some(list) = elements(raw) else { return Attached::Unread(None) };
     let list: Option<Vec<Attachment<'_>>> = list.into_iter().map(read).collect();
-    let Some(list) = list else { return Attached::Malformed };
+    let Some(list) = list else { return Attached::Unread(None) };
     let media = media(&list);
     if !media.is_empty() {
         return Attached::Content(Content::Media { items: media, caption: text.sensitive() });
     }
     let mut contents = list.iter().map(|attachment| single(attachment, text));
-    let first = contents.next().unwrap_or(Attached::Malformed);
+    let first = contents.next().unwrap_or(Attached::Unread(None));
     // Until February 2026 a shared post came twice, the old form first.
     let best = contents.fold(first, |best, next| match (&best, &next) {
         (Attached::Content(Content::Share(Share { id: None, .. })), Attached::Content(Content::Share(share)))
@@ -134,7 +132,7 @@ fn medium(attachment: &Attachment<'_>) -> Option<Media> {
 }
 
 fn single(attachment: &Attachment<'_>, text: &Text<'_>) -> Attached {
-    let Some(kind) = attachment.kind.filled() else { return Attached::Malformed };
+    let Some(kind) = attachment.kind.filled() else { return Attached::Unread(None) };
     let payload = attachment.payload.get();
     let content = match kind {
         "story_mention" => Content::StoryMention(StoryRef {
@@ -143,7 +141,7 @@ fn single(attachment: &Attachment<'_>, text: &Text<'_>) -> Attached {
         }),
         "location" => match payload.and_then(location) {
             Some(location) => Content::Location(location),
-            None => return Attached::Malformed,
+            None => return Attached::Unread(None),
         },
         // The link is in the text.
         "fallback" if text.filled().is_some() => Content::text(text.filled().unwrap_or_default()),
@@ -151,7 +149,7 @@ fn single(attachment: &Attachment<'_>, text: &Text<'_>) -> Attached {
         "ephemeral" | "unsupported_type" => Content::Unsupported { kind: Some(kind.to_owned()), code: None },
         _ => match share_kind(kind) {
             Some(share) => Content::Share(shared(share, attachment, text)),
-            None => return Attached::Unknown(kind.to_owned()),
+            None => return Attached::Unread(Some(kind.to_owned())),
         },
     };
     Attached::Content(content)

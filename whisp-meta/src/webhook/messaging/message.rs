@@ -62,10 +62,9 @@ impl Message<'_> {
             let event = Event::Unsent { contact: sides.contact.take(), target };
             return Some(What::Event(event, key("unsent", &[mid.expose()])));
         }
-        let content = match self.content(sides) {
-            Attached::Content(content) => content,
-            Attached::Malformed => return None,
-            Attached::Unknown(kind) => return Some(What::Unknown(Some(kind), sides.contact.take())),
+        let (content, unread) = match self.content(sides) {
+            Attached::Content(content) => (content, false),
+            Attached::Unread(kind) => (Content::Unsupported { kind, code: None }, true),
         };
         let mut event = MessageEvent::new(Some(target), sides.contact.take()?, content);
         event.outgoing = sides.outgoing;
@@ -79,7 +78,8 @@ impl Message<'_> {
             event.app = self.others.text("app_id").owned().or_else(|| self.others.text("appId").owned());
             event.tag = self.others.text("metadata").owned();
         }
-        Some(What::Event(Event::Message(Box::new(event)), message_key(&mid)))
+        let (event, identity) = (Box::new(event), message_key(&mid));
+        Some(if unread { What::Unread(event, identity) } else { What::Event(Event::Message(event), identity) })
     }
 
     fn content(&self, sides: &Sides<'_>) -> Attached {

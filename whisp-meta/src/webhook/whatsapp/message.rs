@@ -115,9 +115,22 @@ impl<'a> Message<'a> {
         let what = match self.meaning(scene, id.as_ref(), &mut contact, outgoing) {
             Some(Meaning::Event(event)) => What::Event(event, self.identity(id.as_ref())),
             Some(Meaning::Notice(topic)) => What::Notice(topic),
-            None => What::Unknown(self.kind.owned(), contact),
+            None => self.unread(id.as_ref(), contact, outgoing),
         };
         Reading::new(what, self.timestamp.time())
+    }
+
+    /// What is not understood: a message, of which only the content is not, if it has an id, and with whom is told.
+    fn unread(&self, id: Option<&Sensitive>, contact: Option<ContactRef>, outgoing: bool) -> What {
+        let kind = self.kind.owned();
+        match (id, contact, kind.as_deref()) {
+            (_, contact, Some("system" | "edit" | "revoke" | "reaction")) => What::Unknown(kind, contact),
+            (Some(_), Some(contact), _) => {
+                let message = self.event(id, contact, Content::Unsupported { kind, code: None }, outgoing);
+                What::Unread(Box::new(message), self.identity(id))
+            }
+            (_, contact, _) => What::Unknown(kind, contact),
+        }
     }
 
     /// Takes the contact only if it succeeds.
