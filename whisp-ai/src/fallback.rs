@@ -13,8 +13,9 @@ use crate::engine;
 
 /// Asks engines in order until one knows.
 ///
-/// A reply, a question back, a hand-off and silence are final. Where an engine abstains or fails the next engine is asked; a suggestion
-/// is kept, and returned if no later engine does better. Where none knew, a person must help
+/// A reply, a question back, a hand-off and silence are final. Where an engine abstains or fails the next engine is asked; a
+/// suggestion is kept, and returned if no later engine does better. Each is given an equal part of the time that is left for
+/// it and those behind it, so that one that hangs costs the next ones some of theirs and not all. Where none knew, a person must help
 /// ([`HandOffReason::NoAnswer`], or [`HandOffReason::EngineFailed`] when every engine failed). [`Ground::engine`] names
 /// the engine that decided.
 ///
@@ -76,11 +77,14 @@ impl ReplyEngine for Fallback {
         }
         let mut suggestion = None;
         let mut failures = 0;
-        for engine in &self.engines {
-            if self.clock.now() >= request.deadline {
-                return Err(engine::late("ask the engines"));
+        for (place, engine) in self.engines.iter().enumerate() {
+            let now = self.clock.now();
+            if now >= request.deadline {
+                return suggestion.ok_or_else(|| engine::late("ask the engines"));
             }
-            match request.ask(&**engine).await {
+            let behind = i32::try_from(self.engines.len() - place).unwrap_or(i32::MAX);
+            let part = request.by(now + (request.deadline - now) / behind);
+            match part.ask(&**engine).await {
                 Ok(Decision::Abstain) => {}
                 Ok(decision @ Decision::Suggest(_)) => {
                     suggestion = suggestion.or_else(|| Some(named(decision, engine.id())));
@@ -118,12 +122,51 @@ fn named(mut decision: Decision, id: &EngineId) -> Decision {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use chrono::TimeDelta;
     use whisp_core::error::Retry;
     use whisp_core::reply::Proposal;
     use whisp_core::testing::ManualClock;
 
     use super::*;
     use crate::test_kit;
+
+    /// Takes all the time that it is given, and so much more.
+    #[derive(Debug)]
+    struct Hangs(EngineId, Arc<ManualClock>, TimeDelta);
+
+    #[async_trait]
+    impl ReplyEngine for Hangs {
+        fn id(&self) -> &EngineId {
+            &self.0
+        }
+
+        fn processor(&self) -> Option<ProcessorId> {
+            None
+        }
+
+        async fn reply(&self, request: &ReplyRequest) -> Result<Decision, ReplyError> {
+            self.1.set(request.deadline + self.2);
+            Err(engine::late("hang"))
+        }
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_hangs_leaves_time_for_the_next_and_costs_no_suggestion() {
+        let request = test_kit::ask("Hello?");
+        let clock = Arc::new(ManualClock::at(request.now));
+        let hangs =
+            |more: TimeDelta| Arc::new(Hangs(EngineId::new("hangs"), Arc::clone(&clock), more)) as Arc<dyn ReplyEngine>;
+        let says = |decision: Decision| Arc::new(Says(EngineId::new("says"), Ok(decision))) as Arc<dyn ReplyEngine>;
+        let reply = Decision::Reply(Proposal::new("Yes."));
+        let fallback = Fallback::new(vec![hangs(TimeDelta::zero()), says(reply)], Arc::clone(&clock) as _);
+        assert!(matches!(fallback.reply(&request).await, Ok(Decision::Reply(_))));
+        assert_eq!(clock.now(), request.now + (request.deadline - request.now) / 2, "half of the time for each of two");
+        let doubt = says(Decision::Suggest(Proposal::new("Perhaps.")));
+        let engines = vec![doubt, hangs(TimeDelta::hours(1)), says(Decision::Abstain)];
+        let fallback = Fallback::new(engines, Arc::clone(&clock) as _);
+        clock.set(request.now);
+        assert!(matches!(fallback.reply(&request).await, Ok(Decision::Suggest(_))));
+    }
 
     #[derive(Debug)]
     struct Says(EngineId, Result<Decision, ReplyErrorKind>);

@@ -74,7 +74,7 @@ pub trait ReplyEngine: fmt::Debug + Send + Sync + 'static {
 #[derive(Debug)]
 pub struct ReplyRequest {
     grant: Arc<Grant>,
-    turns: Vec<Turn>,
+    turns: Arc<[Turn]>,
     egress: Option<Arc<Egress>>,
     /// For whom it was made ready, if it may leave the process.
     released: Option<ProcessorId>,
@@ -135,7 +135,7 @@ impl ReplyRequest {
         Self {
             unanswered: unanswered.min(turns.len()),
             grant: Arc::new(grant),
-            turns,
+            turns: turns.into(),
             egress: None,
             released: None,
             tenant,
@@ -147,6 +147,23 @@ impl ReplyRequest {
             contact_name,
             now,
             deadline,
+        }
+    }
+
+    /// Returns the same request with an earlier deadline: whoever asks several engines leaves time for the next one.
+    #[must_use]
+    pub fn by(&self, deadline: DateTime<Utc>) -> Self {
+        Self {
+            grant: Arc::clone(&self.grant),
+            turns: Arc::clone(&self.turns),
+            egress: self.egress.clone(),
+            released: self.released.clone(),
+            business: self.business.clone(),
+            zone: self.zone.clone(),
+            channel: self.channel.clone(),
+            contact_name: self.contact_name.clone(),
+            deadline: deadline.min(self.deadline),
+            ..*self
         }
     }
 
@@ -208,7 +225,9 @@ pub enum Decision {
     /// credit of their own (promise P9; Art. 22 GDPR). It is never sent by a machine, however sure: a member decides, and the
     /// audit log says who.
     Decide(Proposal),
-    /// Ask the contact which of these is meant.
+    /// Ask the contact which of these is meant: with buttons or a list where the channel has them and they fit, else by
+    /// number. What is chosen comes back as [`Content::Button`] or [`Content::List`] with the choice's id, an answer by
+    /// number too where the engine looks back at a turn at least.
     Ask {
         /// The question.
         text: Sensitive,

@@ -109,7 +109,7 @@ impl ReplyRequest {
         })?;
         let masked = Self {
             grant: Arc::clone(&self.grant),
-            turns,
+            turns: turns.into(),
             egress: Some(Arc::clone(egress)),
             released: Some(id),
             business: self.business.clone(),
