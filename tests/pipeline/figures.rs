@@ -9,7 +9,7 @@ use whisp::assistant::{Assistant, AssistantError, Config, SweepReport};
 use whisp::id::FactId;
 use whisp::kpi::{Fact, Figure, Figures, GROUP_MIN, KpiValue, KpiWindow, SETTLED_AFTER, Volumes, built_in};
 use whisp::model::{AutomationMode, Content, Handle, HandleKind, PlatformMessageId, Provenance};
-use whisp::store::{Commit, FactQuery, Kind, ListOrder, ListQuery, Store, WriteBatch, WriteOp};
+use whisp::store::{Commit, Kind, ListOrder, ListQuery, Store, WriteBatch, WriteOp};
 use whisp::stores::{MemoryStore, SqliteStore};
 use whisp::testing::cancel_after;
 use whisp::webhook::{ContactRef, Event, MessageEvent};
@@ -54,12 +54,6 @@ async fn write(world: &World, people: std::ops::Range<usize>) {
 async fn go_on(world: &World, to: DateTime<Utc>) {
     world.clock.set(to);
     world.assistant.trust_clock().await.unwrap();
-}
-
-async fn facts(world: &World) -> Vec<Fact> {
-    let (from, until) = (DateTime::<Utc>::MIN_UTC, world.now() + TimeDelta::days(1));
-    let query = FactQuery { tenant: world.tenant, from, until, after: None, limit: 1_000 };
-    world.store.scan(&query).await.unwrap().facts
 }
 
 async fn figures(world: &World) -> Vec<Figures> {
@@ -117,19 +111,19 @@ fn values(figures: &Figures) -> Vec<Option<KpiValue>> {
 
 async fn as_the_facts_said(world: &World) -> (KpiWindow, Vec<Fact>) {
     let (day, before) = told(world).await;
-    let all = facts(world).await;
+    let all = world.facts().await;
     go_on(world, past(&day) - TimeDelta::seconds(1)).await;
     assert_eq!(
         world.assistant.sweep(10_000).await.unwrap().into_result().unwrap().facts,
         0,
         "before its time nothing goes"
     );
-    assert_eq!((figures(world).await, facts(world).await), (Vec::new(), all.clone()));
+    assert_eq!((figures(world).await, world.facts().await), (Vec::new(), all.clone()));
     go_on(world, past(&day)).await;
     let swept = world.assistant.sweep(10_000).await.unwrap().into_result().unwrap();
     let of_the_day = all.iter().filter(|fact| day.holds(fact.at)).count();
     assert!(of_the_day >= 30 && swept.facts == of_the_day, "{swept:?}");
-    assert_eq!(facts(world).await, all[of_the_day..]);
+    assert_eq!(world.facts().await, all[of_the_day..]);
     let frozen = figures(world).await;
     assert_eq!((frozen.len(), values(&frozen[0])), (1, before));
     assert_eq!((frozen[0].from, frozen[0].until, frozen[0].as_of), (day.from, day.until, day.as_of));
@@ -164,7 +158,7 @@ async fn i27_figures_are_what_the_facts_said_and_no_erasure_changes_them() {
     let other = world.another(parrot(), 9, |builder| builder.config(config()).kpis(vec![Box::new(Volumes)]));
     assert_eq!(other.sweep(10_000).await.unwrap().into_result().unwrap().facts, 1, "what came late goes uncounted");
     assert_eq!(figures(&world).await, before);
-    assert!(facts(&world).await.iter().all(|fact| fact.at >= day.until));
+    assert!(world.facts().await.iter().all(|fact| fact.at >= day.until));
     // Seven days make no figures either, and are no time to ask for.
     assert_eq!(world.assistant.figures(world.tenant, day.until, world.now()).await.unwrap(), []);
     assert_eq!(world.assistant.figures(world.tenant, day.from, day.from).await.unwrap(), []);
@@ -177,7 +171,7 @@ async fn facts_that_became_figures_are_gone_from_the_file() {
     let path = folder.path().join("whisp.db");
     let world = over(Arc::new(SqliteStore::open(&path).unwrap())).await;
     let (_, gone) = as_the_facts_said(&world).await;
-    let kept: BTreeSet<Vec<u8>> = facts(&world).await.iter().map(Fact::to_bytes).collect();
+    let kept: BTreeSet<Vec<u8>> = world.facts().await.iter().map(Fact::to_bytes).collect();
     // Whoever wrote again later is in both.
     let gone: BTreeSet<Vec<u8>> = gone.iter().map(Fact::to_bytes).filter(|fact| !kept.contains(fact)).collect();
     drop(world);
@@ -195,14 +189,14 @@ async fn fewer_than_eleven_people_wait_for_others_and_go_without_figures() {
         world.clock.set(first + TimeDelta::days(day) + TimeDelta::hours(9));
         write(&world, 0..10).await;
     }
-    let all = facts(&world).await;
+    let all = world.facts().await;
     go_on(&world, first + KEEP + TimeDelta::days(59)).await;
     assert_eq!(
         world.assistant.sweep(10_000).await.unwrap().into_result().unwrap().facts,
         0,
         "ten on three days are ten"
     );
-    assert_eq!((facts(&world).await, figures(&world).await), (all.clone(), Vec::new()));
+    assert_eq!((world.facts().await, figures(&world).await), (all.clone(), Vec::new()));
     go_on(&world, first + KEEP + KEEP).await;
     assert_eq!(
         world.assistant.sweep(10_000).await.unwrap().into_result().unwrap().facts,
@@ -229,7 +223,7 @@ async fn the_eleventh_of_a_later_day_makes_a_period_of_both() {
     let frozen = figures(&world).await;
     let (from, until) = (first, first + TimeDelta::days(31));
     assert_eq!(frozen.iter().map(|each| (each.from, each.until)).collect::<Vec<_>>(), [(from, until)]);
-    assert_eq!(facts(&world).await, []);
+    assert_eq!(world.facts().await, []);
 }
 
 #[tokio::test]
@@ -237,14 +231,14 @@ async fn a_clock_that_jumps_freezes_nothing_and_who_keeps_facts_keeps_them() {
     let world = over(Arc::new(MemoryStore::new())).await;
     world.assistant.sweep(10_000).await.unwrap().into_result().unwrap();
     write(&world, 0..15).await;
-    let all = facts(&world).await;
+    let all = world.facts().await;
     world.later(KEEP.num_seconds() + 2 * 24 * 3_600);
     assert!(matches!(world.assistant.sweep(10_000).await, Err(AssistantError::Clock { .. })));
     world.assistant.trust_clock().await.unwrap();
     let mut keeps = config();
     keeps.retention.facts = None;
     world.another(parrot(), 9, |builder| builder.config(keeps)).sweep(10_000).await.unwrap().into_result().unwrap();
-    assert_eq!((facts(&world).await, figures(&world).await), (all, Vec::new()));
+    assert_eq!((world.facts().await, figures(&world).await), (all, Vec::new()));
     assert!(world.assistant.sweep(10_000).await.unwrap().into_result().unwrap().facts > 0);
 }
 
@@ -253,14 +247,14 @@ async fn figures_are_written_before_their_facts_go() {
     let tap = Tap::new();
     let world = over(tap.store()).await;
     let (day, before) = told(&world).await;
-    let all = facts(&world).await;
+    let all = world.facts().await;
     go_on(&world, past(&day)).await;
     // The disk takes nothing, then it takes the figures and does not say so.
     for fate in [Fate::Lost, Fate::Mute] {
         tap.ask(move |batch| if puts(batch, Kind::FIGURES).next().is_some() { fate } else { Fate::Done });
         let swept = world.assistant.sweep(10_000).await.and_then(SweepReport::into_result);
         assert!(matches!(swept, Err(AssistantError::Store(_))));
-        assert_eq!(facts(&world).await, all, "nothing has gone");
+        assert_eq!(world.facts().await, all, "nothing has gone");
         assert_eq!(figures(&world).await.len(), usize::from(fate == Fate::Mute));
     }
     tap.heal();
@@ -298,7 +292,7 @@ async fn a_sweep_cut_short_anywhere_or_of_two_at_once_freezes_the_same() {
         let went_well = |swept: &Result<SweepReport, _>| swept.as_ref().is_ok_and(|report| report.errors.is_empty());
         assert!(went_well(&one) && went_well(&two), "after {polls} polls: {one:?} {two:?}");
         other.sweep(10_000).await.unwrap().into_result().unwrap();
-        assert!(facts(&world).await.iter().all(|fact| fact.at >= day.until), "after {polls} polls");
+        assert!(world.facts().await.iter().all(|fact| fact.at >= day.until), "after {polls} polls");
         let frozen = figures(&world).await;
         assert_eq!((frozen.len(), values(&frozen[0])), (1, before), "after {polls} polls");
         assert_eq!(expected.get_or_insert(frozen.clone()), &frozen);

@@ -3,6 +3,7 @@
 
 mod access;
 mod answers;
+mod asking;
 mod audit;
 mod breach;
 mod callbacks;
@@ -54,6 +55,7 @@ mod takeover;
 mod tap;
 mod transfer;
 mod trouble;
+mod unread;
 mod usage;
 mod world;
 mod yielding;

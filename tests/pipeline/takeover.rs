@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use whisp::assistant::AssistantError;
 use whisp::channel::{ChannelError, ChannelErrorKind, OutboundBody};
 use whisp::error::Retry;
+use whisp::id::MessageId;
+use whisp::kpi::FactKind;
 use whisp::model::{Author, AutomationMode, DeliveryStep, HandOffReason, Handling};
 
 use crate::world::{DANA, World, incoming};
-use whisp::model::{Content, Provenance};
+use whisp::model::{Content, PlatformMessageId, Provenance};
 use whisp::testing::ScriptedEngine;
 use whisp::webhook::Event;
 
@@ -244,4 +247,76 @@ async fn an_answer_that_waits_behind_a_disclosure_that_is_cancelled_goes_with_it
     world.settle().await;
     let texts = world.channel.texts();
     assert!(texts[0].starts_with("This is an automatic answer."), "{texts:?}");
+}
+
+/// Else the fact belongs to no inquiry, and the inquiry that the burst begins waits for an answer for ever.
+#[tokio::test]
+async fn a_reply_from_the_desk_during_a_burst_answers_the_inquiry_that_the_burst_begins() {
+    let world = World::new().await;
+    world.says("m1", "Hello").await;
+    let id = world.conversation().await;
+    let desk = world.assistant.desk(world.tenant);
+    desk.by(DANA).send(id, OutboundBody::text("I am Dana")).await.unwrap();
+    // The burst is not over.
+    assert_eq!(world.deliver().await.sent, 1);
+    world.settle().await;
+    assert_eq!(world.channel.texts(), ["I am Dana"], "the engine stays silent");
+    let inquiry = desk.inquiry(id).await.unwrap().unwrap();
+    assert!(inquiry.first_member_reply_at.is_some() && inquiry.first_reply_at.is_some());
+    let sent = world.messages().await.into_iter().find(|message| message.delivery.is_some()).unwrap();
+    assert_eq!(sent.inquiry, Some(inquiry.id));
+    let facts = world.facts().await;
+    let of = |kind| facts.iter().filter(|fact| fact.kind == kind).map(|fact| fact.inquiry).collect::<Vec<_>>();
+    assert_eq!(of(FactKind::InquiryOpened), [Some(inquiry.id)], "once");
+    assert_eq!(of(FactKind::MessageOut), [Some(inquiry.id)]);
+    world.later(48 * 3_600);
+    world.settle().await;
+    assert!(desk.inquiry(id).await.unwrap().unwrap().resolved.is_some(), "it ends");
+}
+
+#[tokio::test]
+async fn read_marks_and_reactions_say_nothing_and_take_nothing_over() {
+    let world = World::new().await;
+    world.says("m1", "Hello").await;
+    let id = world.conversation().await;
+    let desk = world.assistant.desk(world.tenant);
+    let target = || PlatformMessageId::new("m1");
+    desk.by(DANA).send(id, OutboundBody::Seen { target: target(), typing: true }).await.unwrap();
+    desk.by(DANA).send(id, OutboundBody::Reaction { target: target(), emoji: Some("👍".into()) }).await.unwrap();
+    assert_eq!(world.deliver().await.sent + world.deliver().await.sent, 2);
+    // A reaction on the phone.
+    let content = Content::Reaction { target: target(), emoji: Some("👍".into()) };
+    let mut reaction = incoming("r1", content);
+    reaction.outgoing = true;
+    world.ingest(vec![world.event("echo:r1", Provenance::Echo, Event::Message(Box::new(reaction)))]).await;
+    world.settle().await;
+    let texts = world.channel.texts();
+    assert!(matches!(&texts[..], [text] if text.ends_with("Answer: Hello")), "the engine answers: {texts:?}");
+    let facts = world.facts().await;
+    assert_eq!(facts.iter().filter(|fact| fact.kind == FactKind::MessageOut).count(), 1, "the answer alone");
+    assert!(desk.inquiry(id).await.unwrap().unwrap().first_member_reply_at.is_none());
+    // Nor do they hold anything up or call anybody when nobody knows what became of them.
+    let lost = ChannelError::new("send", ChannelErrorKind::Unavailable, Retry::OutcomeUnknown);
+    world.channel.fail_next(lost);
+    desk.by(DANA).send(id, OutboundBody::Seen { target: target(), typing: false }).await.unwrap();
+    world.deliver().await;
+    assert!(desk.conversation(id).await.unwrap().outbox.is_empty());
+    assert!(desk.conversation(id).await.unwrap().engine_handles());
+}
+
+#[tokio::test]
+async fn a_reply_quotes_the_message_that_it_answers() {
+    let world = World::new().await;
+    world.says("m1", "Hello").await;
+    world.settle().await;
+    let id = world.conversation().await;
+    let desk = world.assistant.desk(world.tenant).by(DANA);
+    let asked = world.messages().await[0].id;
+    desk.reply(id, asked, OutboundBody::text("Good morning")).await.unwrap();
+    world.settle().await;
+    assert_eq!(world.channel.sent().last().unwrap().reply_to, Some(PlatformMessageId::new("m1")));
+    assert!(!desk.conversation(id).await.unwrap().engine_handles());
+    let unknown = MessageId::from_uuid(uuid::Uuid::from_u128(77));
+    let wrong = desk.reply(id, unknown, OutboundBody::text("?")).await;
+    assert!(matches!(wrong, Err(AssistantError::NotFound("message"))), "{wrong:?}");
 }

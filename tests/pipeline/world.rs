@@ -9,13 +9,14 @@ use whisp::assistant::{
 };
 use whisp::clock::Clock;
 use whisp::id::{ConnectionId, ConversationId, MemberId, MessageId, SubjectId, TenantId};
+use whisp::kpi::Fact;
 use whisp::model::{
     AccountId, AutomationMode, ChannelKind, Content, DeliveryStep, FailureCode, Handle, HandleKind, Message,
     PlatformMessageId, Provenance,
 };
 use whisp::privacy::Role;
 use whisp::reply::ReplyEngine;
-use whisp::store::{Kind, ListOrder, ListQuery, Store};
+use whisp::store::{FactQuery, Kind, ListOrder, ListQuery, Store};
 use whisp::stores::{EnvelopeVault, LocalKeyProvider, MemoryKeyTable, MemoryStore};
 use whisp::testing::{ManualClock, RecordingChannel, ScriptedEngine, SeqIds};
 use whisp::webhook::{ContactRef, Delivery, Event, Item, MessageEvent, Receipt, ReceiptTarget};
@@ -204,6 +205,13 @@ impl World {
         let inbox = self.assistant.desk(self.tenant).inbox(None, 10).await.unwrap();
         assert_eq!(inbox.conversations.len(), 1, "one conversation");
         inbox.conversations[0].id
+    }
+
+    /// All facts, oldest first.
+    pub(crate) async fn facts(&self) -> Vec<Fact> {
+        let (from, until) = (DateTime::<Utc>::MIN_UTC, self.now() + TimeDelta::days(1));
+        let query = FactQuery { tenant: self.tenant, from, until, after: None, limit: 1_000 };
+        self.store.scan(&query).await.unwrap().facts
     }
 
     /// The ids of the messages of the only conversation, oldest first, whether they can be opened or not.

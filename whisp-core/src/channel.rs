@@ -78,10 +78,16 @@ pub struct Capabilities {
     pub templates: bool,
     /// The most buttons under a text; 0 for none.
     pub buttons_max: usize,
-    /// The most characters of a button's title.
+    /// The most characters of a button's title, and of what the button says that opens a list.
     pub button_title_max: usize,
+    /// How long the text above buttons may be.
+    pub button_text: TextLimit,
     /// The most rows in a list; 0 for none.
     pub rows_max: usize,
+    /// The most characters of a row's title.
+    pub row_title_max: usize,
+    /// The most characters of a row's description.
+    pub row_description_max: usize,
     /// Whether media can be sent by link.
     pub media: bool,
     /// Whether a message can be reacted to.
@@ -109,7 +115,10 @@ impl Capabilities {
             templates: false,
             buttons_max: 0,
             button_title_max: 0,
+            button_text: limit,
             rows_max: 0,
+            row_title_max: 0,
+            row_description_max: 0,
             media: false,
             reactions: false,
             replies: false,

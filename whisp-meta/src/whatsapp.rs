@@ -115,7 +115,10 @@ impl Channel for WhatsApp {
         capabilities.templates = true;
         capabilities.buttons_max = limit::BUTTONS_MAX;
         capabilities.button_title_max = limit::BUTTON_TITLE.text().max();
+        capabilities.button_text = limit::BUTTONS_TEXT.text();
         capabilities.rows_max = limit::ROWS_MAX;
+        capabilities.row_title_max = limit::ROW_TITLE.text().max();
+        capabilities.row_description_max = limit::ROW_DESCRIPTION.text().max();
         capabilities.media = true;
         capabilities.reactions = true;
         capabilities.replies = true;

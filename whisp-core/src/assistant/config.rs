@@ -196,6 +196,9 @@ pub struct Texts {
     pub disclosure: Option<LocalText>,
     /// Says that a person will answer. `None` to hand over silently.
     pub hand_off: Option<LocalText>,
+    /// What the button says that opens a list of choices, where a question has too many for buttons. At most 20 characters
+    /// (WhatsApp's limit); where it is longer the choices are numbered instead.
+    pub choose: LocalText,
     /// Asks somebody who wants something done with their data to send a code back; `{code}` stands for the code.
     pub code: LocalText,
     /// Says that the code was right. `None` to say nothing.
@@ -217,6 +220,7 @@ impl Default for Texts {
                 ("ru", "Спасибо. Вам ответит сотрудник нашей команды."),
                 ("kk", "Рақмет. Сізге біздің команданың қызметкері жауап береді."),
             ])),
+            choose: LocalText::new(&[("en", "Choose"), ("ru", "Выбрать"), ("kk", "Таңдау")]),
             code: LocalText::new(&[
                 (
                     "en",

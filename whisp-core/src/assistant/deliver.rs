@@ -6,12 +6,14 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::ExposeSecret;
 
-use crate::assistant::lane::LaneRun;
+use crate::assistant::ask::shaped;
+use crate::assistant::lane::{LaneRun, says_something};
 use crate::assistant::pace::Ask;
 use crate::assistant::pick::{LaneWork, Phase};
 use crate::assistant::sent::{Answered, called_at};
 use crate::assistant::step::{Budget, REST, StepReport};
 use crate::assistant::task::Task;
+use crate::assistant::turn::wants_answer;
 use crate::assistant::warm::Settings;
 use crate::assistant::{Assistant, AssistantError, Inner};
 use crate::channel::{Capabilities, ChannelErrorKind, Outbound, OutboundBody};
@@ -74,7 +76,7 @@ impl Inner {
         let Some(mut run) = LaneRun::open(self, settings, work.lease, work.conversation, now).await? else {
             return self.drop_work(work, now).await;
         };
-        let Some(row) = run.front().await? else {
+        let Some(mut row) = run.front().await? else {
             run.sent_work(work);
             return run.commit().await;
         };
@@ -86,13 +88,13 @@ impl Inner {
             }
             // Whoever was sending it is gone, and with it the answer.
             run.sent_work(work);
-            run.abandon(row)?;
+            run.abandon(row).await?;
             return run.commit().await;
         }
         if run.is_contained() {
             return Ok(self.paused(work));
         }
-        run.hear(work).await?;
+        run.hear(work, &mut row).await?;
         let tenant = &Arc::clone(&run.tenant).tenant;
         let connection_row = run.connection().await?;
         let Some(channel) = self.channels.get(&run.lane.conversation.channel) else {
@@ -138,7 +140,7 @@ impl Inner {
             run.settle_as(row, DeliveryStep::Failed, None, Some(HandOffReason::SendFailed)).await?;
             return run.commit().await;
         };
-        let outbound = outbound(grant, to, &message, body, &row, outside_window);
+        let outbound = outbound(grant, to, &message, shaped(body, &can), &row, outside_window);
         let (id, now) = (row.id(), run.now);
         // The intent. The work stays until the result is written, so that a crash brings the message back, in doubt.
         run.mark_sending(row);
@@ -216,16 +218,26 @@ impl LaneRun<'_> {
         Ok(None)
     }
 
-    /// Notes what the contact wrote and nobody has taken in yet: a member may answer before the burst is over, and the
-    /// messaging window is open by then.
-    async fn hear(&mut self, work: &LaneWork) -> Result<(), AssistantError> {
+    /// Notes what the contact wrote and nobody has taken in yet: a member may answer before the burst is over. The messaging
+    /// window is open by then, and the answer belongs to the inquiry that the burst begins.
+    async fn hear(&mut self, work: &LaneWork, answer: &mut MessageRow) -> Result<(), AssistantError> {
+        let mut asked: Option<(DateTime<Utc>, DateTime<Utc>)> = None;
         for (_, task) in &work.items {
             if let Task::Turn { message } = task
                 && let Some(row) = self.message(*message).await?
             {
+                let at = row.clear.at;
                 let heard = &mut self.lane.conversation.contact_wrote_at;
-                *heard = (*heard).max(Some(row.clear.at));
+                *heard = (*heard).max(Some(at));
+                if wants_answer(row.clear.kind) {
+                    asked = Some(asked.map_or((at, at), |(first, last)| (first.min(at), last.max(at))));
+                }
             }
+        }
+        if let (Some((first, last)), Author::Member { .. }) = (asked, &answer.clear.author)
+            && says_something(answer.clear.kind)
+        {
+            answer.clear.inquiry = Some(self.inquiry_for(first, last)?);
         }
         Ok(())
     }
@@ -235,7 +247,7 @@ impl LaneRun<'_> {
     pub(crate) async fn give_up(&mut self) -> Result<(), AssistantError> {
         match self.front().await? {
             Some(row) if row.clear.delivery.as_ref().is_some_and(|d| d.step == DeliveryStep::Sending) => {
-                self.abandon(row)
+                self.abandon(row).await
             }
             Some(row) => self.settle_as(row, DeliveryStep::Failed, None, Some(HandOffReason::SendFailed)).await,
             None => Ok(()),

@@ -1,10 +1,11 @@
 //! What members do: read, answer, take over, hand back, resolve. What engines propose is in `suggestions`, the queue in
 //! `letters`, who may do what in `access`.
 
+use crate::assistant::lane::says_something;
 use crate::assistant::{Assistant, AssistantError};
 use crate::audit::{AuditAction, Outcome};
 use crate::channel::OutboundBody;
-use crate::entity::{AuditDraft, By, ConversationRow, SuggestionRow};
+use crate::entity::{AuditDraft, By, ConversationRow, Outgoing, SuggestionRow};
 use crate::id::{ContactId, ConversationId, FactId, MemberId, MessageId, SuggestionId, TenantId};
 use crate::kpi::{Actor, Fact, FactKind};
 use crate::model::{
@@ -142,7 +143,8 @@ impl Desk {
         Ok((messages, next))
     }
 
-    /// Sends what whoever sits here wrote, and makes the engines silent in this conversation until it is handed back.
+    /// Sends what whoever sits here wrote, and makes the engines silent in this conversation until it is handed back. A
+    /// reaction or a read mark says nothing: it leaves the engines as they are.
     ///
     /// # Errors
     /// [`AssistantError::NotFound`], [`Forbidden`](AssistantError::Forbidden),
@@ -152,7 +154,38 @@ impl Desk {
     /// # Cancellation
     /// It is in the outbox or not: look before repeating it.
     pub async fn send(&self, id: ConversationId, body: OutboundBody) -> Result<MessageId, AssistantError> {
-        self.write(id, body, true, None).await
+        let takes_over = says_something(body.content().kind());
+        self.write(id, self.written(body), takes_over, None).await
+    }
+
+    /// Sends what whoever sits here wrote in answer to one message, which the contact sees quoted above it; otherwise as
+    /// [`send`](Desk::send).
+    ///
+    /// # Errors
+    /// As [`send`](Desk::send); [`AssistantError::NotFound`] also where the message is not of this conversation,
+    /// [`Invalid`](AssistantError::Invalid) also where the channel quotes nothing or the platform never told an id of that
+    /// message, [`Denied`](AssistantError::Denied) where the contact's data may not be read.
+    ///
+    /// # Cancellation
+    /// It is in the outbox or not: look before repeating it.
+    pub async fn reply(
+        &self,
+        id: ConversationId,
+        to: MessageId,
+        body: OutboundBody,
+    ) -> Result<MessageId, AssistantError> {
+        let inner = &self.assistant.inner;
+        let Conversation { contact, channel, .. } = self.answering(id).await?;
+        if !inner.channels.get(&channel).is_some_and(|channel| channel.capabilities().replies) {
+            return Err(AssistantError::Invalid("the channel quotes no messages: send it without"));
+        }
+        let row = inner.entities.message_row(self.tenant, to).await?;
+        let row = row.filter(|row| row.conversation() == Some(id) && !row.record.is_past(inner.clock.now()));
+        let row = row.ok_or(AssistantError::NotFound("message"))?;
+        let (permit, _) = self.permit_reading(contact).await?;
+        let (quoted, _) = inner.entities.message(permit.grant(), self.tenant, &row).await?;
+        let reply_to = quoted.platform_id.ok_or(AssistantError::Invalid("the platform told no id of that message"))?;
+        self.write(id, Outgoing { reply_to: Some(reply_to), ..self.written(body) }, true, None).await
     }
 
     /// Takes a conversation over: engines are silent in it until it is handed back. An automatic reply that is on its
@@ -257,17 +290,21 @@ impl Desk {
         Ok((permit?, tenant))
     }
 
+    /// Makes a message of what whoever sits here wrote.
+    pub(super) fn written(&self, body: OutboundBody) -> Outgoing {
+        self.assistant.inner.outgoing(Author::Member { member: self.member }, body)
+    }
+
     /// Puts a member's message into the outbox.
     pub(super) async fn write(
         &self,
         id: ConversationId,
-        body: OutboundBody,
+        mut out: Outgoing,
         takes_over: bool,
         used: Option<SuggestionRow>,
     ) -> Result<MessageId, AssistantError> {
         let inner = &self.assistant.inner;
         let now = inner.clock.now();
-        let mut out = inner.outgoing(Author::Member { member: self.member }, body);
         for _ in 0..TRIES_MAX {
             let mut row = inner.entities.conversation(self.tenant, id).await?;
             self.may_in(AccessAction::Answer, &row.conversation).await?;

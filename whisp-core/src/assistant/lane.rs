@@ -11,10 +11,11 @@ use crate::assistant::task::{Task, bucket_of};
 use crate::assistant::warm::{Known, Settings};
 use crate::assistant::{AssistantError, Inner, Retention};
 use crate::audit::{AuditAction, AuditDetail, Outcome};
+use crate::channel::Capabilities;
 use crate::entity::{AuditDraft, By, ConnectionRow, ContactRow, ConversationRow, InquiryRow, MessageRow, TenantRow};
 use crate::id::{ConversationId, FactId, MemberId, MessageId, WorkId};
 use crate::kpi::{Actor, Fact, FactKind};
-use crate::model::{Conversation, HandOffReason, Handling};
+use crate::model::{ContentKind, Conversation, HandOffReason, Handling};
 use crate::privacy::{EgressRefusal, ProcessorId};
 use crate::store::{Commit, Expect, Kind, Lease, Record, Refusal, WorkItem, WriteBatch, WriteOp};
 
@@ -109,6 +110,11 @@ impl<'a> LaneRun<'a> {
         self.settings.connection(self.inner, self.lease.tenant, self.lane.conversation.connection).await
     }
 
+    /// Returns what the channel can; `None` where the host gave none of this kind.
+    pub(super) fn can(&self) -> Option<Capabilities> {
+        self.inner.channels.get(&self.lane.conversation.channel).map(|channel| channel.capabilities())
+    }
+
     /// Returns the contact; `None` if it is gone.
     pub(super) async fn contact(&mut self) -> Result<Option<ContactRow>, AssistantError> {
         if self.contact.is_none() {
@@ -167,8 +173,11 @@ impl<'a> LaneRun<'a> {
         self.ops.push(WriteOp::Append(fact));
     }
 
-    /// Notes that the business wrote: in the facts and in the inquiry.
-    pub(crate) fn wrote(&mut self, actor: Actor, at: DateTime<Utc>) {
+    /// Notes that the business wrote, in the facts and in the inquiry, if it is a message that went out.
+    pub(crate) fn wrote(&mut self, kind: ContentKind, actor: Actor, at: DateTime<Utc>) {
+        if !says_something(kind) {
+            return;
+        }
         self.fact(FactKind::MessageOut, actor, at);
         let conversation = self.conversation_mut();
         conversation.active_at = conversation.active_at.max(at);
@@ -304,6 +313,11 @@ impl<'a> LaneRun<'a> {
         self.inner.warm().put(self.lease.tenant, known, now);
         Ok(self.report)
     }
+}
+
+/// Returns whether what the business sent says something: a reaction answers nothing, and a read mark is no message.
+pub(super) const fn says_something(kind: ContentKind) -> bool {
+    !matches!(kind, ContentKind::Reaction | ContentKind::Placeholder)
 }
 
 impl Inner {

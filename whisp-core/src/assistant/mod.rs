@@ -6,6 +6,7 @@
 
 mod access;
 mod admin;
+mod ask;
 mod audit;
 mod authorize;
 mod backlog;

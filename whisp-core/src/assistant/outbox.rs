@@ -15,7 +15,7 @@ impl Inner {
         let mut tag = [0; 16];
         self.ids.fill(&mut tag);
         let tag = uuid::Builder::from_random_bytes(tag).into_uuid().simple().to_string();
-        Outgoing { id, tag, author, body, inquiry: None, for_rights: false }
+        Outgoing { id, tag, author, body, reply_to: None, inquiry: None, for_rights: false }
     }
 
     /// Stages a message and its place in the outbox. The conversation itself is staged by whoever holds it.

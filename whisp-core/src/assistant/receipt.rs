@@ -3,7 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::assistant::AssistantError;
-use crate::assistant::lane::LaneRun;
+use crate::assistant::ask::shaped;
+use crate::assistant::lane::{LaneRun, says_something};
 use crate::assistant::stage::LATE_MAX;
 use crate::assistant::task::Task;
 use crate::entity::{By, Change, MessageRow, ending_by};
@@ -166,7 +167,7 @@ impl LaneRun<'_> {
         let actor = actor(&row.clear.author);
         if before.rank() < DeliveryStep::Sent.rank() && news.step != DeliveryStep::Failed {
             // It was in doubt, or its sending was cut short: the receipt proves that it went out.
-            self.wrote(actor, news.at);
+            self.wrote(row.clear.kind, actor, news.at);
             self.report.sent += 1;
         }
         match news.step {
@@ -231,8 +232,10 @@ impl LaneRun<'_> {
             // Instagram tells no tag: our own call may be about to tell us this very id.
             return self.enqueue(task, self.now + PARK_FIRST, item.attempts + 1);
         }
-        self.hand_off(None, HandOffReason::MemberWrote);
-        self.wrote(Actor::Member(None), row.clear.at);
+        if says_something(row.clear.kind) {
+            self.hand_off(None, HandOffReason::MemberWrote);
+            self.wrote(row.clear.kind, Actor::Member(None), row.clear.at);
+        }
         Ok(())
     }
 
@@ -249,9 +252,13 @@ impl LaneRun<'_> {
             }
             let contact = self.lane.conversation.contact;
             let permit = self.inner.gate.permit::<Storage>(&self.tenant.tenant, contact, self.now).await?;
-            let (sent, _) = self.inner.entities.message(permit.grant(), tenant, &row).await?;
+            let (sent, body) = self.inner.entities.message(permit.grant(), tenant, &row).await?;
+            let sent = match (body, self.can()) {
+                (Some(body), Some(can)) => shaped(body, &can).content(),
+                _ => sent.content,
+            };
             let (echoed, _) = self.inner.entities.message(permit.grant(), tenant, echo).await?;
-            if sent.content.readable().is_some() && sent.content.readable() == echoed.content.readable() {
+            if sent.readable().is_some() && sent.readable() == echoed.content.readable() {
                 return Ok(Some(row));
             }
         }

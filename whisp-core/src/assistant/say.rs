@@ -3,7 +3,7 @@
 use crate::assistant::AssistantError;
 use crate::assistant::lane::LaneRun;
 use crate::assistant::task::Task;
-use crate::channel::{Choice, OutboundBody};
+use crate::channel::OutboundBody;
 use crate::entity::Outgoing;
 use crate::id::{InquiryId, MessageId, SuggestionId};
 use crate::kpi::{Actor, FactKind};
@@ -17,28 +17,9 @@ const PARTS_MAX: usize = 4;
 impl LaneRun<'_> {
     /// Splits a text by the channel's limit; `None` if it makes too many messages.
     pub(super) fn parts(&self, text: &str) -> Option<Vec<OutboundBody>> {
-        let limit = self.inner.channels.get(&self.lane.conversation.channel).map(|channel| channel.capabilities().text);
-        let parts = limit.map_or_else(|| vec![text.to_owned()], |limit| limit.split(text));
+        let parts = self.can().map_or_else(|| vec![text.to_owned()], |can| can.text.split(text));
         (parts.len() <= PARTS_MAX && !parts.is_empty())
             .then(|| parts.iter().map(|part| OutboundBody::text(part)).collect())
-    }
-
-    /// Asks with buttons where the channel has them and the titles fit, and with numbers where not.
-    pub(super) fn question(&self, text: &str, choices: Vec<Choice>) -> OutboundBody {
-        let channel = self.inner.channels.get(&self.lane.conversation.channel);
-        let fit = channel.is_some_and(|channel| {
-            let can = channel.capabilities();
-            choices.len() <= can.buttons_max
-                && choices.iter().all(|choice| choice.title.expose().chars().count() <= can.button_title_max)
-        });
-        if !choices.is_empty() && fit {
-            return OutboundBody::Buttons { text: text.into(), buttons: choices };
-        }
-        let mut lines = text.to_owned();
-        for (number, choice) in choices.iter().enumerate() {
-            lines.push_str(&format!("\n{}. {}", number + 1, choice.title.expose()));
-        }
-        OutboundBody::text(&lines)
     }
 
     /// Puts an automatic answer into the outbox; the first one of an inquiry says that it is automatic.

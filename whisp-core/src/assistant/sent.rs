@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use chrono::{DateTime, TimeDelta, Utc};
 use lru::LruCache;
 
-use crate::assistant::lane::LaneRun;
+use crate::assistant::lane::{LaneRun, says_something};
 use crate::assistant::pace::{Ask, Outcome};
 use crate::assistant::pick::LaneWork;
 use crate::assistant::receipt::actor;
@@ -201,7 +201,7 @@ impl LaneRun<'_> {
                     self.seal_id(&mut row, id).await?;
                 }
                 if fresh {
-                    self.wrote(sender, now);
+                    self.wrote(row.clear.kind, sender, now);
                     self.report.sent += 1;
                 }
                 self.pop(row)
@@ -232,7 +232,7 @@ impl LaneRun<'_> {
                             self.settle_as(row, DeliveryStep::Cancelled, code, None).await?;
                         }
                     }
-                    (_, Retry::OutcomeUnknown) => self.doubt(row)?,
+                    (_, Retry::OutcomeUnknown) => self.doubt(row).await?,
                     (ChannelErrorKind::Auth, _) => self.wait(row, AUTH_REST, attempts, code)?,
                     (ChannelErrorKind::RateLimited | ChannelErrorKind::PairLimited, Retry::After(_))
                         if now - row.clear.at < LIMITED_FOR =>
@@ -289,17 +289,20 @@ impl LaneRun<'_> {
     }
 
     /// Whoever was sending it is gone, and with it the answer.
-    pub(super) fn abandon(&mut self, mut row: MessageRow) -> Result<(), AssistantError> {
+    pub(super) async fn abandon(&mut self, mut row: MessageRow) -> Result<(), AssistantError> {
         if let Some(delivery) = &mut row.clear.delivery {
             let at = delivery.called_at.unwrap_or(delivery.at);
             delivery.remember(Attempt { at, end: AttemptEnd::InDoubt, error: None, code: None });
         }
-        self.doubt(row)
+        self.doubt(row).await
     }
 
     /// A message of which nobody knows whether it went out: receipts may tell, else a person must look. It stays first in
-    /// the outbox until then.
-    fn doubt(&mut self, mut row: MessageRow) -> Result<(), AssistantError> {
+    /// the outbox until then. Of a read mark nobody ever tells, and nobody misses it.
+    async fn doubt(&mut self, mut row: MessageRow) -> Result<(), AssistantError> {
+        if !says_something(row.clear.kind) {
+            return self.settle_as(row, DeliveryStep::Failed, None, None).await;
+        }
         let now = self.now;
         if let Some(delivery) = &mut row.clear.delivery {
             delivery.advance(DeliveryStep::InDoubt, now, None);
@@ -323,10 +326,11 @@ impl LaneRun<'_> {
         if let Some(delivery) = &mut row.clear.delivery {
             delivery.advance(step, now, failure);
         }
-        if step == DeliveryStep::Failed {
+        let says = says_something(row.clear.kind);
+        if step == DeliveryStep::Failed && says {
             self.fact(FactKind::SendFailed, sender, now);
         }
-        if let Some(reason) = hand_off {
+        if let Some(reason) = hand_off.filter(|_| says) {
             self.hand_off(None, reason);
         }
         self.report.unsent += 1;

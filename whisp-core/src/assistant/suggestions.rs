@@ -2,10 +2,10 @@
 
 use crate::assistant::{AssistantError, Desk};
 use crate::audit::{AuditAction, Outcome};
-use crate::channel::OutboundBody;
+use crate::channel::{Choice, OutboundBody};
 use crate::entity::{AuditDraft, SuggestionRow};
 use crate::id::{ContactId, ConversationId, MessageId, SuggestionId};
-use crate::model::{Suggestion, SuggestionState};
+use crate::model::{Content, Suggestion, SuggestionState};
 use crate::store::{Kind, ListOrder, ListQuery, WriteBatch, WriteOp};
 
 /// How many open suggestions of a conversation are looked through when it goes on without them.
@@ -52,8 +52,17 @@ impl Desk {
         self.may_decide(&row)?;
         let (permit, _) = self.permit_reading(contact).await?;
         let proposed = self.assistant.inner.entities.suggestion(permit.grant(), self.tenant, &row).await?;
-        let text = text.or_else(|| proposed.content.readable()).ok_or(AssistantError::Invalid("nothing to send"))?;
-        self.write(id, OutboundBody::text(text), false, Some(row)).await
+        let body = match (text, proposed.content) {
+            (Some(text), _) => OutboundBody::text(text),
+            (None, Content::Interactive { text, choices }) => {
+                let choice = |(id, title)| Choice { id, title, description: None };
+                OutboundBody::Buttons { text, buttons: choices.into_iter().map(choice).collect() }
+            }
+            (None, content) => {
+                OutboundBody::text(content.readable().ok_or(AssistantError::Invalid("nothing to send"))?)
+            }
+        };
+        self.write(id, self.written(body), false, Some(row)).await
     }
 
     /// Turns a suggestion down.

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::Sensitive;
 use crate::assistant::AssistantError;
+use crate::assistant::ask::{by_number, question};
 use crate::assistant::lane::LaneRun;
 use crate::assistant::requests::CodeVerdict;
 use crate::assistant::task::Task;
+use crate::channel::Choice;
 use crate::detect::{Signal, stronger};
 use crate::entity::{By, ConnectionRow, InquiryRow, MessageRow};
 use crate::error::Retry;
@@ -124,7 +127,11 @@ impl LaneRun<'_> {
     }
 
     /// Returns the inquiry that a turn belongs to: the open one, the last one opened again, or a new one.
-    fn inquiry_for(&mut self, opened_at: DateTime<Utc>, last_at: DateTime<Utc>) -> Result<InquiryId, AssistantError> {
+    pub(super) fn inquiry_for(
+        &mut self,
+        opened_at: DateTime<Utc>,
+        last_at: DateTime<Utc>,
+    ) -> Result<InquiryId, AssistantError> {
         let reopen = self.inner.config.reopen_window;
         if let Some(row) = &self.inquiry {
             let id = row.inquiry.id;
@@ -358,6 +365,9 @@ impl LaneRun<'_> {
             let Message { author, content, at, .. } = message;
             turns.push(Turn { from_contact: author == Author::Contact, content, at });
         }
+        if let Some(can) = self.can() {
+            by_number(&mut turns, open, &can);
+        }
         let holder = inner.gate.permit::<ServiceProvision>(tenant, About::holder(tenant), self.now).await?;
         let name = match self.contact().await? {
             Some(row) => inner.entities.contact(permit.grant(), tenant.id, &row).await?.name,
@@ -396,9 +406,13 @@ impl LaneRun<'_> {
                 self.hand_off_aloud(HandOffReason::NoAnswer, None, sample, inquiry).await
             }
             Decision::Ask { text, choices, ground } if mode == AutomationMode::Automatic => {
-                let author = Author::Engine { engine: by(&ground) };
-                let body = self.question(text.expose(), choices);
-                self.say(vec![body], author, sample, inquiry).await
+                let choose = &self.inner.config.texts.choose;
+                let asked = self.can().and_then(|can| question(text.expose(), choices.clone(), &can, choose, sample));
+                if let Some(body) = asked {
+                    return self.say(vec![body], Author::Engine { engine: by(&ground) }, sample, inquiry).await;
+                }
+                self.suggest(by(&ground), interactive(text, choices), false).await?;
+                self.hand_off_aloud(HandOffReason::NoAnswer, None, sample, inquiry).await
             }
             Decision::Decide(Proposal { text, ground }) => {
                 self.suggest(by(&ground), Content::Text { text }, true).await?;
@@ -413,8 +427,7 @@ impl LaneRun<'_> {
                 Ok(())
             }
             Decision::Ask { text, choices, ground } => {
-                let choices = choices.into_iter().map(|choice| (choice.id, choice.title)).collect();
-                self.suggest(by(&ground), Content::Interactive { text, choices }, false).await
+                self.suggest(by(&ground), interactive(text, choices), false).await
             }
             Decision::HandOff { reason, notice } => {
                 let notice = notice.as_ref().map(|text| text.expose().as_str());
@@ -434,10 +447,15 @@ impl LaneRun<'_> {
     }
 }
 
+fn interactive(text: Sensitive, choices: Vec<Choice>) -> Content {
+    Content::Interactive { text, choices: choices.into_iter().map(|choice| (choice.id, choice.title)).collect() }
+}
+
 fn tells_of_special(turn: &Turn) -> bool {
     turn.content.readable().and_then(special).is_some()
 }
 
-const fn wants_answer(kind: ContentKind) -> bool {
+/// Returns whether somebody waits for an answer to what a contact sent.
+pub(super) const fn wants_answer(kind: ContentKind) -> bool {
     !matches!(kind, ContentKind::Reaction | ContentKind::Welcome | ContentKind::Placeholder | ContentKind::Unsent)
 }

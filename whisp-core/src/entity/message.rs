@@ -90,6 +90,8 @@ pub(crate) struct Outgoing {
     pub(crate) tag: String,
     pub(crate) author: Author,
     pub(crate) body: OutboundBody,
+    /// The message that it quotes.
+    pub(crate) reply_to: Option<PlatformMessageId>,
     pub(crate) inquiry: Option<InquiryId>,
     pub(crate) for_rights: bool,
 }
@@ -107,7 +109,7 @@ impl Outgoing {
             said: Said::Out(self.body),
             platform_id: None,
             handle: None,
-            reply_to: None,
+            reply_to: self.reply_to,
             story: None,
             at: now,
             received_at: now,

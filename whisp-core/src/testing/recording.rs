@@ -25,6 +25,8 @@ pub struct SentMessage {
     pub tag: String,
     /// The id that the channel gave it.
     pub id: PlatformMessageId,
+    /// The message that it quotes.
+    pub reply_to: Option<PlatformMessageId>,
     /// Whether it went outside the messaging window.
     pub outside_window: bool,
 }
@@ -41,8 +43,8 @@ pub struct RecordingChannel {
 }
 
 impl RecordingChannel {
-    /// Makes a channel with a messaging window of 24 hours (7 days for members), texts of 1,000 characters and three
-    /// buttons.
+    /// Makes a channel with a messaging window of 24 hours (7 days for members), texts of 1,000 characters, three buttons
+    /// and quotes.
     #[must_use]
     pub fn new(kind: ChannelKind, clock: Arc<dyn Clock>) -> Self {
         let mut capabilities = Capabilities::text_only(TextLimit::Chars(1_000));
@@ -50,6 +52,7 @@ impl RecordingChannel {
         capabilities.human_window = Some(chrono::TimeDelta::days(7));
         capabilities.buttons_max = 3;
         capabilities.button_title_max = 20;
+        capabilities.replies = true;
         Self {
             kind,
             capabilities,
@@ -58,6 +61,15 @@ impl RecordingChannel {
             sent: Mutex::default(),
             forgotten: Mutex::default(),
         }
+    }
+
+    /// Has lists of so many rows, with titles of 24 characters and descriptions of 72.
+    #[must_use]
+    pub const fn with_lists(mut self, rows_max: usize) -> Self {
+        self.capabilities.rows_max = rows_max;
+        self.capabilities.row_title_max = 24;
+        self.capabilities.row_description_max = 72;
+        self
     }
 
     /// Keeps a contact book, from which such handles are deleted.
@@ -119,6 +131,7 @@ impl Channel for RecordingChannel {
             body: body.clone(),
             tag: message.tag.clone(),
             id: id.clone(),
+            reply_to: message.reply_to.clone(),
             outside_window: message.outside_window,
         });
         match failure {
