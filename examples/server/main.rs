@@ -117,13 +117,14 @@ async fn run(options: &Options) -> Result<(), BoxError> {
     );
     let mut app = Router::new().nest("/webhooks/meta", webhooks).merge(health(&assistant, &config));
     if let Some(public) = &config.public {
-        let callbacks = callback_router(CallbackState {
+        let state = CallbackState {
             secrets: AppSecrets::new(&[app_secret]),
             status: StatusAddress::new(&format!("{}/meta/deletion", public.trim_end_matches('/')))?,
             sink: Arc::new(assistant.clone()),
             clock,
             ids: Arc::new(RandomIds::default()),
-        });
+        };
+        let callbacks = callback_router(state, move |line| say(json, "error", &json!({"error": line})));
         app = app.nest("/meta", callbacks);
     }
     let listener = TcpListener::bind(config.listen).await?;

@@ -38,7 +38,7 @@ impl Called {
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/meta", listener.local_addr().unwrap());
-        let app = axum::Router::new().nest("/meta", callback_router(state));
+        let app = axum::Router::new().nest("/meta", callback_router(state, |_| {}));
         tokio::spawn(async move { axum::serve(listener, app).await });
         let config = SimulatorConfig::new(clock, Arc::new(SeqIds::new(7)), SECRET.to_owned().into());
         world.assistant.set_authorizer(world.tenant, world.connection, OWNER).await.unwrap();

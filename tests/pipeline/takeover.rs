@@ -8,6 +8,7 @@ use whisp::error::Retry;
 use whisp::id::MessageId;
 use whisp::kpi::FactKind;
 use whisp::model::{Author, AutomationMode, DeliveryStep, HandOffReason, Handling};
+use whisp::privacy::{Purpose, Statement};
 
 use crate::world::{DANA, World, incoming};
 use whisp::model::{Content, PlatformMessageId, Provenance};
@@ -319,4 +320,28 @@ async fn a_reply_quotes_the_message_that_it_answers() {
     let unknown = MessageId::from_uuid(uuid::Uuid::from_u128(77));
     let wrong = desk.reply(id, unknown, OutboundBody::text("?")).await;
     assert!(matches!(wrong, Err(AssistantError::NotFound("message"))), "{wrong:?}");
+}
+
+/// The webhook that told it may have been lost.
+#[tokio::test]
+async fn whom_the_platform_says_to_have_stopped_marketing_is_asked_no_more() {
+    let world = World::new().await;
+    world.says("m1", "Hello").await;
+    world.settle().await;
+    let id = world.conversation().await;
+    let desk = world.assistant.desk(world.tenant).by(DANA);
+    let contact = desk.conversation(id).await.unwrap().contact;
+    let said = || async {
+        let all = desk.statements(contact).await.unwrap();
+        all.into_iter().filter(|event| event.statement == Statement::withdrawn(Purpose::DirectMarketing)).count()
+    };
+    for n in 1..=2 {
+        let stopped = ChannelError::new("send", ChannelErrorKind::OptedOut, Retry::Never);
+        world.channel.fail_next(stopped);
+        desk.send(id, OutboundBody::text(&format!("Our sale, {n}"))).await.unwrap();
+        world.deliver().await;
+        assert_eq!(said().await, 1, "once");
+    }
+    let last = world.messages().await.pop().unwrap();
+    assert_eq!(last.delivery.unwrap().step, DeliveryStep::Failed);
 }

@@ -117,23 +117,29 @@ pub fn webhook_router(state: WebhookState, on_error: impl Fn(&str) + Send + Sync
     Router::new()
         .route("/", get(subscribe).post(deliver))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .with_state(Arc::new(Endpoint { state, on_error: Box::new(on_error) }))
+        .with_state(Arc::new(Endpoint { state, what: "a webhook", on_error: Box::new(on_error) }))
 }
 
-struct Endpoint {
-    state: WebhookState,
+/// What the handlers of a router need, and whom they tell what they refuse.
+struct Endpoint<S> {
+    state: S,
+    /// What is refused.
+    what: &'static str,
     on_error: Box<dyn Fn(&str) + Send + Sync>,
 }
 
-impl Endpoint {
+impl<S> Endpoint<S> {
     /// Tells the host that a request is refused, and why.
     fn refuse(&self, status: StatusCode, why: impl fmt::Display) -> StatusCode {
-        (self.on_error)(&format!("a webhook is refused with {status}: {why}"));
+        (self.on_error)(&format!("{} is refused with {status}: {why}", self.what));
         status
     }
 }
 
-async fn subscribe(State(endpoint): State<Arc<Endpoint>>, query: Result<Query<Handshake>, QueryRejection>) -> Response {
+async fn subscribe(
+    State(endpoint): State<Arc<Endpoint<WebhookState>>>,
+    query: Result<Query<Handshake>, QueryRejection>,
+) -> Response {
     let Ok(Query(request)) = query else {
         // Not the rejection: it may quote the token.
         return endpoint.refuse(StatusCode::FORBIDDEN, "it is no handshake").into_response();
@@ -149,7 +155,7 @@ async fn subscribe(State(endpoint): State<Arc<Endpoint>>, query: Result<Query<Ha
 }
 
 async fn deliver(
-    State(endpoint): State<Arc<Endpoint>>,
+    State(endpoint): State<Arc<Endpoint<WebhookState>>>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> StatusCode {

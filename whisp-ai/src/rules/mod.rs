@@ -32,7 +32,7 @@ pub const PATTERN_BYTES_MAX: usize = 256 * 1024;
 ///
 /// A rule answers in the language under whose tag its words matched, if that tag is among its texts; else in the
 /// language of the message; where its text is not written in that language, it only suggests. It cites the rule's id.
-/// What no rule matches is left to other engines: silence.
+/// Where no rule matches it abstains: that is left to other engines, or to a person.
 ///
 /// Orders to stop, requests for a person and rights requests never come here: the pipeline notices them first.
 ///

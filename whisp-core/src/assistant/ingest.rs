@@ -34,7 +34,8 @@ pub struct Ingested {
     /// About something that we know nothing of: a receipt for a message of another program. Or written by somebody before
     /// they were erased.
     pub ignored: usize,
-    /// Of an account that no tenant has connected. Not kept: there is no owner to seal it for.
+    /// Of an account that no tenant has connected. Not kept: there is no owner to seal it for. Among them are notices about a
+    /// whole WhatsApp business account (`account_update`, templates), which name it and no number: look at them in the delivery.
     pub unrouted: usize,
 }
 

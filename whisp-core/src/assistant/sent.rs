@@ -22,7 +22,7 @@ use crate::kpi::FactKind;
 use crate::model::{
     Attempt, AttemptEnd, Author, ChannelKind, DeliveryStep, FailureCode, HandOffReason, PlatformMessageId,
 };
-use crate::privacy::Storage;
+use crate::privacy::{Act, Purpose, Statement, Storage};
 use crate::store::{Lease, PAGE_MAX, PendingQuery, WorkKey, WriteOp};
 use crate::vault::VaultErrorKind;
 
@@ -245,11 +245,33 @@ impl LaneRun<'_> {
                             .unwrap_or_else(|| SEND_REST * (1 << attempts.min(10)));
                         self.wait(row, wait.max(rest.unwrap_or_default()), attempts + 1, code)?;
                     }
-                    _ => self.settle_as(row, DeliveryStep::Failed, code, Some(HandOffReason::SendFailed)).await?,
+                    (kind, _) => {
+                        if kind == ChannelErrorKind::OptedOut {
+                            self.opted_out().await?;
+                        }
+                        self.settle_as(row, DeliveryStep::Failed, code, Some(HandOffReason::SendFailed)).await?;
+                    }
                 }
                 Ok(())
             }
         }
+    }
+
+    /// Notes that the contact has stopped such messages in the platform's own settings, where that is not noted yet: its
+    /// webhook may have been lost.
+    async fn opted_out(&mut self) -> Result<(), AssistantError> {
+        let (tenant, subject) = (self.lease.tenant, self.lane.conversation.contact.0);
+        let statement = Statement::withdrawn(Purpose::DirectMarketing);
+        let said = self.inner.entities.statements(tenant, subject).await?;
+        let last = said.iter().rev().find(|event| event.statement.is_about_the_same(&statement));
+        if last.is_some_and(|event| event.statement.closes()) {
+            return Ok(());
+        }
+        let before = said.iter().map(|event| event.at).max();
+        let (_, ops) = self.inner.stated(tenant, (subject, before), statement, Act::Platform).await?;
+        self.ops.extend(ops);
+        self.closes = true;
+        Ok(())
     }
 
     /// Takes down under which id a message went out.

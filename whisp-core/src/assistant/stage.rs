@@ -232,8 +232,8 @@ impl<'a> Stage<'a> {
                 let keep = self.inner.config.retention.raw;
                 Ok(self.raw(account, None, topic, raw, (item.at, keep)).await?.is_some())
             }
-            // Comments, referrals without a message, groups, address books, progress: the host reads them in the
-            // delivery; they are no part of a conversation and are not kept.
+            // Comments, referrals without a message, groups, address books, progress, failures that belong to no message: the
+            // host reads them in the delivery; they are no part of a conversation and are not kept.
             _ => Ok(false),
         }
     }

@@ -13,10 +13,10 @@ use axum::{Form, Json, Router};
 use serde::Deserialize;
 use whisp_core::assistant::{Assistant, DeletionProgress, PlatformWord};
 use whisp_core::clock::Clock;
-use whisp_core::error::BoxError;
+use whisp_core::error::{BoxError, ErrorChain};
 use whisp_core::id::IdSource;
 
-use super::page;
+use super::{Endpoint, page};
 use crate::callback::{CallbackErrorKind, ConfirmationCode, SIGNED_REQUEST_BYTES_MAX, SignedRequest, StatusAddress};
 use crate::webhook::AppSecrets;
 
@@ -58,7 +58,7 @@ pub trait CallbackSink: fmt::Debug + Send + Sync + 'static {
     /// time for which their data is kept. It is a withdrawal, not yet a wish to delete.
     ///
     /// # Errors
-    /// Any error is answered 503. It is not shown to anybody; log it here.
+    /// Any error is answered 503. The router tells its host.
     ///
     /// # Cancellation
     /// The call is dropped when Meta closes the connection; what was asked may then be kept or not.
@@ -114,6 +114,9 @@ pub struct CallbackState {
 /// | the same with a code that nobody was given | 404 and a page |
 /// | any of them, refused by the sink | 503 |
 ///
+/// Each request that is refused is told to `on_error`, in a line that names nobody and says what to do; anybody on the
+/// internet can bring that about, as with [`webhook_router`](super::webhook_router).
+///
 /// # Examples
 /// ```
 /// use std::sync::Arc;
@@ -132,16 +135,18 @@ pub struct CallbackState {
 ///     // Not these: `whisp_core::system::RandomIds`.
 ///     ids: Arc::new(whisp_core::testing::SeqIds::default()),
 /// };
-/// Ok(axum::Router::new().nest("/meta", callback_router(state)))
+/// // Into the host's log.
+/// let on_error = |line: &str| eprintln!("{line}");
+/// Ok(axum::Router::new().nest("/meta", callback_router(state, on_error)))
 /// # }
 /// ```
-pub fn callback_router(state: CallbackState) -> Router {
+pub fn callback_router(state: CallbackState, on_error: impl Fn(&str) + Send + Sync + 'static) -> Router {
     Router::new()
         .route("/deauthorize", post(deauthorize))
         .route("/deletion", post(delete))
         .route("/deletion/{code}", get(status))
         .layer(DefaultBodyLimit::max(CALLBACK_BODY_BYTES_MAX))
-        .with_state(Arc::new(state))
+        .with_state(Arc::new(Endpoint { state, what: "a callback", on_error: Box::new(on_error) }))
 }
 
 /// It knows who is meant where the host has told it who connected an account:
@@ -180,53 +185,65 @@ struct Fields {
 }
 
 type Body = Result<Form<Fields>, FormRejection>;
+type Shared = State<Arc<Endpoint<CallbackState>>>;
 
-async fn deauthorize(State(state): State<Arc<CallbackState>>, body: Body) -> StatusCode {
-    let request = match read(&state, body) {
+async fn deauthorize(State(endpoint): Shared, body: Body) -> StatusCode {
+    let request = match read(&endpoint, body) {
         Ok(request) => request,
         Err(status) => return status,
     };
-    match state.sink.deauthorize(&request).await {
+    match endpoint.state.sink.deauthorize(&request).await {
         Ok(()) => StatusCode::OK,
-        Err(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Err(error) => endpoint.refuse(StatusCode::SERVICE_UNAVAILABLE, ErrorChain(&*error)),
     }
 }
 
-async fn delete(State(state): State<Arc<CallbackState>>, body: Body) -> Response {
-    let request = match read(&state, body) {
+async fn delete(State(endpoint): Shared, body: Body) -> Response {
+    let request = match read(&endpoint, body) {
         Ok(request) => request,
         Err(status) => return status.into_response(),
     };
+    let state = &endpoint.state;
     let mut bytes = [0; 16];
     state.ids.fill(&mut bytes);
     match state.sink.delete(&request, ConfirmationCode::from_random(bytes)).await {
         Ok(code) => ([(header::CACHE_CONTROL, "no-store")], Json(state.status.answer(&code))).into_response(),
-        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Err(error) => endpoint.refuse(StatusCode::SERVICE_UNAVAILABLE, ErrorChain(&*error)).into_response(),
     }
 }
 
-async fn status(State(state): State<Arc<CallbackState>>, Path(code): Path<String>) -> Response {
+async fn status(State(endpoint): Shared, Path(code): Path<String>) -> Response {
     let status = match ConfirmationCode::parse(&code) {
-        Some(code) => state.sink.status(&code).await,
+        Some(code) => endpoint.state.sink.status(&code).await,
         None => Ok(DeletionStatus::Unknown),
     };
     match status {
         Ok(status) => page::response(&status),
-        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Err(error) => endpoint.refuse(StatusCode::SERVICE_UNAVAILABLE, ErrorChain(&*error)).into_response(),
     }
 }
 
 /// Verifies and reads the form, or says what to answer instead.
-fn read(state: &CallbackState, body: Body) -> Result<SignedRequest, StatusCode> {
-    let Form(fields) = body.map_err(|rejection| match rejection.status() {
-        // axum tells what it can't read from what it can't understand; for Meta both are a bad request.
-        StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
-        other => other,
+fn read(endpoint: &Endpoint<CallbackState>, body: Body) -> Result<SignedRequest, StatusCode> {
+    let Form(fields) = body.map_err(|rejection| {
+        let status = match rejection.status() {
+            // axum tells what it can't read from what it can't understand; for Meta both are a bad request.
+            StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
+            other => other,
+        };
+        // Not the rejection: it may quote the form.
+        endpoint.refuse(status, "it is no form of one `signed_request`")
     })?;
-    let field = fields.signed_request.ok_or(StatusCode::UNAUTHORIZED)?;
-    SignedRequest::decode(&field, &state.secrets, state.clock.now()).map_err(|error| match error.kind() {
-        CallbackErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        CallbackErrorKind::Malformed => StatusCode::BAD_REQUEST,
-        _ => StatusCode::UNAUTHORIZED,
+    let field = fields
+        .signed_request
+        .ok_or_else(|| endpoint.refuse(StatusCode::UNAUTHORIZED, "it has no field `signed_request`"))?;
+    let state = &endpoint.state;
+    SignedRequest::decode(&field, &state.secrets, state.clock.now()).map_err(|error| {
+        let status = match error.kind() {
+            CallbackErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            CallbackErrorKind::Malformed => StatusCode::BAD_REQUEST,
+            _ => StatusCode::UNAUTHORIZED,
+        };
+        endpoint.refuse(status, ErrorChain(&error))
     })
 }

@@ -66,12 +66,16 @@ struct World {
     clock: Arc<ManualClock>,
     simulator: Simulator,
     url: String,
+    /// What the host is told of requests that are refused.
+    told: Arc<Mutex<Vec<String>>>,
 }
 
 impl World {
     async fn open(desk: Desk) -> Self {
         let desk = Arc::new(desk);
         let clock = Arc::new(ManualClock::default());
+        let told = Arc::<Mutex<Vec<String>>>::default();
+        let log = Arc::clone(&told);
         let state = CallbackState {
             secrets: crate::secrets(),
             status: StatusAddress::new("https://assistant.example/meta/deletion").unwrap(),
@@ -79,7 +83,8 @@ impl World {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             ids: Arc::new(SeqIds::new(3)),
         };
-        let app = axum::Router::new().nest("/meta", callback_router(state));
+        let app = axum::Router::new()
+            .nest("/meta", callback_router(state, move |line| log.lock().unwrap().push(line.to_owned())));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/meta", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, app).await });
@@ -89,7 +94,7 @@ impl World {
             SECRET.to_owned().into(),
         );
         let simulator = Simulator::start(config).await.unwrap();
-        Self { desk, clock, simulator, url }
+        Self { desk, clock, simulator, url, told }
     }
 
     fn at(&self, path: &str) -> String {
@@ -232,6 +237,9 @@ async fn what_is_refused_never_reaches_the_host() {
     let get = reqwest::get(world.at(&format!("/deletion?signed_request={right}"))).await.unwrap();
     assert_eq!(get.status(), StatusCode::METHOD_NOT_ALLOWED);
     assert!(world.desk.left.lock().unwrap().is_empty() && world.desk.deletions.lock().unwrap().is_empty());
+    let told = std::mem::take(&mut *world.told.lock().unwrap());
+    assert!(told.iter().all(|line| line.starts_with("a callback is refused with 4")), "{told:?}");
+    assert!(told.len() > 3 && !told.concat().contains(&right), "{told:?}");
 
     // The same form, with more fields beside it, is taken.
     assert_eq!(world.post(&format!("signed_request={right}&more=1")).await, StatusCode::OK);
@@ -243,6 +251,9 @@ async fn what_the_host_can_not_keep_is_not_acknowledged() {
     for path in ["/deauthorize", "/deletion"] {
         let answer = world.simulator.call_back(&world.at(path), PERSON).await.unwrap();
         assert_eq!((answer.status, answer.body.as_str()), (503, ""), "{path}");
+        let line = world.told.lock().unwrap().pop().unwrap();
+        assert!(line.starts_with("a callback is refused with 503"), "the host is told why: {line}");
+        assert!(line.contains("down") && !line.contains(PERSON), "{line}");
     }
     let page = reqwest::get(world.at(&format!("/deletion/{}", "0".repeat(32)))).await.unwrap();
     assert_eq!(page.status(), StatusCode::SERVICE_UNAVAILABLE);
