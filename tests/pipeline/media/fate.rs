@@ -131,6 +131,20 @@ async fn what_a_crash_left_without_a_record_is_found() {
     assert_eq!(album.read(album.kept().await[0]).await.unwrap(), b"a picture");
 }
 
+/// A copy for a hold is there before its record: the round of another process must not take it for rubbish.
+#[tokio::test]
+async fn a_young_file_without_a_record_may_be_a_copy_that_is_being_made() {
+    let album = Album::new().await;
+    let copy = whisp::id::MediaId::from_uuid(whisp::id::uuid_v7(album.world.now(), [7; 10]));
+    album.media.write(album.world.tenant, copy).await.unwrap().finish().await.unwrap();
+    let orphans = || async { album.world.assistant.sweep(100).await.unwrap().into_result().unwrap().orphans };
+    assert_eq!((orphans().await, album.kept().await), (0, vec![copy]));
+    album.world.later(23 * 3_600);
+    assert_eq!(orphans().await, 0);
+    album.world.later(2 * 3_600);
+    assert_eq!((orphans().await, album.kept().await), (1, vec![]));
+}
+
 #[tokio::test]
 async fn a_fetch_dropped_anywhere_keeps_the_file_once_in_the_end() {
     for polls in 1..400 {

@@ -156,7 +156,7 @@ impl Inner {
         if record.kind == Kind::MEDIA {
             let row = MediaRow::read(record.clone())?;
             if row.clear.state == MediaState::Kept {
-                let new = MediaId::from_uuid(self.ids.random());
+                let new = MediaId::from_uuid(self.ids.time_ordered(self.clock.now()));
                 file = self.keep_file(grant, tenant, (row, hold, new)).await?;
             }
         }

@@ -5,11 +5,15 @@ use std::sync::PoisonError;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::assistant::{AssistantError, Inner};
-use crate::id::{MediaId, MessageId, TenantId};
+use crate::id::{MediaId, MessageId, TenantId, made_at};
 use crate::store::{Cursor, Kind, ListOrder, ListQuery, Record, WriteOp};
 
 /// How often a round goes on. What it looks for comes of a crash in the wrong moment, and listing files costs.
 const ROUND_EVERY: TimeDelta = TimeDelta::hours(1);
+
+/// How long a file is left alone without a record, by the time in its id. A copy for a hold is there before its record, whose
+/// commit also says that nobody released the hold: another process is perhaps just making it.
+const COPY_GRACE: TimeDelta = TimeDelta::hours(24);
 
 /// How many files it looks at each time.
 const FILES_MAX: usize = 1_000;
@@ -73,8 +77,9 @@ impl Inner {
             seen += files.len();
             round.file = files.last().copied().filter(|_| files.len() >= page);
             for id in files {
-                // The record was there before the file: without one it is rubbish, at whatever moment one looks.
-                if self.entities.media_row(tenant, id).await?.is_none() {
+                // Any other file's record was there before it: without one it is rubbish, at whatever moment one looks.
+                let is_young = made_at(id.as_uuid()).is_some_and(|at| now - at < COPY_GRACE);
+                if !is_young && self.entities.media_row(tenant, id).await?.is_none() {
                     media.delete(tenant, id).await?;
                     deleted += 1;
                 }
