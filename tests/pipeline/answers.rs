@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use whisp::model::{Author, AutomationMode, DeliveryStep, Provenance};
+use whisp::model::{Author, AutomationMode, DeliveryStep, HandOffReason, Provenance};
 use whisp::reply::{Decision, Proposal, TURNS_MAX};
 use whisp::testing::ScriptedEngine;
 use whisp::webhook::Event;
@@ -176,4 +176,31 @@ async fn p25_an_engine_is_shown_no_more_turns_than_it_looks_at() {
             assert!(turn.ends_with(wanted), "{looks_back}: {last:?}");
         }
     }
+}
+
+/// The law wants people to be told that a machine speaks, also where it only says that a person will.
+#[tokio::test]
+async fn what_an_engine_says_with_a_hand_off_is_said_to_be_automatic() {
+    for (notice, said) in [
+        (Some("Dana knows this best, she is back at two."), "Dana knows this best, she is back at two."),
+        (None, "Thank you. A person from our team will answer you here."),
+    ] {
+        let engine = ScriptedEngine::new(move |_| {
+            Ok(Decision::HandOff { reason: HandOffReason::NoAnswer, notice: notice.map(Into::into) })
+        });
+        let world = World::with(Arc::new(engine), AutomationMode::Automatic).await;
+        world.says("m1", "Hello").await;
+        world.settle().await;
+        let texts = world.channel.texts().concat();
+        assert!(texts.ends_with(said), "{texts}");
+        assert_eq!(texts.contains("automatic"), notice.is_some(), "{texts}");
+    }
+    // A notice that is too long is no reason to say nothing.
+    let engine = ScriptedEngine::new(|_| {
+        Ok(Decision::HandOff { reason: HandOffReason::NoAnswer, notice: Some("long ".repeat(2_000).as_str().into()) })
+    });
+    let world = World::with(Arc::new(engine), AutomationMode::Automatic).await;
+    world.says("m1", "Hello").await;
+    world.settle().await;
+    assert_eq!(world.channel.texts(), ["Thank you. A person from our team will answer you here."]);
 }

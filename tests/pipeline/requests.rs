@@ -8,8 +8,8 @@ use whisp::audit::AuditAction;
 use whisp::id::{ContactId, ConversationId};
 use whisp::model::{AutomationMode, Handle, HandleKind, TenantRetention};
 use whisp::privacy::{
-    Act, Challenge, Code, ProfileId, Proof, ProofStrength, RefusalReason, RequestError, RequestEvent, RequestKind,
-    RequestOutcome, RequestState, RestrictionGround, Statement, SubjectRequest, Urgency,
+    Act, Challenge, Code, ProfileId, Proof, ProofStrength, Purpose, RefusalReason, RequestError, RequestEvent,
+    RequestKind, RequestOutcome, RequestState, RestrictionGround, Statement, SubjectRequest, Urgency,
 };
 use whisp::reply::{Decision, Proposal};
 use whisp::stores::MemoryStore;
@@ -473,4 +473,35 @@ async fn a_runner_tells_its_host_of_a_deadline() {
     let what = DueWhat::Request { request: request.id(), kind: request.kind() };
     assert_eq!(told.recv().await, Some((what, Urgency::Most)));
     running.stop().await.unwrap();
+}
+
+/// Whoever was told that their data are used no more must be able to rely on it (promises P49, P53).
+#[tokio::test]
+async fn nobody_is_told_that_a_use_has_ended_before_it_was_declared_to() {
+    let withdrawn = Statement::withdrawn(Purpose::DirectMarketing);
+    let objection = Statement::Objection { purpose: Purpose::AutomatedReplies, stands: true };
+    let restriction = Statement::Restriction { ground: RestrictionGround::AccuracyContested, stands: true };
+    let lifted = Statement::Restriction { ground: RestrictionGround::AccuracyContested, stands: false };
+    for (kind, other, right) in [
+        (RequestKind::Withdrawal, &objection, &withdrawn),
+        (RequestKind::Objection, &restriction, &objection),
+        (RequestKind::Restriction, &lifted, &restriction),
+    ] {
+        let asked = Asked::with("Hello").await;
+        let requests = asked.requests();
+        let id = requests.take_in(asked.contact, kind).await.unwrap().id();
+        let proof = Proof { strength: ProofStrength::Channel, at: asked.world.now() };
+        for event in [RequestEvent::Prove(proof), RequestEvent::Assess, RequestEvent::Approve] {
+            requests.apply(id, event).await.unwrap();
+        }
+        let desk = asked.world.assistant.desk(asked.world.tenant).by(DANA);
+        let early = requests.answer(id, 1).await;
+        assert!(matches!(early, Err(AssistantError::Invalid(_))), "{kind:?}: {early:?}");
+        desk.declare(asked.contact, other.clone(), Act::Host).await.unwrap();
+        let early = requests.answer(id, 1).await;
+        assert!(matches!(early, Err(AssistantError::Invalid(_))), "{kind:?}, something else: {early:?}");
+        desk.declare(asked.contact, right.clone(), Act::Host).await.unwrap();
+        let answered = requests.answer(id, 1).await.unwrap();
+        assert!(matches!(answered.state(), RequestState::Answered { .. }), "{kind:?}: {answered:?}");
+    }
 }

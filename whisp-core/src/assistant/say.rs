@@ -35,9 +35,7 @@ impl LaneRun<'_> {
             self.hand_off(None, HandOffReason::SendFailed);
             return Ok(());
         }
-        let undisclosed = self.inquiry.as_ref().is_some_and(|row| row.inquiry.disclosed_at.is_none());
-        if undisclosed && let Some(disclosure) = &self.inner.config.texts.disclosure {
-            disclose(&mut bodies, disclosure.like(sample), |text| self.parts(text));
+        if self.disclose(&mut bodies, sample) {
             let now = self.now;
             if let Some(inquiry) = self.inquiry_mut() {
                 inquiry.disclosed_at = Some(now);
@@ -115,13 +113,29 @@ impl LaneRun<'_> {
         if !engine_had_it || self.mode(&*self.connection().await?) != AutomationMode::Automatic {
             return Ok(());
         }
-        let own = self.inner.config.texts.hand_off.as_ref().map(|text| text.like(sample));
-        let Some(text) = notice.or(own) else { return Ok(()) };
-        let parts = self.parts(text).unwrap_or_default();
-        for part in parts {
+        let own = || self.inner.config.texts.hand_off.as_ref().and_then(|text| self.parts(text.like(sample)));
+        let parts = match notice.and_then(|text| self.parts(text)) {
+            // An engine's own words are said to be so. It does not count as having been said: a notice may not go out.
+            Some(mut parts) => {
+                self.disclose(&mut parts, sample);
+                Some(parts)
+            }
+            None => own(),
+        };
+        for part in parts.unwrap_or_default() {
             self.queue(part, Author::System, Some(inquiry)).await?;
         }
         Ok(())
+    }
+
+    /// Says first that this is automatic, where the inquiry has not been told yet; returns whether it does.
+    fn disclose(&self, bodies: &mut Vec<OutboundBody>, sample: &str) -> bool {
+        let undisclosed = self.inquiry.as_ref().is_some_and(|row| row.inquiry.disclosed_at.is_none());
+        let Some(disclosure) = self.inner.config.texts.disclosure.as_ref().filter(|_| undisclosed) else {
+            return false;
+        };
+        disclose(bodies, disclosure.like(sample), |text| self.parts(text));
+        true
     }
 }
 

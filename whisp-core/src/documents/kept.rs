@@ -25,6 +25,8 @@ pub struct Kept {
 pub enum KeptData {
     /// What more is known of an event of the audit log.
     AuditDetails,
+    /// The events of the audit log: who did what when, under ids alone, and digests of receipts.
+    AuditLog,
     /// The tokens of connected accounts, and who connected them.
     Connections,
     /// That data went to a processor.
@@ -40,6 +42,8 @@ pub enum KeptData {
     Messages,
     /// Names, ids and what was said about the use of the data.
     People,
+    /// Receipts of erasures: of whom under an id that leads nowhere any more, when, and how much of what.
+    Receipts,
     /// Requests about data, holds, breaches, and what was handed to authorities, once they have ended.
     Requests,
     /// Messages, and their files, that tell of special categories.
@@ -62,6 +66,7 @@ impl KeptData {
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::AuditDetails => "audit_details",
+            Self::AuditLog => "audit_log",
             Self::Connections => "connections",
             Self::Disclosures => "disclosures",
             Self::Facts => "facts",
@@ -69,6 +74,7 @@ impl KeptData {
             Self::Marks => "marks",
             Self::Messages => "messages",
             Self::People => "people",
+            Self::Receipts => "receipts",
             Self::Requests => "requests",
             Self::Special => "special",
             Self::Suggestions => "suggestions",
@@ -142,6 +148,8 @@ pub(super) fn all(retention: &Retention, processors: &Processors) -> Vec<Kept> {
         timed(KeptData::Support, &[Support], support),
         timed(KeptData::Usage, &[Usage], usage),
         timed(KeptData::AuditDetails, &[Audit], audit_details),
+        rule(KeptData::AuditLog, &[Audit], Keep::WhileServed),
+        rule(KeptData::Receipts, &[Audit], Keep::WhileServed),
         rule(KeptData::Facts, &[Identity], facts),
         rule(KeptData::Team, &[Identity], Keep::WhileOnTeam),
         rule(KeptData::Connections, &[Credential, Identity], Keep::WhileConnected),

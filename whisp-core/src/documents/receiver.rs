@@ -72,14 +72,13 @@ fn gets(source: &Source<'_>, processor: &Processor, purpose: Purpose, category: 
 
 /// Lists who else gets data that these activities use.
 pub(super) fn all(source: &Source<'_>, wanted: &[Wanted]) -> Vec<Receiver> {
-    let platform = of_platform(source, wanted);
+    let platforms = of_platforms(source, wanted);
     let processors = source.processors.list().iter().filter_map(|each| of_processor(source, each, wanted));
-    platform.into_iter().chain(processors).collect()
+    platforms.into_iter().chain(processors).collect()
 }
 
-fn of_platform(source: &Source<'_>, wanted: &[Wanted]) -> Option<Receiver> {
-    let metas = [ChannelKind::Instagram, ChannelKind::Messenger, ChannelKind::WhatsApp];
-    source.channels.iter().find(|channel| metas.contains(channel))?;
+/// Lists who runs the channels: Meta all of its own, of another kind of channel somebody of its name.
+fn of_platforms(source: &Source<'_>, wanted: &[Wanted]) -> Vec<Receiver> {
     // What goes out over a channel: answers, what members write, codes and notices about rights; and, for the account
     // itself, its token.
     let is_sent = |about: SubjectKind, purpose: Purpose| match purpose {
@@ -88,23 +87,34 @@ fn of_platform(source: &Source<'_>, wanted: &[Wanted]) -> Option<Receiver> {
         _ => false,
     };
     let carried = [DataCategory::Identity, DataCategory::Media, DataCategory::MessageContent];
-    let mut receiver = Receiver {
-        name: "Meta Platforms".to_owned(),
+    let (mut purposes, mut categories) = (BTreeSet::new(), Categories::NONE);
+    for (_, purpose, data) in wanted.iter().filter(|(about, purpose, _)| is_sent(*about, *purpose)) {
+        for category in carried.into_iter().filter(|category| data.contains(*category)) {
+            purposes.insert(*purpose);
+            categories = categories.and(Categories::of(&[category]));
+        }
+    }
+    let names: BTreeSet<&str> = source.channels.iter().map(operator).collect();
+    let names = names.into_iter().filter(|_| !purposes.is_empty());
+    let receiver = |name: &str| Receiver {
+        name: name.to_owned(),
         role: ReceiverRole::Platform,
-        purposes: BTreeSet::new(),
-        categories: Categories::NONE,
+        purposes: purposes.clone(),
+        categories,
         regions: BTreeSet::new(),
         transfers: Vec::new(),
         retention_days: None,
         sub_processors: Vec::new(),
     };
-    for (_, purpose, data) in wanted.iter().filter(|(about, purpose, _)| is_sent(*about, *purpose)) {
-        for category in carried.into_iter().filter(|category| data.contains(*category)) {
-            receiver.purposes.insert(*purpose);
-            receiver.categories = receiver.categories.and(Categories::of(&[category]));
-        }
+    names.map(receiver).collect()
+}
+
+/// Who runs a channel. Of one that is not Meta's its name alone is known here.
+fn operator(channel: &ChannelKind) -> &str {
+    match channel {
+        ChannelKind::Instagram | ChannelKind::Messenger | ChannelKind::WhatsApp => "Meta Platforms",
+        other => other.as_str(),
     }
-    (!receiver.purposes.is_empty()).then_some(receiver)
 }
 
 fn of_processor(source: &Source<'_>, processor: &Processor, wanted: &[Wanted]) -> Option<Receiver> {

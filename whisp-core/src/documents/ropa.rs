@@ -90,7 +90,7 @@ pub(super) fn horizon_hours(horizon: Result<TimeDelta, Unbounded>) -> Option<i64
 fn kept_of(source: &Source<'_>, about: SubjectKind, categories: Categories) -> Vec<Kept> {
     use SubjectKind::{AccountHolder, Contact, Member};
     let is_theirs = |kept: &Kept| match kept.data {
-        KeptData::AuditDetails => true,
+        KeptData::AuditDetails | KeptData::AuditLog | KeptData::Receipts => true,
         KeptData::Connections => about == AccountHolder,
         KeptData::Team => about == Member,
         // An event of an account that is about nobody in particular.

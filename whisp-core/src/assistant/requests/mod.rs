@@ -2,6 +2,7 @@
 //! step in the audit log and the time for it watched by [`sweep`](Assistant::sweep).
 
 mod copy;
+mod declared;
 mod erase;
 mod prove;
 mod rectify;
@@ -179,13 +180,15 @@ impl Requests {
     /// so many records; an erasure must have ended before.
     ///
     /// # Errors
-    /// As [`apply`](Self::apply).
+    /// As [`apply`](Self::apply); [`AssistantError::Invalid`] where the data were to be used no more, for something or at all,
+    /// and that was not declared ([`Desk::declare`]).
     ///
     /// # Cancellation
     /// As [`apply`](Self::apply).
     pub async fn answer(&self, id: RequestId, records: u64) -> Result<SubjectRequest, AssistantError> {
         let inner = &self.desk.assistant.inner;
         let (law, now) = (&inner.config.law, inner.clock.now());
+        self.is_declared(id).await?;
         self.change(id, AuditAction::RequestAnswered, |request| {
             let mut request = request.clone();
             // An erasure is done by `erase`, and by nobody else.
