@@ -41,6 +41,7 @@ mod processors;
 mod promise_table;
 mod promises;
 mod receipts;
+mod recover;
 mod rectify;
 mod requests;
 mod restrict;

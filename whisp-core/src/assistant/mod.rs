@@ -45,6 +45,7 @@ mod pick;
 mod policies;
 mod portable;
 mod receipt;
+mod recover;
 mod redate;
 mod requests;
 mod retain;
@@ -108,6 +109,7 @@ pub use portable::{
     CopyError, CopyFault, EXPORT_SCHEMA_JSON, Imported, PACKAGE_SCHEMA, PACKAGE_SCHEMA_JSON, Package, PackageManifest,
     PackagePart, PackagePiece, PackagedFile, PortableCopy,
 };
+pub use recover::Recovery;
 #[cfg(test)]
 pub(crate) use redate::DatedClear;
 pub use redate::RETENTION_SETTLES;

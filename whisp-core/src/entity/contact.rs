@@ -10,7 +10,7 @@ use crate::model::{Contact, Handle};
 use crate::privacy::{DataCategory, Grant};
 use crate::sensitive::Sensitive;
 use crate::store::{Expect, Kind, Record, Sealed, StoreError, Version};
-use crate::vault::{IndexField, SealContext, VaultError};
+use crate::vault::{IndexField, SealContext, VaultError, VaultErrorKind};
 
 /// What a handle leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -216,6 +216,16 @@ impl Entities {
     ) -> Result<Record, AssistantError> {
         let before = ContactRow { rectified: true, ..before.clone() };
         self.put_contact(tenant, contact, before.conversation, Some(&before)).await
+    }
+
+    /// Returns whether somebody's key was destroyed.
+    pub(crate) async fn is_erased(&self, tenant: TenantId, subject: SubjectId) -> Result<bool, VaultError> {
+        // The key alone matters: what is sealed goes nowhere.
+        match self.vault.seal(&context(tenant, ContactId(subject), subject.into(), 0), &[]).await {
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == VaultErrorKind::Erased => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// Stages a contact: a new one, with their conversation, or one whose handles or name changed.

@@ -11,6 +11,7 @@ use crate::id::{ContactId, ConversationId, MediaId, MessageId, SubjectId, Tenant
 use crate::model::MediaState;
 use crate::privacy::{DataCategory, Grant, Hold, LegalCompliance, RefusalReason};
 use crate::store::{Commit, Kind, Record, SubjectQuery, WriteBatch, WriteOp};
+use crate::vault::VaultErrorKind;
 
 /// How many of a person's records are looked at at once.
 const PAGE: usize = 200;
@@ -105,7 +106,12 @@ impl Inner {
             for (record, place) in &places {
                 let covered = place.conversation.is_none_or(|here| hold.scope.covers(here, place.at));
                 if covered && !record.is_past(permit.grant().reads_as_of()) {
-                    batch.ops.extend(self.copies(permit.grant(), tenant, (hold, record, place)).await?);
+                    match self.copies(permit.grant(), tenant, (hold, record, place)).await {
+                        Ok(copies) => batch.ops.extend(copies),
+                        // The key is gone: the hold came too late for what it sealed.
+                        Err(AssistantError::Vault(error)) if error.kind() == VaultErrorKind::Erased => continue,
+                        Err(error) => return Err(error),
+                    }
                     withheld.push((held_category(record.kind.name()), hold.ground.reason()));
                 }
             }
