@@ -2,10 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use whisp::model::{Author, AutomationMode, DeliveryStep, HandOffReason, Provenance};
+use whisp::assistant::{NewConnection, NewTenant};
+use whisp::id::TenantId;
+use whisp::model::{AccountId, Author, AutomationMode, ChannelKind, DeliveryStep, HandOffReason, Provenance};
 use whisp::reply::{Decision, Proposal, TURNS_MAX};
 use whisp::testing::ScriptedEngine;
-use whisp::webhook::Event;
+use whisp::webhook::{Event, Item};
 
 use crate::world::{DANA, World, incoming, parrot};
 
@@ -203,4 +205,35 @@ async fn what_an_engine_says_with_a_hand_off_is_said_to_be_automatic() {
     world.says("m1", "Hello").await;
     world.settle().await;
     assert_eq!(world.channel.texts(), ["Thank you. A person from our team will answer you here."]);
+}
+
+/// A business that has turned nothing on gets no machine, whatever its accounts are set to (promises P10 and P50).
+#[tokio::test]
+async fn p10_a_new_business_has_no_automation_until_it_turns_it_on() {
+    let asked = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&asked);
+    let engine = ScriptedEngine::new(move |_| {
+        *count.lock().unwrap() += 1;
+        Ok(Decision::Reply(Proposal::new("Yes")))
+    });
+    let world = World::with(Arc::new(engine), AutomationMode::Automatic).await;
+    let new = TenantId::from_uuid(uuid::Uuid::from_u128(77));
+    world.assistant.create_tenant(NewTenant::new(new, "Tea & Co", "UTC")).await.unwrap();
+    assert!(!world.assistant.tenant(new).await.unwrap().automation);
+    let account = NewConnection {
+        channel: ChannelKind::WhatsApp,
+        account: AccountId::new("2077"),
+        token: "token".into(),
+        scopes: vec!["whatsapp_business_messaging".to_owned()],
+        mode: AutomationMode::Automatic,
+    };
+    world.assistant.connect(new, account).await.unwrap();
+    for (id, turned_on) in [("m1", false), ("m2", true)] {
+        world.assistant.set_automation(new, turned_on).await.unwrap();
+        let item = Item { account: Some(AccountId::new("2077")), ..world.message(id, "Do you deliver?") };
+        world.ingest(vec![item]).await;
+        world.settle().await;
+        assert_eq!((*asked.lock().unwrap() > 0, world.channel.sent().is_empty()), (turned_on, !turned_on), "{id}");
+        world.later(5);
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use whisp::assistant::{AssistantError, Config, Holds, WithheldRecords};
 use whisp::id::{ContactId, ConversationId};
-use whisp::model::{AutomationMode, Content, PlatformMessageId, Provenance};
+use whisp::model::{AutomationMode, Content, Handle, HandleKind, PlatformMessageId, Provenance};
 use whisp::privacy::{
     Categories, DataCategory, DeniedReason, Hold, HoldGround, HoldScope, LawfulBasis, NewHold, ProcessingActivity,
     Purpose, RefusalReason, Register, RequestEvent, RequestKind, RequestOutcome, RequestState, SubjectKind, Withheld,
@@ -13,7 +13,7 @@ use whisp::privacy::{
 use whisp::store::{Record, SubjectQuery};
 use whisp::stores::MemoryStore;
 use whisp::testing::cancel_after;
-use whisp::webhook::Event;
+use whisp::webhook::{ContactRef, Event, MessageEvent};
 
 use crate::world::{World, contact, parrot};
 use crate::yielding::Yielding;
@@ -239,4 +239,26 @@ async fn a_receipt_of_before_has_nothing_withheld_and_one_under_a_hold_counts_it
     assert_eq!(receipt.withheld.iter().find(messages).unwrap().records, 4, "two questions and two answers");
     let read = held.world.assistant.receipt(held.world.tenant, receipt.id).await.unwrap();
     assert_eq!(read.withheld, receipt.withheld);
+}
+
+/// Whoever writes from a new number is the same person: a hold that was placed before stands in the way of an erasure that is
+/// asked from there.
+#[tokio::test]
+async fn i24_a_hold_under_one_id_withholds_from_an_erasure_under_another() {
+    let held = Held::new().await;
+    held.holds().place(held.contact, held.on(HoldScope::default())).await.unwrap();
+    let bsuid = Handle::new(HandleKind::Bsuid, "KZ.1");
+    let of = |phone: &str| vec![bsuid.clone(), Handle::new(HandleKind::Phone, phone)];
+    for (id, phone) in [("a1", crate::world::PHONE), ("a2", "77770000000")] {
+        let who = ContactRef { handles: of(phone), name: None };
+        let message = MessageEvent::new(Some(PlatformMessageId::new(id)), who, Content::text("It is me"));
+        let world = &held.world;
+        world.ingest(vec![world.event(id, Provenance::Live, Event::Message(Box::new(message)))]).await;
+        world.settle().await;
+        assert_eq!(world.conversation().await, held.conversation, "the same conversation");
+    }
+    let erased = held.world.assistant.erase(held.world.tenant, held.contact).await.unwrap();
+    let messages = erased.withheld.iter().find(|withheld| withheld.what == DataCategory::MessageContent).unwrap();
+    // Two and their answers before, two and their answers from the new number.
+    assert_eq!((messages.records, messages.reason), (8, RefusalReason::LegalClaims), "{erased:?}");
 }

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use whisp::channel::OutboundBody;
 use whisp::id::{ContactId, ConversationId};
 use whisp::model::{
     AutomationMode, Content, DeliveryStep, HandOffReason, Handle, HandleKind, Handling, PlatformMessageId, Provenance,
 };
+use whisp::privacy::{HoldGround, HoldScope, NewHold};
 use whisp::store::{Kind, SubjectQuery};
 use whisp::stores::SqliteStore;
 use whisp::webhook::{ContactRef, Event, Item, MessageEvent, Receipt, ReceiptTarget};
@@ -391,7 +392,7 @@ fn history(world: &World, rng: &mut Rng, bsuids: bool) -> Vec<Item> {
     let mut second = -60 * DAY;
     for event in 0..40 {
         second += [1, 60, 3_600, DAY, 3 * DAY][rng.below(5)];
-        let at = at(world) + chrono::TimeDelta::seconds(second);
+        let at = at(world) + TimeDelta::seconds(second);
         let person = rng.below(people.len());
         let handles = |people: &[Someone]| {
             let Someone { number, moves } = &people[person];
@@ -440,7 +441,7 @@ async fn whatever_order_it_is_told_in_no_conversation_holds_the_words_of_two_peo
         for item in items {
             for _ in 0..=rng.below(2) {
                 let late = [0, 5, 3_600, 7 * 24 * 3_600][rng.below(4)];
-                told.push((item.at + chrono::TimeDelta::seconds(late), item.clone()));
+                told.push((item.at + TimeDelta::seconds(late), item.clone()));
             }
         }
         told.sort_by_key(|(when, _)| *when);
@@ -460,4 +461,72 @@ async fn whatever_order_it_is_told_in_no_conversation_holds_the_words_of_two_peo
         }
         assert_eq!(stored, messages, "seed {seed}");
     }
+}
+
+/// Somebody who wrote from the new number before the change was told: two contacts, one person (invariant I-24).
+async fn told_late(world: &World) -> (ContactId, ContactId) {
+    writes(world, "m1", &[phone(OLD)], "Hello").await;
+    world.settle().await;
+    world.later(60);
+    let notice = change(world, "c1", &[phone(OLD)], &[phone(NEW)]);
+    world.later(60);
+    writes(world, "m2", &[phone(NEW)], "It is still me").await;
+    world.settle().await;
+    let other = [phone("77019999999")];
+    writes(world, "m3", &other, "I am somebody else").await;
+    assert_eq!(world.ingest(vec![notice]).await.stored, 1);
+    world.settle().await;
+    let of = async |text| contact(world, with(world, text).await).await;
+    (of("Hello").await, of("It is still me").await)
+}
+
+#[tokio::test]
+async fn i24_whoever_is_erased_is_erased_as_all_the_contacts_that_they_are() {
+    for first in [true, false] {
+        let world = World::new().await;
+        let (before, after) = told_late(&world).await;
+        let desk = world.assistant.desk(world.tenant);
+        assert_ne!(before, after);
+        assert_eq!(desk.known_as(before).await.unwrap(), [after]);
+        assert_eq!(desk.known_as(after).await.unwrap(), [before]);
+        let asked = if first { before } else { after };
+        world.assistant.erase(world.tenant, asked).await.unwrap();
+        for contact in [before, after] {
+            let query = SubjectQuery { tenant: world.tenant, subject: contact.0, after: None, limit: 10 };
+            assert!(world.store.of_subject(&query).await.unwrap().records.is_empty());
+        }
+        let other = contact(&world, with(&world, "I am somebody else").await).await;
+        assert_eq!(desk.known_as(other).await.unwrap(), [], "nobody else");
+        // Once more, after a crash in between, changes nothing.
+        world.assistant.erase(world.tenant, asked).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn i24_a_hold_on_one_contact_of_a_person_is_on_the_others_too() {
+    let mut config = whisp::assistant::Config::default();
+    config.register = crate::holds::register();
+    let store = Arc::new(whisp::stores::MemoryStore::new());
+    let world = World::equipped(store, parrot(), AutomationMode::Automatic, |builder| builder.config(config)).await;
+    let (before, after) = told_late(&world).await;
+    let hold = NewHold {
+        scope: HoldScope::default(),
+        ground: HoldGround::LegalClaim,
+        authority: "a court".to_owned(),
+        review_by: world.now() + TimeDelta::days(300),
+    };
+    let hold = world.assistant.desk(world.tenant).holds().place(after, hold).await.unwrap();
+    // Past its time nothing of the person goes, as whichever contact.
+    world.later(370 * 24 * 3_600);
+    world.assistant.trust_clock().await.unwrap();
+    world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
+    let erased = world.assistant.erase(world.tenant, after).await.unwrap();
+    assert!(!erased.withheld.is_empty());
+    let held = world.assistant.desk(world.tenant).holds().read(hold.id, None, 100).await.unwrap();
+    let held: String = held.held.iter().map(|held| held.value.expose().to_string()).collect();
+    for text in ["Hello", "It is still me"] {
+        assert!(held.contains(text), "{text} is kept");
+    }
+    let query = SubjectQuery { tenant: world.tenant, subject: before.0, after: None, limit: 10 };
+    assert!(world.store.of_subject(&query).await.unwrap().records.is_empty());
 }

@@ -1,10 +1,12 @@
 //! Sealed, erased, forgotten in time; and nothing personal where it could be read.
 
+use std::sync::Arc;
+
 use whisp::assistant::Budget;
 use whisp::kpi::{KpiValue, KpiWindow, built_in};
-use whisp::model::Provenance;
-use whisp::model::{Content, ContentKind, PlatformMessageId};
+use whisp::model::{AutomationMode, Content, ContentKind, PlatformMessageId, Provenance};
 use whisp::store::{Kind, SubjectQuery};
+use whisp::stores::MemoryStore;
 use whisp::webhook::Event;
 
 use crate::world::{PHONE, TOKEN, World, contact};
@@ -31,6 +33,25 @@ async fn the_store_never_sees_a_text_a_number_or_a_token() {
     for canary in ["my secret question", "wamid.canary", PHONE, TOKEN, "Aigerim", "Answer:"] {
         assert!(!bytes.windows(canary.len()).any(|window| window == canary.as_bytes()), "{canary} is stored in clear");
     }
+}
+
+/// The token is used, and is in no byte of the store: not when it is there, nor when it is replaced or gone.
+#[tokio::test]
+async fn p20_no_byte_of_the_store_tells_a_token() {
+    let store = Arc::new(MemoryStore::new());
+    let world = World::over(Arc::clone(&store) as _, crate::world::parrot(), AutomationMode::Automatic).await;
+    let clear = || {
+        let bytes = store.bytes();
+        [TOKEN, "canary-token"].iter().any(|canary| bytes.windows(canary.len()).any(|w| w == canary.as_bytes()))
+    };
+    world.says("m1", "Hello").await;
+    world.settle().await;
+    assert_eq!(world.channel.sent().len(), 1, "it was opened and used");
+    assert!(!clear());
+    world.connect().await;
+    assert!(!clear());
+    world.assistant.disconnect(world.tenant, world.connection).await.unwrap();
+    assert!(!clear());
 }
 
 #[tokio::test]

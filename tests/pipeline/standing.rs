@@ -188,3 +188,30 @@ async fn nothing_is_read_past_its_time_not_even_before_the_sweep() {
     assert_eq!(texts.last().map(String::as_str), Some("Answer: Hello again"));
     assert_eq!(world.messages().await.len(), 2, "only what is new");
 }
+
+/// What was done while it was allowed stays what it was (promise P16, Art. 7(3) GDPR).
+#[tokio::test]
+async fn p16_a_withdrawal_undoes_nothing_that_was_done_before_it() {
+    let world = World::new().await;
+    world.says("m1", "Do you deliver?").await;
+    world.settle().await;
+    let desk = world.assistant.desk(world.tenant);
+    let id = world.conversation().await;
+    let contact = desk.conversation(id).await.unwrap().contact;
+    let yes = Statement::given(Purpose::DirectMarketing, None);
+    desk.declare(contact, yes, Act::Host).await.unwrap();
+    let (messages, said, facts) =
+        (world.messages().await, desk.statements(contact).await.unwrap(), world.facts().await);
+    assert!(messages.len() == 2 && said.len() == 1 && !facts.is_empty());
+    world.later(60);
+    for purpose in [Purpose::AutomatedReplies, Purpose::DirectMarketing] {
+        desk.declare(contact, Statement::withdrawn(purpose), Act::Host).await.unwrap();
+    }
+    world.settle().await;
+    world.assistant.sweep(100).await.unwrap().into_result().unwrap();
+    assert_eq!(world.messages().await, messages, "the answer of then is there, and was sent");
+    assert_eq!(world.facts().await[..facts.len()], facts, "and counts");
+    let now = desk.statements(contact).await.unwrap();
+    assert_eq!(now[..1], said, "that they had said yes is not rewritten");
+    assert_eq!(now.len(), 3);
+}

@@ -117,6 +117,20 @@ impl Desk {
         entities.contact(permit.grant(), self.tenant, &row).await
     }
 
+    /// Returns which other contacts a person is: whoever changed their number, and wrote from the new one before the platform
+    /// told, was taken for somebody new. What is erased or held of one is of all; a copy is of one, so hand out those of all.
+    ///
+    /// # Errors
+    /// [`AssistantError::Forbidden`]; by the store.
+    ///
+    /// # Cancellation
+    /// No effect.
+    pub async fn known_as(&self, id: ContactId) -> Result<Vec<ContactId>, AssistantError> {
+        self.may_about(AccessAction::Read, &id.into()).await?;
+        let others = self.assistant.inner.entities.others(self.tenant, id.0).await?;
+        Ok(others.into_iter().map(ContactId).collect())
+    }
+
     /// Returns the last messages of a conversation, newest first, and after what to go on.
     ///
     /// # Errors

@@ -78,6 +78,9 @@ impl Assistant {
     /// [own stores](ErasableStore) do the same. Facts, which name nobody, stay; and so, for nine days, do keyed marks of the
     /// person's ids, so that what a platform delivers late brings nobody back. A person who writes again is a new one, with nothing that leads back.
     ///
+    /// Whoever changed their number and wrote before that was told may be [two contacts](crate::assistant::Desk::known_as): the
+    /// other one is erased first, with a receipt of its own.
+    ///
     /// What is under a [hold](crate::assistant::Holds) is kept apart before, and the receipt says so.
     ///
     /// Last of all the platform is asked to delete the person from the contact book that it keeps for the business, where it
@@ -95,11 +98,29 @@ impl Assistant {
     /// # Cancellation
     /// As an error.
     pub async fn erase(&self, tenant: TenantId, contact: ContactId) -> Result<ErasureReceipt, AssistantError> {
-        self.inner.erase(tenant, contact.0, By::Host, (None, Vec::new())).await
+        self.inner.erase_person(tenant, contact.0, By::Host, (None, Vec::new())).await
     }
 }
 
 impl Inner {
+    /// Erases somebody as all the contacts that they are.
+    pub(super) async fn erase_person(
+        &self,
+        tenant: TenantId,
+        subject: SubjectId,
+        by: By,
+        beside: (Option<RequestId>, Vec<WriteOp>),
+    ) -> Result<ErasureReceipt, AssistantError> {
+        for other in self.entities.others(tenant, subject).await? {
+            match self.erase(tenant, other, by, (None, Vec::new())).await {
+                // The sweeps go on asking the platform.
+                Ok(_) | Err(AssistantError::Channel(..)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.erase(tenant, subject, by, beside).await
+    }
+
     /// Erases somebody, and commits what becomes of the request that this fulfils, or of what else it follows from, with the
     /// beginning.
     pub(super) async fn erase(

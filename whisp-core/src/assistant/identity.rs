@@ -10,7 +10,8 @@
 //!    was is remembered for nine days for that, and no reply goes there any more.
 //! 3. A new handle that led to somebody else leads to the person from now on. But where that conversation began after
 //!    the change, it is the person's own, who was faster than the notice: it goes on, and the one from before, whose
-//!    messages stay where they are, can no longer be answered. Withdrawals hold for both.
+//!    messages stay where they are, can no longer be answered. Withdrawals hold for both, and it is noted that the two are
+//!    one person: whoever erases one of them, or puts a hold on it, means both.
 //! 4. A BSUID is one person's and is made anew with the number (same source), so a known number that comes with another
 //!    BSUID is somebody else's by now, even if no change was told; and a number that comes with a known BSUID is its
 //!    person's.
@@ -290,6 +291,7 @@ impl Stage<'_> {
         if let Some(was) = was {
             if let Some(is) = is.filter(|is| *is != was) {
                 self.carry_refusals(was.contact, is.contact).await?;
+                self.same_person(was.contact, is.contact).await?;
             }
             if let Some((person, _)) = self.person(was.contact).await? {
                 let other = |handle: &Handle| moved(handle) && !new.contains(handle) && !leaving.contains(handle);

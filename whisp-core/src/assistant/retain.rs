@@ -70,6 +70,11 @@ impl Inner {
         let mut people: BTreeSet<_> =
             waiting.filter(|each| each.freezes_retention()).map(SubjectRequest::subject).collect();
         self.held_people(tenant, &mut people).await?;
+        let mut others = Vec::new();
+        for person in &people {
+            others.extend(self.entities.others(tenant, *person).await?);
+        }
+        people.extend(others);
         Ok(people)
     }
 

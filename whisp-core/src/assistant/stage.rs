@@ -44,6 +44,8 @@ pub(crate) struct Stage<'a> {
     pub(super) gone: &'a BTreeSet<ContactId>,
     /// The contact that was found last.
     pub(super) met: Option<ContactId>,
+    /// Contacts that this batch finds to be one person: whom else each is.
+    pub(super) others: BTreeMap<ContactId, Vec<BlindIndex>>,
     /// The time of the last statement about a person that this batch writes.
     pub(super) statements: BTreeMap<SubjectId, DateTime<Utc>>,
     pub(super) staged: Staged,
@@ -86,6 +88,7 @@ impl<'a> Stage<'a> {
             begun: BTreeMap::new(),
             gone,
             met: None,
+            others: BTreeMap::new(),
             statements: BTreeMap::new(),
             staged: Staged {
                 batch: WriteBatch::new(tenant),

@@ -9,8 +9,16 @@ use crate::id::{ConnectionId, ContactId, ConversationId, RecordId, SubjectId, Te
 use crate::model::{Contact, Handle};
 use crate::privacy::{DataCategory, Grant};
 use crate::sensitive::Sensitive;
-use crate::store::{Expect, Kind, Record, Sealed, StoreError, Version};
+use crate::store::{BlindIndex, Expect, FindQuery, Kind, Record, Sealed, StoreError, Version};
 use crate::vault::{IndexField, SealContext, VaultError, VaultErrorKind};
+
+/// How many contacts one person is followed through: each is a change of number that came in the wrong order.
+const OTHERS_MAX: usize = 32;
+
+/// By what those are found who are the same person as somebody. Ids of people are random.
+pub(crate) fn person_index(subject: SubjectId) -> BlindIndex {
+    BlindIndex(subject.into_bytes())
+}
 
 /// What a handle leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -216,6 +224,24 @@ impl Entities {
     ) -> Result<Record, AssistantError> {
         let before = ContactRow { rectified: true, ..before.clone() };
         self.put_contact(tenant, contact, before.conversation, Some(&before)).await
+    }
+
+    /// Returns which other contacts somebody is.
+    pub(crate) async fn others(&self, tenant: TenantId, subject: SubjectId) -> Result<Vec<SubjectId>, StoreError> {
+        let mut people = vec![subject];
+        let mut looked = 0;
+        while let Some(next) = people.get(looked).copied().filter(|_| people.len() < OTHERS_MAX) {
+            let query = FindQuery { tenant, kind: Kind::CONTACT, lookup: person_index(next), limit: OTHERS_MAX };
+            for record in self.store.find(&query).await? {
+                let other = SubjectId::from_uuid(record.id.as_uuid());
+                if !people.contains(&other) {
+                    people.push(other);
+                }
+            }
+            looked += 1;
+        }
+        people.retain(|other| *other != subject);
+        Ok(people)
     }
 
     /// Returns whether somebody's key was destroyed.

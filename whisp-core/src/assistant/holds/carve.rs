@@ -76,8 +76,16 @@ impl Inner {
         Ok(())
     }
 
-    async fn open_holds_on(&self, tenant: TenantId, subject: SubjectId) -> Result<Vec<HoldRow>, AssistantError> {
+    /// Returns the holds that hold on somebody, as whichever contact they are known.
+    pub(super) async fn open_holds_on(
+        &self,
+        tenant: TenantId,
+        subject: SubjectId,
+    ) -> Result<Vec<HoldRow>, AssistantError> {
         let mut holds = self.entities.holds_on(tenant, subject).await?;
+        for other in self.entities.others(tenant, subject).await? {
+            holds.extend(self.entities.holds_on(tenant, other).await?);
+        }
         holds.retain(|row| row.hold.is_open());
         Ok(holds)
     }

@@ -254,7 +254,7 @@ impl Holds {
 impl Inner {
     /// Returns whether a person's data is under a hold.
     pub(super) async fn is_held(&self, tenant: TenantId, subject: SubjectId) -> Result<bool, AssistantError> {
-        Ok(self.entities.holds_on(tenant, subject).await?.iter().any(|row| row.hold.is_open()))
+        Ok(!self.open_holds_on(tenant, subject).await?.is_empty())
     }
 
     /// Adds whose data are under a hold of a tenant.

@@ -50,7 +50,7 @@ impl Requests {
             }
             _ => return Err(AssistantError::Invalid("the person did not ask to be erased")),
         };
-        inner.erase(tenant, subject, self.desk.whom(), (Some(id), begin)).await
+        inner.erase_person(tenant, subject, self.desk.whom(), (Some(id), begin)).await
     }
 }
 
