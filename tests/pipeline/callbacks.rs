@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use serde_json::Value;
 use whisp::assistant::AssistantError;
 use whisp::clock::Clock;
+use whisp::id::TenantId;
 use whisp::meta::callback::StatusAddress;
 use whisp::meta::router::{CallbackState, callback_router};
 use whisp::meta::simulator::{Simulator, SimulatorConfig};
@@ -139,4 +140,29 @@ async fn whom_nobody_knows_is_answered_too_and_a_code_that_nobody_was_given_lead
     assert!(called.world.assistant.sweep(1_000).await.unwrap().into_result().unwrap().deleted > 0);
     let swept = called.world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
     assert_eq!(swept.deleted, 0, "the sweep before took it out of the directory");
+}
+
+/// Somebody has to find out who is meant, and then it goes its way as if the user had been known.
+#[tokio::test]
+async fn a_wish_of_somebody_unknown_is_listed_until_it_is_matched() {
+    let called = Called::new().await;
+    let assistant = &called.world.assistant;
+    called.wants_deletion(OWNER).await;
+    let code = called.wants_deletion("nobody-we-know").await;
+    let at = called.world.now();
+    called.world.later(60);
+    let [wish] = assistant.unmatched(None, 10).await.unwrap().wishes[..] else { panic!("one wish") };
+    assert_eq!(wish.at, at);
+    let nobody = assistant.match_deletion(wish.id, TenantId::from_uuid(uuid::Uuid::from_u128(99))).await;
+    assert!(matches!(nobody, Err(AssistantError::NotFound(_))), "{nobody:?}");
+    let request = assistant.match_deletion(wish.id, called.world.tenant).await.unwrap();
+    assert!(called.requests().await.iter().any(|open| open.id() == request));
+    assert_eq!(assistant.unmatched(None, 10).await.unwrap().wishes, []);
+    let again = assistant.match_deletion(wish.id, called.world.tenant).await;
+    assert!(matches!(again, Err(AssistantError::NotFound(_))), "{again:?}");
+    let desk = assistant.desk(called.world.tenant).requests();
+    desk.apply(request, RequestEvent::Assess).await.unwrap();
+    desk.apply(request, RequestEvent::Refuse(RefusalReason::LegallyRequired)).await.unwrap();
+    desk.answer(request, 0).await.unwrap();
+    assert!(called.page(&code).await.contains("kept"), "the page of then tells what came of it");
 }

@@ -483,7 +483,9 @@ async fn told_late(world: &World) -> (ContactId, ContactId) {
 #[tokio::test]
 async fn i24_whoever_is_erased_is_erased_as_all_the_contacts_that_they_are() {
     for first in [true, false] {
-        let world = World::new().await;
+        let files = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(files.path().join("whisp.db")).unwrap());
+        let world = World::over(store, parrot(), AutomationMode::Automatic).await;
         let (before, after) = told_late(&world).await;
         let desk = world.assistant.desk(world.tenant);
         assert_ne!(before, after);

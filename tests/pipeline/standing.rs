@@ -5,12 +5,13 @@ use std::sync::Arc;
 use whisp::assistant::{AssistantError, Config};
 use whisp::channel::OutboundBody;
 use whisp::id::{ContactId, SubjectId};
-use whisp::model::{AutomationMode, DeliveryStep, HandOffReason, Handling};
+use whisp::model::{AutomationMode, DeliveryStep, HandOffReason, Handling, Provenance};
 use whisp::privacy::{
     Act, AgeSignal, Categories, DataCategory, DeniedReason, LawfulBasis, Notice, ProcessingActivity, Purpose, Register,
     RestrictionGround, Statement, SubjectKind,
 };
 use whisp::stores::MemoryStore;
+use whisp::webhook::Event;
 
 use crate::world::{DANA, World, parrot};
 
@@ -214,4 +215,24 @@ async fn p16_a_withdrawal_undoes_nothing_that_was_done_before_it() {
     let now = desk.statements(contact).await.unwrap();
     assert_eq!(now[..1], said, "that they had said yes is not rewritten");
     assert_eq!(now.len(), 3);
+}
+
+/// A no holds of somebody of whom nothing else is known yet (promise P15); a yes of nobody is nothing.
+#[tokio::test]
+async fn p15_who_stops_marketing_before_they_ever_wrote_has_stopped_it() {
+    let world = World::new().await;
+    let preference = |wanted| Event::Preference {
+        contact: crate::world::contact(),
+        category: "marketing_messages".to_owned(),
+        wanted,
+    };
+    assert_eq!(world.ingest(vec![world.event("p1", Provenance::Live, preference(true))]).await.ignored, 1);
+    assert_eq!(world.ingest(vec![world.event("p2", Provenance::Live, preference(false))]).await.stored, 1);
+    let who = contact(&world).await;
+    world.later(60);
+    world.says("m1", "Hello").await;
+    world.settle().await;
+    assert_eq!(contact(&world).await, who, "whoever writes is the same one");
+    let said = world.assistant.desk(world.tenant).statements(who).await.unwrap();
+    assert_eq!(said[0].statement, Statement::withdrawn(Purpose::DirectMarketing));
 }

@@ -6,12 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::assistant::{Assistant, AssistantError, Inner};
 use crate::audit::AuditAction;
-use crate::entity::{By, from_clear, to_clear};
+use crate::entity::{By, from_clear, position, to_clear};
 use crate::id::{ConnectionId, RecordId, RequestId, TenantId};
 use crate::model::ConnectionState;
 use crate::privacy::{Proof, ProofStrength, RequestEvent, RequestKind, RequestOutcome, RequestState};
 use crate::sensitive::Sensitive;
-use crate::store::{BlindIndex, Commit, DedupKey, Expect, FindQuery, Kind, PAGE_MAX, Record, WriteBatch, WriteOp};
+use crate::store::{
+    BlindIndex, Commit, Cursor, DedupKey, Expect, FindQuery, Kind, ListOrder, ListQuery, PAGE_MAX, Record, WriteBatch,
+    WriteOp,
+};
 use crate::vault::{IndexField, VaultError};
 
 /// What the platform says of one of its users who let us use an account, signed.
@@ -48,6 +51,31 @@ struct GrantorClear {
 struct DeletionClear {
     /// The requests that it became: one for each business. None where nobody is known by the id.
     requests: Vec<(TenantId, RequestId)>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct UnmatchedClear {
+    at: DateTime<Utc>,
+}
+
+/// A wish to be deleted of somebody whom nobody knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unmatched {
+    /// Which.
+    pub id: RecordId,
+    /// When the platform told it.
+    pub at: DateTime<Utc>,
+}
+
+/// A page of wishes that nobody could match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnmatchedPage {
+    /// The wishes.
+    pub wishes: Vec<Unmatched>,
+    /// After what to go on; `None` at the end.
+    pub next: Option<Cursor>,
 }
 
 impl Assistant {
@@ -107,7 +135,8 @@ impl Assistant {
     /// Takes down that somebody who connected accounts wants their data deleted: disconnects the accounts, and makes a
     /// [request](crate::assistant::Requests) of it, for each business about its account holder, proven by the platform's
     /// signature. Returns the code under which [`deletion`](Self::deletion) says how far it has come: the same one for the
-    /// same word. A user whom nobody knows gets a code too.
+    /// same word. A user whom nobody knows gets a code too: [`unmatched`](Self::unmatched) lists such wishes, which wait until
+    /// somebody has found out [who is meant](Self::match_deletion).
     ///
     /// # Errors
     /// By the stores and the vault; [`AssistantError::Request`] if no profile says how soon it is due. Repeat the call.
@@ -132,12 +161,75 @@ impl Assistant {
         for tenant in tenants {
             requests.push((tenant, self.deletion_request(tenant).await?));
         }
+        let expires_at = Some(now + inner.config.retention.requests);
+        let mut batch = WriteBatch::new(TenantId::DIRECTORY);
+        if requests.is_empty() {
+            let mut unmatched = Record::new(Kind::UNMATCHED, id);
+            unmatched.parent = Some(TenantId::DIRECTORY.into());
+            unmatched.position = position(now);
+            unmatched.expires_at = expires_at;
+            unmatched.clear = to_clear(&UnmatchedClear { at: now })?;
+            batch.ops.push(WriteOp::Put(unmatched));
+        }
         let mut record = Record::new(Kind::DELETION, id);
-        record.expires_at = Some(now + inner.config.retention.requests);
+        record.expires_at = expires_at;
         record.clear = to_clear(&DeletionClear { requests })?;
-        match inner.entities.store.commit(WriteBatch::new(TenantId::DIRECTORY).op(WriteOp::Put(record))).await? {
+        batch.ops.push(WriteOp::Put(record));
+        match inner.entities.store.commit(batch).await? {
             // Refused: the same word came twice at once.
             Commit::Done | Commit::Refused(_) => Ok(code),
+        }
+    }
+
+    /// Lists the wishes to be deleted of users whom nobody knows, the oldest first: those who connected an account before the
+    /// host [told](Self::set_authorizer) by whom, or with another program.
+    ///
+    /// # Errors
+    /// By the store.
+    ///
+    /// # Cancellation
+    /// No effect.
+    pub async fn unmatched(&self, after: Option<Cursor>, limit: usize) -> Result<UnmatchedPage, AssistantError> {
+        let (tenant, kind, order) = (TenantId::DIRECTORY, Kind::UNMATCHED, ListOrder::Ascending);
+        let limit = limit.clamp(1, PAGE_MAX);
+        let query = ListQuery { tenant, kind, parent: tenant.into(), order, after, limit };
+        let page = self.inner.entities.store.list(&query).await?;
+        let now = self.now();
+        let mut wishes = Vec::with_capacity(page.records.len());
+        for record in page.records.iter().filter(|record| !record.is_past(now)) {
+            let UnmatchedClear { at } = from_clear(record)?;
+            wishes.push(Unmatched { id: record.id, at });
+        }
+        Ok(UnmatchedPage { wishes, next: page.next })
+    }
+
+    /// Says which business a wish is about that nobody could match, and makes the request of it as if the user had been known.
+    /// That it is theirs is the host's word. The code of then tells how far it has come, as before.
+    ///
+    /// # Errors
+    /// [`AssistantError::NotFound`] where there is no such wish, or it was matched, or no such business;
+    /// [`Conflict`](AssistantError::Conflict); as [`delete_account_data`](Self::delete_account_data).
+    ///
+    /// # Cancellation
+    /// Done or not done; repeat the call.
+    pub async fn match_deletion(&self, id: RecordId, tenant: TenantId) -> Result<RequestId, AssistantError> {
+        let inner = &self.inner;
+        let directory = TenantId::DIRECTORY;
+        let unmatched = inner.entities.record(directory, Kind::UNMATCHED, id).await?;
+        let unmatched = unmatched.filter(|record| !record.is_past(inner.clock.now()));
+        let deletion = inner.entities.record(directory, Kind::DELETION, id).await?;
+        let (Some(unmatched), Some(mut deletion)) = (unmatched, deletion) else {
+            return Err(AssistantError::NotFound("unmatched wish to be deleted"));
+        };
+        let request = self.deletion_request(tenant).await?;
+        deletion.version += 1;
+        deletion.clear = to_clear(&DeletionClear { requests: vec![(tenant, request)] })?;
+        let batch = WriteBatch::new(directory)
+            .op(WriteOp::Delete(Kind::UNMATCHED, id, unmatched.version))
+            .op(WriteOp::Put(deletion));
+        match inner.entities.store.commit(batch).await? {
+            Commit::Done => Ok(request),
+            Commit::Refused(_) => Err(AssistantError::Conflict("wish to be deleted")),
         }
     }
 

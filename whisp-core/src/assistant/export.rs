@@ -128,7 +128,7 @@ impl Inner {
         let entities = &self.entities;
         let (id, kept_until, kind) = (record.id, record.expires_at, record.kind);
         let data = match kind {
-            Kind::ALIAS | Kind::FORMER_ALIAS => ExportedData::Index {},
+            Kind::ALIAS | Kind::FORMER_ALIAS | Kind::SAME_PERSON => ExportedData::Index {},
             Kind::AUDIT_DETAIL => {
                 let event = entities.audit_event(tenant, id).await?.ok_or_else(damaged)?.event;
                 let detail = entities.audit_detail(grant, tenant, &record, event.detail).await?;

@@ -78,7 +78,7 @@ use lru::LruCache;
 pub use access::GLASS_BROKEN_FOR;
 pub use admin::{NewConnection, NewTenant};
 pub use audit::{Audit, AuditCheck, AuditEntry, AuditFault, EventProof, Inclusion};
-pub use authorize::{DeletionProgress, PlatformWord};
+pub use authorize::{DeletionProgress, PlatformWord, Unmatched, UnmatchedPage};
 pub use breaches::{Affected, BreachPage, Breaches, Contained, ErasedPeople, Radius, RadiusCursor, RadiusPage};
 pub use builder::{AssistantBuilder, BuildError};
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::assistant::AssistantError;
 use crate::assistant::identity::Found;
 use crate::assistant::ingest::Account;
 use crate::assistant::stage::Stage;
-use crate::entity::{Alias, ContactRow, ConversationRow, person_index};
+use crate::entity::{Alias, ContactRow, ConversationRow, Entities};
 use crate::id::{ContactId, ConversationId, RecordId, SubjectId};
 use crate::model::{ChannelKind, Contact, Conversation, Handle, Handling, PlatformMessageId};
 use crate::privacy::Storage;
@@ -227,23 +227,21 @@ impl Stage<'_> {
         if contact == before {
             return Ok(());
         }
-        self.put_again(contact, row).await
+        let staged = self.people.get(&id).and_then(|person| person.conversation);
+        let conversation = staged.or(row.as_ref().and_then(|row| row.conversation));
+        self.put_contact(contact, conversation, row).await
     }
 
     /// Notes that two contacts are one person: what is asked for the one is done for both.
     pub(super) async fn same_person(&mut self, one: ContactId, other: ContactId) -> Result<(), AssistantError> {
-        for (one, other) in [(one, other), (other, one)] {
-            let Some((contact, row)) = self.person(one).await? else { continue };
-            self.others.entry(one).or_default().push(person_index(other.0));
-            self.put_again(contact, row).await?;
+        let known = self.inner.entities.others(self.staged.batch.tenant, one.0).await?;
+        if !known.contains(&other.0) {
+            for (one, other) in [(one, other), (other, one)] {
+                let record = Entities::new_same_person(self.inner.record_id(), one.0, other.0)?;
+                self.op(WriteOp::Put(record));
+            }
         }
         Ok(())
-    }
-
-    async fn put_again(&mut self, contact: Contact, row: Option<ContactRow>) -> Result<(), AssistantError> {
-        let staged = self.people.get(&contact.id).and_then(|person| person.conversation);
-        let conversation = staged.or(row.as_ref().and_then(|row| row.conversation));
-        self.put_contact(contact, conversation, row).await
     }
 
     /// Stages a contact, in the place of what this batch already writes about it.
@@ -255,10 +253,7 @@ impl Stage<'_> {
     ) -> Result<(), AssistantError> {
         self.met = Some(contact.id);
         let tenant = self.staged.batch.tenant;
-        let mut record = self.inner.entities.put_contact(tenant, &contact, conversation, before.as_ref()).await?;
-        let others = self.others.get(&contact.id).into_iter().flatten();
-        let new: Vec<BlindIndex> = others.filter(|other| !record.lookups.contains(other)).copied().collect();
-        record.lookups.extend(new);
+        let record = self.inner.entities.put_contact(tenant, &contact, conversation, before.as_ref()).await?;
         let ops = &mut self.staged.batch.ops;
         let op = self.people.get(&contact.id).map_or(ops.len(), |person| person.op);
         match ops.get_mut(op) {

@@ -44,8 +44,6 @@ pub(crate) struct Stage<'a> {
     pub(super) gone: &'a BTreeSet<ContactId>,
     /// The contact that was found last.
     pub(super) met: Option<ContactId>,
-    /// Contacts that this batch finds to be one person: whom else each is.
-    pub(super) others: BTreeMap<ContactId, Vec<BlindIndex>>,
     /// The time of the last statement about a person that this batch writes.
     pub(super) statements: BTreeMap<SubjectId, DateTime<Utc>>,
     pub(super) staged: Staged,
@@ -88,7 +86,6 @@ impl<'a> Stage<'a> {
             begun: BTreeMap::new(),
             gone,
             met: None,
-            others: BTreeMap::new(),
             statements: BTreeMap::new(),
             staged: Staged {
                 batch: WriteBatch::new(tenant),
@@ -209,7 +206,13 @@ impl<'a> Stage<'a> {
             Event::IdentityChanged { old, new } => self.changed(account, old, new, self.told_at(item)).await,
             Event::Preference { contact, wanted, .. } => {
                 let at = self.told_at(item);
-                let Some(alias) = self.known(account, Some(contact), at).await? else { return Ok(false) };
+                let alias = if *wanted || contact.handles.is_empty() {
+                    self.known(account, Some(contact), at).await?
+                } else {
+                    // A no holds, also of somebody of whom nothing else is known.
+                    self.resolve(account, contact, at).await?
+                };
+                let Some(alias) = alias else { return Ok(false) };
                 let (who, what) = (alias.contact.0, Purpose::DirectMarketing);
                 if *wanted {
                     self.agreed(who, what, at, Act::Platform).await?;

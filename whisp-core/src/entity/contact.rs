@@ -9,15 +9,16 @@ use crate::id::{ConnectionId, ContactId, ConversationId, RecordId, SubjectId, Te
 use crate::model::{Contact, Handle};
 use crate::privacy::{DataCategory, Grant};
 use crate::sensitive::Sensitive;
-use crate::store::{BlindIndex, Expect, FindQuery, Kind, Record, Sealed, StoreError, Version};
+use crate::store::{Expect, Kind, ListOrder, ListQuery, Record, Sealed, StoreError, Version};
 use crate::vault::{IndexField, SealContext, VaultError, VaultErrorKind};
 
 /// How many contacts one person is followed through: each is a change of number that came in the wrong order.
 const OTHERS_MAX: usize = 32;
 
-/// By what those are found who are the same person as somebody. Ids of people are random.
-pub(crate) fn person_index(subject: SubjectId) -> BlindIndex {
-    BlindIndex(subject.into_bytes())
+/// That a contact is another one too.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct SamePersonClear {
+    pub(crate) other: SubjectId,
 }
 
 /// What a handle leads to.
@@ -226,14 +227,24 @@ impl Entities {
         self.put_contact(tenant, contact, before.conversation, Some(&before)).await
     }
 
+    /// Makes the record that a contact is another one too: of both, so that it goes with the first of them.
+    pub(crate) fn new_same_person(id: RecordId, one: SubjectId, other: SubjectId) -> Result<Record, StoreError> {
+        let mut record = Record::new(Kind::SAME_PERSON, id);
+        record.parent = Some(one.into());
+        record.subjects = vec![one, other];
+        record.clear = to_clear(&SamePersonClear { other })?;
+        Ok(record)
+    }
+
     /// Returns which other contacts somebody is.
     pub(crate) async fn others(&self, tenant: TenantId, subject: SubjectId) -> Result<Vec<SubjectId>, StoreError> {
         let mut people = vec![subject];
         let mut looked = 0;
         while let Some(next) = people.get(looked).copied().filter(|_| people.len() < OTHERS_MAX) {
-            let query = FindQuery { tenant, kind: Kind::CONTACT, lookup: person_index(next), limit: OTHERS_MAX };
-            for record in self.store.find(&query).await? {
-                let other = SubjectId::from_uuid(record.id.as_uuid());
+            let (kind, parent, order) = (Kind::SAME_PERSON, next.into(), ListOrder::Ascending);
+            let query = ListQuery { tenant, kind, parent, order, after: None, limit: OTHERS_MAX };
+            for record in self.store.list(&query).await?.records {
+                let SamePersonClear { other } = from_clear(&record)?;
                 if !people.contains(&other) {
                     people.push(other);
                 }

@@ -30,7 +30,7 @@ use zeroize::Zeroizing;
 pub(crate) use audit::{AuditDraft, By, EventRow, LogHead, damaged, in_directory, leaf_of, moved, place};
 pub(crate) use breach::BreachRow;
 pub(crate) use connection::{ConnectionRow, RouteTarget};
-pub(crate) use contact::{Alias, ContactRow, Former, Holder, person_index};
+pub(crate) use contact::{Alias, ContactRow, Former, Holder};
 pub(crate) use hold::{HeldDraft, HoldRow, held_category};
 pub(crate) use legal::LegalRow;
 pub(crate) use media::{Layout, MediaDraft, MediaRow, MediaSecret};

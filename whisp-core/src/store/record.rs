@@ -126,6 +126,8 @@ kinds! {
     REQUEST = "request": listed found expires;
     /// In the directory: from a platform's account (the id of the record is its keyed index) to tenant and connection.
     ROUTE = "route":;
+    /// That a contact, under whom it is, is another one too: somebody whose change of number was told late. Of both.
+    SAME_PERSON = "same_person": listed owned;
     /// A suggestion, under its conversation.
     SUGGESTION = "suggestion": listed owned expires;
     /// What somebody gave when they asked for help, under the person.
@@ -134,6 +136,9 @@ kinds! {
     TENANT = "tenant": listed owned;
     /// That control of the business passes to a new owner, under its tenant.
     TRANSFER = "transfer": listed owned;
+    /// In the directory: that nobody knows yet whom a platform's word about a deletion means, by its time. The id is that of the
+    /// [`DELETION`](Self::DELETION).
+    UNMATCHED = "unmatched": listed expires;
     /// That somebody used something of the host's product, under the person.
     USAGE = "usage": listed owned expires;
     /// In the directory: a worker that holds buckets, until its leases end.
