@@ -223,3 +223,28 @@ fn what_is_done_with_the_data_is_told_and_a_wrong_call_says_what_to_do() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("run quickstart with --keep first"));
     assert_eq!(desk(folder.path(), &["no-such-thing"]).status.code(), Some(2));
 }
+
+#[test]
+fn a_copy_of_before_an_erasure_is_made_safe_after_it_was_put_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("shop");
+    let quickstart = Command::new(program("quickstart")).arg("--keep").arg(&kept).arg("--json").output().unwrap();
+    assert!(quickstart.status.success(), "{}", String::from_utf8_lossy(&quickstart.stderr));
+    let copy = folder.path().join("copy.db");
+    let made = lines(&kept, &["backup", copy.to_str().unwrap()]).remove(0);
+    assert_eq!(fields(&made), ["bytes", "copy", "faults"]);
+    assert!(made["bytes"].as_u64().unwrap() > 0 && made["faults"] == serde_json::json!([]), "{made}");
+    assert!(!desk(&kept, &["backup", copy.to_str().unwrap()]).status.success(), "it is there already");
+
+    let person = lines(&kept, &["people"])[0]["person"].as_str().unwrap().to_owned();
+    lines(&kept, &["erase", &person]);
+    for beside in ["whisp.db-wal", "whisp.db-shm"] {
+        assert!(!kept.join(beside).exists(), "closed, it is one file");
+    }
+    std::fs::copy(&copy, kept.join("whisp.db")).unwrap();
+    let done = lines(&kept, &["recover"]);
+    assert_eq!(done.iter().filter(|line| line.get("receipt").is_some()).count(), 1, "{done:?}");
+    assert_eq!(done.last().unwrap(), &serde_json::json!({"stopped": 0}));
+    let people = lines(&kept, &["people"]);
+    assert!(!people.is_empty() && people.iter().all(|there| there["person"] != person.as_str()), "{people:?}");
+}

@@ -28,6 +28,7 @@
 //! cargo run --example privacy_desk -- --dir shop untold                    whom nobody has told; `tell 0197` notes that somebody has
 //! cargo run --example privacy_desk -- --dir shop stale                     what of all this has become stale, or is missing
 //! cargo run --example privacy_desk -- --dir shop verify                    whether the audit log is whole
+//! cargo run --example privacy_desk -- --dir shop backup shop.copy         a copy of the data; `recover` after it was put back
 //! cargo run --example privacy_desk -- --dir shop suspect --from 2026-11-20 takes a breach down; `breaches`, `contain`, `resume`
 //! ```
 //! A person is named by the id that `people` prints, or by the beginning of it. Who asks must be verified first: this is
@@ -44,6 +45,7 @@
 //! `notice`, `ropa` and `stale` the whole document as one object; without `--json` they are Markdown;
 //! `rectify` `{"request","state"}`; `verify` `{"events","root","faults"}`; `publish`, `policies`
 //! `{"number","label","version","effective","significant","changes"}`; `untold` `{"person","about"}`; `tell` `{"said","at"}`;
+//! `backup` `{"copy","bytes","faults"}`; `recover` the receipts of whom the copy had brought back, and `{"stopped"}`;
 //! `suspect`, `breaches`, `contain`, `resume` `{"breach","state","nature","from","contained"}`.
 //!
 //! The exit status is 0 if it was done, 1 if it could not be (it says why), 2 if the arguments are wrong.
@@ -52,6 +54,7 @@ mod business;
 mod copies;
 mod erasures;
 mod people;
+mod upkeep;
 
 use std::error::Error;
 use std::fs::File;
@@ -224,6 +227,10 @@ enum Task {
     },
     /// Checks the audit log; the exit status is 1 if it is not whole.
     Verify,
+    /// Copies the data into a file, which must not be there yet, and checks the copy.
+    Backup { file: PathBuf },
+    /// Makes an older copy that was put back safe to work with: erases once more, stops what waits to be sent.
+    Recover,
     /// Takes down that data may have been seen by somebody who may not.
     Suspect {
         /// Since when.
@@ -264,6 +271,9 @@ fn fail(error: &str) -> ExitCode {
 
 #[expect(clippy::future_not_send, reason = "`main` waits for it where it is")]
 async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    if let Task::Backup { file } = &options.task {
+        return upkeep::backup(options, file).await;
+    }
     let assistant = open(&options.dir).await?;
     let desk = assistant.desk(TENANT);
     let print = |value: Value, text: &dyn Fn() -> String| print(options, &value, text);
@@ -370,6 +380,8 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
                 return Err("the audit log is not whole".into());
             }
         }
+        Task::Backup { .. } => {}
+        Task::Recover => upkeep::recover(options, &assistant).await?,
         Task::Suspect { from } => {
             business::suspect(options, &desk, from.and_time(NaiveTime::MIN).and_utc()).await?;
         }
@@ -390,11 +402,16 @@ fn print(options: &Options, value: &Value, text: &dyn Fn() -> String) -> Result<
     Ok(())
 }
 
-async fn open(folder: &Path) -> Result<Assistant, Box<dyn Error>> {
-    let (database, keys) = (folder.join("whisp.db"), folder.join("keys.db"));
-    if !database.exists() {
-        return Err(format!("{}: there is no whisp.db; run quickstart with --keep first", folder.display()).into());
+fn database(folder: &Path) -> Result<PathBuf, String> {
+    let database = folder.join("whisp.db");
+    if database.exists() {
+        return Ok(database);
     }
+    Err(format!("{}: there is no whisp.db; run quickstart with --keep first", folder.display()))
+}
+
+async fn open(folder: &Path) -> Result<Assistant, Box<dyn Error>> {
+    let (database, keys) = (database(folder)?, folder.join("keys.db"));
     let root_key = Arc::new(LocalKeyProvider::open(folder.join("root.key"))?);
     let provider = CellKeyProvider::new(root_key, Arc::new(FolderCells::open(folder.join("cells"))?));
     let vault = EnvelopeVault::open(Arc::new(provider), Arc::new(SqliteKeyTable::open(keys)?)).await?;
