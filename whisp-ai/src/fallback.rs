@@ -15,7 +15,8 @@ use crate::engine;
 ///
 /// A reply, a question back, a hand-off and silence are final. Where an engine abstains or fails the next engine is asked; a
 /// suggestion is kept, and returned if no later engine does better. Each is given an equal part of the time that is left for
-/// it and those behind it, so that one that hangs costs the next ones some of theirs and not all. Where none knew, a person must help
+/// it and those behind it, so that one that hangs costs the next ones some of theirs and not all. Where none knew, a
+/// person must help
 /// ([`HandOffReason::NoAnswer`], or [`HandOffReason::EngineFailed`] when every engine failed). [`Ground::engine`] names
 /// the engine that decided.
 ///

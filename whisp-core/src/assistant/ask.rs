@@ -50,8 +50,10 @@ pub(super) fn by_number(turns: &mut [Turn], unanswered: usize, can: &Capabilitie
     else {
         return;
     };
-    let buttons = |(id, title): &(_, _)| Choice { id: Clone::clone(id), title: Clone::clone(title), description: None };
-    if fits_buttons(text.expose(), &choices.iter().map(buttons).collect::<Vec<_>>(), can) {
+    let choice = |(id, title): &(_, _)| Choice { id: Clone::clone(id), title: Clone::clone(title), description: None };
+    let asked: Vec<Choice> = choices.iter().map(choice).collect();
+    // Under buttons and in a list nobody saw a number: there it may be how many.
+    if fits_buttons(text.expose(), &asked, can) || list(text.expose(), &asked, can, "").is_some() {
         return;
     }
     for turn in open {
