@@ -7,7 +7,7 @@ mod support;
 use std::collections::BTreeSet;
 
 use chrono::DateTime;
-use support::{TempSchema, dump, make};
+use support::{TempSchema, dump, make, walls_without_queries};
 use whisp_core::id::{SubjectId, TenantId};
 use whisp_core::store::StoreErrorKind;
 use whisp_core::vault::{KeyTable, SubjectKey, SubjectKeyState, TenantKey, VaultErrorKind, WrappedKey};
@@ -15,7 +15,11 @@ use whisp_store::PostgresKeyTable;
 
 /// Each makes the tables of a version in `{schema}`, with one of everything. None is ever changed: a new schema version
 /// gets a script of its own, and the others must go on opening.
-const SCRIPTS: [&str; 2] = [include_str!("golden/postgres_keys_v1.sql"), include_str!("golden/postgres_keys_v2.sql")];
+const SCRIPTS: [&str; 3] = [
+    include_str!("golden/postgres_keys_v1.sql"),
+    include_str!("golden/postgres_keys_v2.sql"),
+    include_str!("golden/postgres_keys_v3.sql"),
+];
 
 const TENANT: TenantId = TenantId::DIRECTORY;
 
@@ -71,6 +75,7 @@ async fn tables_of_each_schema_version_open_with_everything_in_them() {
         assert_whole(&schema.keys().await).await;
         let version = client.query_one(&format!("SELECT version FROM {}.version", schema.name), &[]).await.unwrap();
         assert_eq!(usize::try_from(version.get::<_, i32>(0)), Ok(SCRIPTS.len()));
+        assert_eq!(walls_without_queries(&client, &schema).await, 2);
     }
 }
 

@@ -11,7 +11,7 @@ mod support;
 
 use std::path::Path;
 
-use postgres::{TempSchema, dump, make};
+use postgres::{TempSchema, dump, make, walls_without_queries};
 use support::child::{part, say, start};
 use support::golden;
 use whisp_core::store::{Commit, Kind, Record, Records, StoreErrorKind, WriteBatch, WriteOp};
@@ -19,7 +19,7 @@ use whisp_core::testing::cancel_after;
 use whisp_store::PostgresOptions;
 
 /// Each makes the tables of a version in `{schema}`, with one of everything.
-const SCRIPTS: [&str; 1] = [include_str!("golden/postgres_v1.sql")];
+const SCRIPTS: [&str; 2] = [include_str!("golden/postgres_v1.sql"), include_str!("golden/postgres_v2.sql")];
 
 async fn version(client: &tokio_postgres::Client, schema: &TempSchema) -> i32 {
     let row = client.query_one(&format!("SELECT version FROM {}.version", schema.name), &[]).await;
@@ -34,6 +34,7 @@ async fn tables_of_each_schema_version_open_with_everything_in_them() {
         let store = schema.options().open().await.expect("it opens");
         golden::assert_whole(&store).await;
         assert_eq!(usize::try_from(version(&client, &schema).await), Ok(SCRIPTS.len()));
+        assert!(walls_without_queries(&client, &schema).await >= 26, "no wall was lost");
     }
 }
 

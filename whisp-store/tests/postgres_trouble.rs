@@ -17,7 +17,7 @@ use whisp_core::store::{
 };
 use whisp_store::PostgresOptions;
 
-use support::{TempSchema, schema, url};
+use support::{TempSchema, schema, url, walls_without_queries};
 
 const TENANT: TenantId = TenantId::from_bytes([1; 16]);
 const OTHER: TenantId = TenantId::from_bytes([2; 16]);
@@ -105,6 +105,8 @@ async fn every_table_stands_behind_the_wall_with_the_tenant_first_in_every_key()
             assert_eq!(is_partition, policies == 0, "{name} has {policies} policies");
             walled += usize::from(!is_partition);
         }
+        let both = walls_without_queries(&client, &schema).await;
+        assert_eq!(both, walled + 2, "two tables have a second one, for who looks for work");
         assert_eq!(walled, 6 + Kind::ALL.len() + Kind::ALL.iter().filter(|kind| kind.paths().found).count());
     }
 }

@@ -59,9 +59,14 @@ const LEND_PATIENCE: Duration = Duration::from_secs(3);
 /// The tenant stands first in every key, unique constraint and statement, and no transaction is about two of them. So
 /// the tables work unchanged where they are hash-partitioned by tenant ([`PostgresOptions::partitions`]; the whole
 /// conformance suite runs on such tables), and that is what an engine of the PostgreSQL family needs to spread them over
-/// machines: with Citus, `SELECT create_distributed_table('whisp.record_message', 'tenant')` for each table but
-/// `version` and `kind`, before the first record. That was *not* tried here, for want of such a server. The one
-/// statement that names no tenant is the search for free buckets with work; it reads ids and times of two tables.
+/// machines. The one statement that names no tenant is the search for free buckets with work; it reads ids and times of
+/// two tables.
+///
+/// With Citus: open the store once without partitions, so that the tables are there; then, before the first record, `SELECT
+/// create_distributed_table('whisp.record_message', 'tenant')` for each table but `version` and `kind`, and the same for
+/// the tables of a [`kind`](PostgresOptions::kind) that comes later. Let the workers know of the tenant, or they show
+/// nothing: `ALTER ROLE whisp SET citus.propagate_set_commands = 'local'`. None of this was tried, for want of such a
+/// server; what Citus refuses in a policy, a query, is in none of ours.
 ///
 /// Row-level security is a second wall: a transaction names its tenant, and rows of another one are neither seen nor
 /// written, whatever a statement says. The server applies it to every user but superusers and those with `BYPASSRLS`,

@@ -152,6 +152,19 @@ pub(crate) async fn dump(client: &Client, schema: &TempSchema) -> BTreeSet<Strin
     lines.into_iter().map(|line| line.replace(name.as_str(), "{schema}")).collect()
 }
 
+/// Counts the policies of a schema. None may hold a query of its own: Citus takes no table with such a policy.
+pub(crate) async fn walls_without_queries(client: &Client, schema: &TempSchema) -> usize {
+    let walls =
+        format!("SELECT concat_ws(' ', qual, with_check) FROM pg_policies WHERE schemaname = '{}'", schema.name);
+    let mut count = 0;
+    for row in client.query(&walls, &[]).await.expect("it can be asked") {
+        let wall: String = row.get(0);
+        assert!(wall.contains("current_setting") && !wall.to_uppercase().contains("SELECT"), "{wall}");
+        count += 1;
+    }
+    count
+}
+
 async fn texts(client: &Client, sql: &str) -> Vec<String> {
     let messages = client.simple_query(&format!("{AS_TENANT}; {sql}")).await.expect("it can be asked");
     let text = |message| match message {
