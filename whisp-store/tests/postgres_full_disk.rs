@@ -10,26 +10,20 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+#[path = "support/server.rs"]
+mod server;
 mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
+use server::{Server, programs};
 use support::child::{part, say, with_part};
 use support::disk::{Ballast, Who, left_out, on_small_disk};
 use support::{TENANT, folder, message};
-use tokio_postgres::NoTls;
 use whisp_core::error::Retry;
 use whisp_core::store::{Commit, Kind, Record, Records, Sealed, StoreError, StoreErrorKind, WriteBatch, WriteOp};
 use whisp_store::{PostgresOptions, PostgresStore};
-
-/// Where the server's programs are, if they are on this machine.
-fn programs() -> Option<PathBuf> {
-    let config = Command::new("pg_config").arg("--bindir").output().ok()?;
-    let folder = PathBuf::from(String::from_utf8(config.stdout).ok()?.trim());
-    ["initdb", "postgres", "pg_ctl"].iter().all(|program| folder.join(program).exists()).then_some(folder)
-}
 
 #[test]
 fn a_servers_disk_that_fills_up_loses_nothing_and_the_store_goes_on_when_there_is_room() {
@@ -53,105 +47,37 @@ fn a_servers_disk_that_fills_up_loses_nothing_and_the_store_goes_on_when_there_i
 async fn the_part_of_the_child() {
     let Some((_, folder)) = part() else { return };
     let folder = Path::new(&folder);
-    let server = Server::make(folder, "tables", &[]);
-    let client = server.client().await;
-    let place = format!("CREATE TABLESPACE small LOCATION '{}'", server.disk().display());
+    let disk = folder.join("small");
+    let small = Small { server: Server::make(folder, "tables", &[]), disk: disk.clone() };
+    let client = small.server.client().await;
+    let place = format!("CREATE TABLESPACE small LOCATION '{}'", disk.display());
     client.batch_execute(&place).await.expect("the folder is empty");
-    in_a_commit(&server).await;
-    in_a_migration(&server).await;
-    let disk = server.disk();
-    drop(server);
+    in_a_commit(&small).await;
+    in_a_migration(&small).await;
+    drop(small);
     for entry in fs::read_dir(&disk).expect("it is there") {
         fs::remove_dir_all(entry.expect("a folder").path()).expect("its server has ended");
     }
     let log = format!("--waldir={}", disk.join("wal").display());
-    in_the_servers_log(&Server::make(folder, "log", &[&log])).await;
+    in_the_servers_log(&Small { server: Server::make(folder, "log", &[&log]), disk }).await;
     say("played");
 }
 
-/// A server that ends with this.
-struct Server {
-    folder: PathBuf,
-    name: &'static str,
-    programs: PathBuf,
+/// A server that ends with this, and the small disk.
+struct Small {
+    server: Server,
+    disk: PathBuf,
 }
 
-impl Server {
-    /// Makes one in the folder and starts it.
-    fn make(folder: &Path, name: &'static str, more: &[&str]) -> Self {
-        let server = Self { folder: folder.to_owned(), name, programs: programs().expect("the parent found them") };
-        let options =
-            ["--auth=trust", "--username=whisp", "--encoding=UTF8", "--locale=C", "--no-sync", "--wal-segsize=1"];
-        let mut initdb = Command::new(server.programs.join("initdb"));
-        server.run(initdb.args(options).args(more).arg("--pgdata").arg(server.data()));
-        server.start();
-        server
-    }
-
-    fn start(&self) {
-        let settings = format!(
-            "-c listen_addresses='' -c unix_socket_directories='{}' -c restart_after_crash=off -c max_wal_size=4MB",
-            self.folder.display()
-        );
-        self.run(self.control().args(["start", "-w", "-o", &settings, "-l"]).arg(self.folder.join("server.log")));
-    }
-
-    /// Ends it and waits until it has ended; returns whether it was there.
-    fn stop(&self) -> bool {
-        let mut stop = self.control();
-        let stop = stop.args(["stop", "-w", "-m", "immediate"]).stdout(Stdio::null()).stderr(Stdio::null());
-        stop.status().is_ok_and(|status| status.success())
-    }
-
-    fn control(&self) -> Command {
-        let mut command = Command::new(self.programs.join("pg_ctl"));
-        command.arg("--pgdata").arg(self.data());
-        command
-    }
-
-    fn run(&self, command: &mut Command) {
-        let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("it starts");
-        assert!(
-            status.success(),
-            "{command:?}: {}",
-            fs::read_to_string(self.folder.join("server.log")).unwrap_or_default()
-        );
-    }
-
-    fn data(&self) -> PathBuf {
-        self.folder.join(self.name)
-    }
-
-    fn disk(&self) -> PathBuf {
-        self.folder.join("small")
-    }
-
-    fn url(&self) -> String {
-        format!("host={} user=whisp dbname=postgres", self.folder.display())
-    }
-
-    /// A bare connection.
-    async fn client(&self) -> tokio_postgres::Client {
-        let (client, connection) = tokio_postgres::connect(&self.url(), NoTls).await.expect("the server answers");
-        // It ends with the client.
-        tokio::spawn(async move { drop(connection.await) });
-        client
-    }
-
+impl Small {
     fn options(&self, schema: &str) -> PostgresOptions {
-        PostgresOptions::new(self.url()).schema(schema).connections(2)
+        PostgresOptions::new(self.server.url()).schema(schema).connections(2)
     }
 
     /// Opens a store whose tables lie on the small disk.
     async fn open_small(&self, schema: &str) -> Result<PostgresStore, StoreError> {
-        let url = format!("{} options='-c default_tablespace=small'", self.url());
+        let url = format!("{} options='-c default_tablespace=small'", self.server.url());
         PostgresOptions::new(url).schema(schema).connections(2).open().await
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        assert!(self.stop() || std::thread::panicking(), "the server was there to its end");
     }
 }
 
@@ -166,9 +92,9 @@ fn large(number: u64) -> WriteBatch {
     WriteBatch::new(TENANT).op(WriteOp::Put(suggestion)).op(WriteOp::Put(record))
 }
 
-async fn in_a_commit(server: &Server) {
-    let store = server.open_small("commits").await.expect("there is room");
-    let ballast = server.disk().join("ballast");
+async fn in_a_commit(small: &Small) {
+    let store = small.open_small("commits").await.expect("there is room");
+    let ballast = small.disk.join("ballast");
     fs::write(&ballast, vec![1; 4 << 20]).expect("there is room");
     let mut written = 0;
     let error = loop {
@@ -205,12 +131,12 @@ async fn assert_holds(store: &PostgresStore, numbers: impl IntoIterator<Item = u
 }
 
 /// With a little more room each time it gets a little further.
-async fn in_a_migration(server: &Server) {
-    let (client, mut failures) = (server.client().await, 0);
+async fn in_a_migration(small: &Small) {
+    let (client, mut failures) = (small.server.client().await, 0);
     for room in (0..).step_by(128 << 10) {
-        let ballast = Ballast::fill(&server.disk());
+        let ballast = Ballast::fill(&small.disk);
         ballast.give_back(room);
-        let opened = server.open_small("tables").await;
+        let opened = small.open_small("tables").await;
         ballast.remove();
         match opened {
             Ok(_) => break,
@@ -221,16 +147,16 @@ async fn in_a_migration(server: &Server) {
         assert_eq!(tables.expect("it can be asked").get::<_, i64>(0), 0, "a part of the tables is there");
     }
     assert!(failures > 2, "it failed {failures} times");
-    let store = server.open_small("tables").await.expect("there is room");
+    let store = small.open_small("tables").await.expect("there is room");
     assert_eq!(store.commit(large(1)).await.expect("there is room"), Commit::Done);
 }
 
 /// Without room for its log the server ends at once, as PostgreSQL does. When it is up again, the same store goes on: what
 /// was acknowledged is there, and what was under way wholly or not at all.
-async fn in_the_servers_log(server: &Server) {
-    let store = server.options("log").open().await.expect("there is room");
+async fn in_the_servers_log(small: &Small) {
+    let store = small.options("log").open().await.expect("there is room");
     assert_eq!(store.commit(large(0)).await.expect("there is room"), Commit::Done);
-    let ballast = Ballast::fill(&server.disk());
+    let ballast = Ballast::fill(&small.disk);
     let mut written = 1;
     let error = loop {
         match store.commit(large(written)).await {
@@ -247,8 +173,8 @@ async fn in_the_servers_log(server: &Server) {
     assert_eq!((error.kind(), error.retry()), (StoreErrorKind::Unavailable, Retry::After(None)), "{error}");
     ballast.remove();
     // It may be about to end.
-    server.stop();
-    server.start();
+    small.server.stop();
+    small.server.start();
     assert_holds(&store, 0..written).await;
     let mut there = Vec::new();
     for kind in [Kind::MESSAGE, Kind::SUGGESTION] {

@@ -124,10 +124,11 @@ pub(super) async fn execute_and_commit(client: &Client, calls: &[Call<'_>]) -> R
         calls.iter().zip(&statements).map(|(call, statement)| call.execute(client, statement)).collect();
     let (written, committed) = in_order2(all_in_order(writes), run(client, "COMMIT")).await;
     // After a statement that failed, the server takes COMMIT for ROLLBACK.
-    for write in written {
-        write.map_err(|failure| if failure.is_unreachable() { failure.outcome_unknown() } else { failure })?;
-    }
-    committed.map_err(|failure| if failure.is_unreachable() { failure.outcome_unknown() } else { failure })
+    written
+        .into_iter()
+        .chain([committed])
+        .collect::<Result<(), _>>()
+        .map_err(|failure| if failure.is_lost() { failure.outcome_unknown() } else { failure })
 }
 
 /// Ends a transaction that wrote nothing, or that failed.

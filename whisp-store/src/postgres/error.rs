@@ -16,13 +16,15 @@ pub(crate) struct Failure {
     retry: Retry,
     advice: &'static str,
     state: Option<SqlState>,
-    /// Whether the server ended the connection with it, or itself.
-    is_end: bool,
+    /// Whether nobody knows what became of what was under way: the connection was lost, or the server ended it or itself.
+    /// Any other error of the server's ends the transaction and says so, at `COMMIT` too: after the commit is in its log,
+    /// it has no error to tell but to end.
+    is_lost: bool,
 }
 
 impl Failure {
     pub(super) const fn new(kind: Kind, retry: Retry, advice: &'static str) -> Self {
-        Self { kind, retry, advice, state: None, is_end: false }
+        Self { kind, retry, advice, state: None, is_lost: false }
     }
 
     /// What the database holds is not what this store writes.
@@ -67,8 +69,8 @@ impl Failure {
 
     /// Whether the connection was lost, or the server ended it. A server without room for its log ends itself, maybe with
     /// the commit in the log already.
-    pub(super) const fn is_unreachable(&self) -> bool {
-        self.is_end || matches!(self.kind, Kind::Unavailable)
+    pub(super) const fn is_lost(&self) -> bool {
+        self.is_lost
     }
 
     pub(crate) const fn kind(&self) -> Kind {
@@ -92,17 +94,41 @@ const AGAIN: Retry = Retry::After(None);
 
 impl From<tokio_postgres::Error> for Failure {
     fn from(error: tokio_postgres::Error) -> Self {
+        let Some(state) = error.code() else { return from_client(&error) };
         let severity = error.as_db_error().and_then(DbError::parsed_severity);
-        match error.code() {
-            Some(state) => Self {
-                is_end: matches!(severity, Some(Severity::Fatal | Severity::Panic)),
-                ..Self::from(state.clone())
-            },
-            // A value of another type than the column's: the schema is not ours.
-            None if error.to_string().starts_with("error deserializing") => Self::corrupt(),
-            None => Self::new(Kind::Unavailable, AGAIN, "check that the server runs and that its address is right"),
-        }
+        let is_end = matches!(severity, Some(Severity::Fatal | Severity::Panic));
+        // The server ends a transaction that stands still before it has read any more of it.
+        let is_known = *state == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT;
+        let failure = Self::from(state.clone());
+        Self { is_lost: (is_end && !is_known) || failure.is_lost, ..failure }
     }
+}
+
+/// What `tokio_postgres` says itself; only its words tell the kinds apart.
+fn from_client(error: &tokio_postgres::Error) -> Failure {
+    let said = error.to_string();
+    // A value of another type than the column's: the schema is not ours.
+    if said.starts_with("error deserializing") {
+        return Failure::corrupt();
+    }
+    if said.starts_with("invalid configuration") {
+        let is_password = std::error::Error::source(error).is_some_and(|cause| cause.to_string() == "password missing");
+        return if is_password {
+            Failure::new(Kind::PermissionDenied, Retry::Never, "give the URL a password: the server asks for one")
+        } else {
+            Failure::new(
+                Kind::Invalid,
+                Retry::Never,
+                "give the URL as many ports and addresses as it has hosts, or one",
+            )
+        };
+    }
+    if said.starts_with("authentication error") {
+        let advice = "let the server take passwords as scram-sha-256, and check the one of the URL";
+        return Failure::new(Kind::PermissionDenied, Retry::Never, advice);
+    }
+    let advice = "check that the server runs and that its address is right";
+    Failure { is_lost: true, ..Failure::new(Kind::Unavailable, AGAIN, advice) }
 }
 
 impl From<SqlState> for Failure {
@@ -130,20 +156,33 @@ impl From<SqlState> for Failure {
             SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED => {
                 (Kind::Unavailable, AGAIN, "another transaction was in the way")
             }
+            SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => (
+                Kind::Unavailable,
+                AGAIN,
+                "this process stood still within a transaction: it is overloaded, or was paused",
+            ),
+            SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN => {
+                (Kind::Unavailable, AGAIN, "the server does not know what became of it")
+            }
             SqlState::READ_ONLY_SQL_TRANSACTION => {
                 (Kind::Unavailable, AGAIN, "the server only reads: connect to the primary")
             }
             SqlState::DATA_CORRUPTED | SqlState::INDEX_CORRUPTED => {
                 (Kind::Corrupt, Retry::Never, "the server found its files damaged: restore a backup")
             }
-            // 08: the connection; 57P: the server shuts down or is starting.
-            ref other if other.code().starts_with("08") || other.code().starts_with("57P") => {
+            ref other if is_of_connection(other) => {
                 (Kind::Unavailable, AGAIN, "the server is not ready, or has ended the connection")
             }
             _ => (Kind::Corrupt, Retry::Never, "the tables are not as this store writes them: check the schema"),
         };
-        Self { state: Some(state), ..Self::new(kind, retry, advice) }
+        let is_lost = is_of_connection(&state) || state == SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN;
+        Self { state: Some(state), is_lost, ..Self::new(kind, retry, advice) }
     }
+}
+
+/// 08: the connection; 57P: the server shuts down or is starting.
+fn is_of_connection(state: &SqlState) -> bool {
+    state.code().starts_with("08") || state.code().starts_with("57P")
 }
 
 impl From<PoolError> for Failure {

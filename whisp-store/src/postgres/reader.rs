@@ -41,7 +41,7 @@ impl Reader {
         loop {
             let client = self.pool.get().await?;
             match call::query(&client, begin, call()).await {
-                Err(failure) if failure.is_unreachable() && client.is_closed() && tries < TRIES_MAX => tries += 1,
+                Err(failure) if failure.is_lost() && client.is_closed() && tries < TRIES_MAX => tries += 1,
                 rows => return rows,
             }
         }
