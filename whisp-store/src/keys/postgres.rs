@@ -19,13 +19,16 @@ use whisp_core::vault::{
 };
 
 use super::turned;
-use crate::postgres::{Address, Failure, Schema, get};
+use crate::postgres::{Address, Failure, Patience, Schema, get};
 
 /// How many connections it opens at most: keys are read seldom and kept in memory.
 const CONNECTIONS_MAX: usize = 4;
 
 /// How long one statement may take.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a server is waited for that does not answer: a server that is only slow says so itself.
+const PATIENCE: Patience = Patience(Duration::from_secs(30));
 
 /// A [`KeyTable`] in a PostgreSQL database, for the processes that share a `PostgresStore`.
 ///
@@ -75,7 +78,7 @@ impl PostgresKeyTable {
         let schema = Schema::new(schema, 0)?;
         let pool =
             Address::new(url.expose_secret(), &RootCertStore::empty())?.pool(CONNECTIONS_MAX, STATEMENT_TIMEOUT)?;
-        schema.open_keys(&pool.get().await?).await?;
+        PATIENCE.read(schema.open_keys(&pool.get().await?)).await?;
         Ok(Self { pool, schema })
     }
 
@@ -88,11 +91,19 @@ impl PostgresKeyTable {
     ) -> Result<T, VaultError> {
         let outcome = async {
             let mut client: Client = self.pool.get().await?;
-            let transaction = client.transaction().await?;
-            transaction.batch_execute(&format!("SET LOCAL whisp.tenant = '{tenant}'")).await?;
-            let outcome = run(&transaction).await?;
-            transaction.commit().await?;
-            Ok(outcome)
+            let transact = async {
+                let transaction = client.transaction().await?;
+                transaction.batch_execute(&format!("SET LOCAL whisp.tenant = '{tenant}'")).await?;
+                let outcome = run(&transaction).await?;
+                transaction.commit().await?;
+                Ok(outcome)
+            };
+            let outcome = PATIENCE.read(transact).await;
+            if outcome.is_err() {
+                // It may still be at it.
+                drop(Client::take(client));
+            }
+            outcome
         };
         outcome.await.map_err(|failure| vault_error(&failure, operation))
     }

@@ -43,7 +43,7 @@ impl Writer {
 
     async fn remove_some(&self, tenant: TenantId, which: Which, limit: usize) -> Result<usize, Failure> {
         let client = self.pool.get().await?;
-        let removed = self.remove(&client, tenant, which, limit).await;
+        let removed = self.patience.write(self.remove(&client, tenant, which, limit)).await;
         if removed.is_err() {
             // It may be inside the transaction: it is closed, and the server rolls back.
             drop(Client::take(client));

@@ -47,6 +47,12 @@ impl Failure {
         Self::new(Kind::Unavailable, Retry::OutcomeUnknown, "the runtime has ended, or a task of the store panicked")
     }
 
+    /// The server has taken what it is to do, and does not answer.
+    pub(super) const fn silence() -> Self {
+        let advice = "the server does not answer: it stands still, or something between it and this process does";
+        Self::new(Kind::Unavailable, AGAIN, advice)
+    }
+
     /// The transaction may or may not have become durable.
     pub(super) fn outcome_unknown(self) -> Self {
         Self { retry: Retry::OutcomeUnknown, ..self }
@@ -197,7 +203,7 @@ impl From<PoolError> for Failure {
             PoolError::Closed | PoolError::NoRuntimeSpecified => Self::stopped(),
             PoolError::PostCreateHook(error) => match error {
                 deadpool_postgres::HookError::Backend(error) => error.into(),
-                deadpool_postgres::HookError::Message(_) => Self::stopped(),
+                deadpool_postgres::HookError::Message(_) => Self::silence(),
             },
         }
     }

@@ -34,7 +34,7 @@ use whisp_core::store::{
     WorkKey, WriteBatch, WriteOp,
 };
 
-pub(crate) use self::connect::Address;
+pub(crate) use self::connect::{Address, Patience};
 pub(crate) use self::error::Failure;
 use self::group::{Outcome, Task};
 use self::notify::Notices;
@@ -79,6 +79,11 @@ const LEND_PATIENCE: Duration = Duration::from_secs(3);
 /// # Behind a pooler
 /// A pooler must keep a connection to one server process for a whole session (PgBouncer's `pool_mode = session`).
 ///
+/// # A server that is gone
+/// A machine that is gone without a word is taken for gone after a minute (keepalives; the URL may say otherwise). No
+/// answer is waited for longer than [`PostgresOptions::patience`], whatever stands still; what was being written then may
+/// be done or not ([`Retry::OutcomeUnknown`]), and a read may be repeated.
+///
 /// # Durability
 /// An acknowledged batch is as durable as the server makes a commit: leave `synchronous_commit` and `fsync` on.
 ///
@@ -118,12 +123,12 @@ impl PostgresStore {
         PostgresOptions::new(url).open().await
     }
 
-    fn start(address: Address, pool: Pool, schema: &Schema, kinds: Vec<Kind>) -> Self {
+    fn start(address: Address, pool: Pool, schema: &Schema, patience: Patience, kinds: Vec<Kind>) -> Self {
         let sql = Arc::new(Sql::new(schema.name(), &kinds));
         let news = Arc::new(Notify::new());
         Self {
-            reader: Reader::new(pool.clone(), Arc::clone(&sql), kinds.clone()),
-            writer: Arc::new(Writer::new(pool.clone(), sql, Arc::clone(&news))),
+            reader: Reader::new(pool.clone(), Arc::clone(&sql), patience, kinds.clone()),
+            writer: Arc::new(Writer::new(pool.clone(), sql, patience, Arc::clone(&news))),
             notices: Notices::start(address, schema.channel(), news),
             late: Arc::default(),
             pool,

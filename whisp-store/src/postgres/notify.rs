@@ -61,7 +61,7 @@ async fn run(address: Address, channel: String, news: Arc<Notify>, heard: Arc<No
 
 /// Serves one connection until it ends.
 async fn serve(address: &Address, channel: &str, news: &Notify, heard: &Notify) -> Result<(), Failure> {
-    let (client, mut connection) = address.config.connect(address.tls()).await?;
+    let (client, mut connection) = address.connect().await?;
     // What this process tells, it knows.
     let own = AtomicI32::new(0);
     let hear = poll_fn(|cx| {

@@ -10,7 +10,7 @@ use whisp_core::error::Retry;
 use whisp_core::store::{Kind, StoreError, StoreErrorKind};
 
 use super::PostgresStore;
-use super::connect::Address;
+use super::connect::{Address, Patience};
 use super::error::Failure;
 use super::schema::Schema;
 
@@ -25,6 +25,10 @@ const PARTITIONS_MAX: u16 = 1_024;
 
 /// How long one statement may take, unless told otherwise. Each goes by a key.
 const STATEMENT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+
+/// How long the server is waited for, at least, unless told otherwise. Twice as long as a statement may take: a server that
+/// is only slow says so itself.
+const PATIENCE_DEFAULT: Duration = Duration::from_secs(60);
 
 /// How to open a [`PostgresStore`].
 ///
@@ -55,6 +59,7 @@ pub struct PostgresOptions {
     partitions: u16,
     roots: Vec<u8>,
     statement_timeout: Duration,
+    patience: Option<Duration>,
 }
 
 impl PostgresOptions {
@@ -70,6 +75,7 @@ impl PostgresOptions {
             partitions: 0,
             roots: Vec::new(),
             statement_timeout: STATEMENT_TIMEOUT_DEFAULT,
+            patience: None,
         }
     }
 
@@ -111,6 +117,14 @@ impl PostgresOptions {
         self
     }
 
+    /// Sets how long a server that does not answer is waited for: by a read, by a transaction that writes, by the opening of
+    /// the tables. Unless told, it is a minute, or twice the [`statement_timeout`](Self::statement_timeout) if that is longer.
+    /// Shorter than that timeout, it would leave writes in doubt that the server breaks off.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = Some(patience);
+        self
+    }
+
     /// Connects, creates the tables if they are not there, and brings an older schema to this version.
     ///
     /// # Errors
@@ -134,8 +148,12 @@ impl PostgresOptions {
         let address = Address::new(self.url.expose_secret(), &self.trusted()?)?;
         let schema = Schema::new(&self.schema, self.partitions)?;
         let pool = address.pool(self.connections, self.statement_timeout)?;
-        schema.open(&pool.get().await?, &self.kinds).await?;
-        Ok(PostgresStore::start(address, pool, &schema, self.kinds))
+        let patience = self.patience.unwrap_or_else(|| PATIENCE_DEFAULT.max(self.statement_timeout.saturating_mul(2)));
+        let (client, patience) = (pool.get().await?, Patience(patience));
+        // Where that fails, the pool ends with all its connections.
+        patience.read(schema.open(&client, &self.kinds)).await?;
+        drop(client);
+        Ok(PostgresStore::start(address, pool, &schema, patience, self.kinds))
     }
 
     fn trusted(&self) -> Result<RootCertStore, Failure> {

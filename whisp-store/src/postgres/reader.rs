@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use deadpool_postgres::Pool;
+use deadpool_postgres::{Client, Pool};
 use tokio_postgres::Row;
 use uuid::Uuid;
 use whisp_core::id::{FactId, RecordId, TenantId, WorkId};
@@ -14,6 +14,7 @@ use whisp_core::store::{
 };
 
 use super::call::{self, Call, Mode};
+use super::connect::Patience;
 use super::error::Failure;
 use super::row::{get, micros, micros_up, record, time};
 use super::sql::{KindSql, Sql};
@@ -27,12 +28,13 @@ const TRIES_MAX: usize = 3;
 pub(super) struct Reader {
     pool: Pool,
     sql: Arc<Sql>,
+    patience: Patience,
     kinds: Vec<Kind>,
 }
 
 impl Reader {
-    pub(super) const fn new(pool: Pool, sql: Arc<Sql>, kinds: Vec<Kind>) -> Self {
-        Self { pool, sql, kinds }
+    pub(super) const fn new(pool: Pool, sql: Arc<Sql>, patience: Patience, kinds: Vec<Kind>) -> Self {
+        Self { pool, sql, patience, kinds }
     }
 
     /// Reads with one statement.
@@ -40,9 +42,14 @@ impl Reader {
         let mut tries = 1;
         loop {
             let client = self.pool.get().await?;
-            match call::query(&client, begin, call()).await {
+            match self.patience.read(call::query(&client, begin, call())).await {
                 Err(failure) if failure.is_lost() && client.is_closed() && tries < TRIES_MAX => tries += 1,
-                rows => return rows,
+                Ok(rows) => return Ok(rows),
+                Err(failure) => {
+                    // It may still be at it.
+                    drop(Client::take(client));
+                    return Err(failure);
+                }
             }
         }
     }

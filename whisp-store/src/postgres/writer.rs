@@ -21,6 +21,7 @@ use whisp_core::store::{Bucket, Commit, DedupKey, Fence, Kind, WriteBatch, Write
 
 use super::call::{self, Call, Mode};
 use super::change::{self, REMEMBERED_PER_FORGET};
+use super::connect::Patience;
 use super::error::Failure;
 use super::group::{Care, Group, LeaseSlot, Outcome, RecordBefore, Task, Wanted};
 use super::row::{get, time};
@@ -52,6 +53,7 @@ const TRY_REST: Duration = Duration::from_millis(50);
 pub(super) struct Writer {
     pub(super) pool: Pool,
     pub(super) sql: Arc<Sql>,
+    pub(super) patience: Patience,
     queues: Mutex<BTreeMap<TenantId, Vec<Waiting>>>,
     room: Arc<Semaphore>,
     /// For so many transactions nothing is taken for new, because something was not: who delivers again, delivers much.
@@ -71,11 +73,12 @@ struct Waiting {
 }
 
 impl Writer {
-    pub(super) fn new(pool: Pool, sql: Arc<Sql>, news: Arc<Notify>) -> Self {
+    pub(super) fn new(pool: Pool, sql: Arc<Sql>, patience: Patience, news: Arc<Notify>) -> Self {
         let room = Arc::new(Semaphore::new(QUEUE_MAX));
         Self {
             pool,
             sql,
+            patience,
             queues: Mutex::default(),
             room,
             careful: AtomicU32::new(0),
@@ -158,13 +161,16 @@ impl Writer {
 
     async fn transaction(&self, tenant: TenantId, tasks: &[Task]) -> Result<Vec<Outcome>, Failure> {
         let client = self.pool.get().await?;
-        let outcome = match self.transact(&client, tenant, tasks, self.care()).await {
-            Err(failure) if failure.is_dashed_hope() => {
-                self.careful.store(CAREFUL_TRANSACTIONS, Ordering::Relaxed);
-                self.transact(&client, tenant, tasks, Care::Thorough).await
+        let transact = async {
+            match self.transact(&client, tenant, tasks, self.care()).await {
+                Err(failure) if failure.is_dashed_hope() => {
+                    self.careful.store(CAREFUL_TRANSACTIONS, Ordering::Relaxed);
+                    self.transact(&client, tenant, tasks, Care::Thorough).await
+                }
+                outcome => outcome,
             }
-            outcome => outcome,
         };
+        let outcome = self.patience.write(transact).await;
         if outcome.is_err() {
             // It may be inside the transaction: it is closed, and the server rolls back.
             drop(Client::take(client));
