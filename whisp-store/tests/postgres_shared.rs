@@ -132,23 +132,58 @@ async fn no_change_is_lost_between_stores() {
     assert_eq!(stored.position, 3 * CHANGES);
 }
 
+async fn hears(store: &PostgresStore) {
+    tokio::time::timeout(PATIENCE, store.wait()).await.expect("it hears");
+}
+
+async fn is_quiet(store: &PostgresStore) -> bool {
+    tokio::time::timeout(Duration::from_millis(300), store.wait()).await.is_err()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_hears_of_work_that_another_one_took_in_and_not_of_its_own() {
     let Some(schema) = TempSchema::new() else { return };
     let (one, other, ids) = (open(&schema).await, open(&schema).await, SeqIds::new(1));
-    let told = async {
-        // Until it listens, it hears nothing: so it is told until it does.
-        loop {
-            let batch = WriteBatch::new(TENANT).op(work(&ids, 1));
-            assert_eq!(one.commit(batch).await.expect("the store works"), Commit::Done);
-            if tokio::time::timeout(Duration::from_millis(200), other.wait()).await.is_ok() {
-                break;
-            }
-        }
+    // They listen.
+    hears(&one).await;
+    hears(&other).await;
+    let batch = WriteBatch::new(TENANT).op(work(&ids, 1));
+    assert_eq!(one.commit(batch).await.expect("the store works"), Commit::Done);
+    hears(&other).await;
+    assert!(is_quiet(&one).await, "what it took in itself it knows");
+}
+
+/// Nobody hears what is told before they listen, at the beginning or after their connection broke.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_looks_once_when_it_begins_to_listen() {
+    let Some(schema) = TempSchema::new() else { return };
+    let (one, ids) = (open(&schema).await, SeqIds::new(1));
+    let commit = async || {
+        let batch = WriteBatch::new(TENANT).op(work(&ids, 1));
+        assert_eq!(one.commit(batch).await.expect("the store works"), Commit::Done);
     };
-    tokio::time::timeout(PATIENCE, told).await.expect("it hears");
-    let own = tokio::time::timeout(Duration::from_millis(300), one.wait()).await;
-    assert!(own.is_err(), "what it took in itself it knows");
+    commit().await;
+    let other = open(&schema).await;
+    hears(&other).await;
+    assert!(is_quiet(&other).await, "it looks once");
+    let client = schema.client().await;
+    let listeners = format!(
+        "FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query IN ('LISTEN {0}', 'NOTIFY {0}')",
+        format_args!("whisp_work_{}", schema.name)
+    );
+    let cut = format!("SELECT count(pg_terminate_backend(pid)) {listeners}");
+    let cut: i64 = client.query_one(&cut, &[]).await.expect("connections of one's own user may be ended").get(0);
+    assert_eq!(cut, 2, "each store listens");
+    let are_gone = async {
+        let count = format!("SELECT count(*) {listeners}");
+        while client.query_one(&count, &[]).await.expect("it can be asked").get::<_, i64>(0) > 0 {}
+    };
+    tokio::time::timeout(PATIENCE, are_gone).await.expect("they end");
+    commit().await;
+    hears(&other).await;
+    let listen = format!("SELECT count(*) {listeners}");
+    let listen: i64 = client.query_one(&listen, &[]).await.expect("it can be asked").get(0);
+    assert!(listen > 0, "it looks when it listens, and not before");
 }
 
 /// Connections are cut again and again, in the middle of everything: whatever is acknowledged is there, and what is said

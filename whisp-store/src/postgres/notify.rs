@@ -37,7 +37,7 @@ impl Notices {
         Self { heard, task }
     }
 
-    /// Returns when another process has told of work since the last time.
+    /// Returns when another process has told of work since the last time, or may have told before anybody listened.
     pub(super) async fn heard(&self) {
         self.heard.notified().await;
     }
@@ -54,8 +54,6 @@ async fn run(address: Address, channel: String, news: Arc<Notify>, heard: Arc<No
         // Whatever went wrong, workers look by the clock until it is right again.
         drop(serve(&address, &channel, &news, &heard).await);
         tokio::time::sleep(CONNECT_EVERY).await;
-        // What was told meanwhile was not heard.
-        heard.notify_one();
     }
 }
 
@@ -80,6 +78,8 @@ async fn serve(address: &Address, channel: &str, news: &Notify, heard: &Notify) 
         let row = client.query_one("SELECT pg_backend_pid()", &[]).await?;
         own.store(row.try_get(0)?, Ordering::Relaxed);
         client.batch_execute(&format!("LISTEN {channel}")).await?;
+        // What was told before was not heard: workers look once.
+        heard.notify_one();
         tell(&client, channel, news).await
     };
     tokio::select! { ended = hear => ended, ended = tell => ended }
