@@ -123,7 +123,11 @@ impl Config {
                 if let Some(connections) = connections {
                     options = options.connections(*connections);
                 }
-                Arc::new(options.open().await?)
+                let store = options.open().await?;
+                if !store.is_walled() {
+                    eprintln!("row-level security does not hold for the user of WHISP_DATABASE_URL: give it a plain one");
+                }
+                Arc::new(store)
             }
         })
     }

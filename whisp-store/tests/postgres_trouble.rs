@@ -42,6 +42,7 @@ async fn who_forgets_the_tenant_sees_and_writes_nothing() {
         for tenant in [TENANT, OTHER] {
             assert_eq!(store.commit(put(tenant, 7)).await.expect("the store works"), Commit::Done);
         }
+        assert!(store.is_walled());
         let client = schema.client().await;
         let row = client.query_one("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user", &[]);
         let is_above: bool = row.await.expect("it can be asked").get(0);
@@ -72,6 +73,19 @@ async fn who_forgets_the_tenant_sees_and_writes_nothing() {
             .await
             .expect("anything can be set");
         assert_eq!(seen().await, 0, "who looks for work reads no record");
+    }
+}
+
+#[tokio::test]
+async fn a_wall_that_is_not_there_is_told() {
+    let Some(schema) = TempSchema::new() else { return };
+    drop(schema.options().open().await.expect("the server opens a new schema"));
+    let client = schema.client().await;
+    for (change, is_walled) in [("NO FORCE", false), ("FORCE", true), ("DISABLE", false)] {
+        let change = format!("ALTER TABLE {}.record_message {change} ROW LEVEL SECURITY", schema.name);
+        client.batch_execute(&change).await.expect("the owner may");
+        let store = schema.options().open().await.expect("it opens");
+        assert_eq!(store.is_walled(), is_walled, "{change}");
     }
 }
 

@@ -52,6 +52,7 @@ const PATIENCE: Patience = Patience(Duration::from_secs(30));
 pub struct PostgresKeyTable {
     pool: Pool,
     schema: Schema,
+    is_walled: bool,
 }
 
 impl PostgresKeyTable {
@@ -78,8 +79,21 @@ impl PostgresKeyTable {
         let schema = Schema::new(schema, 0)?;
         let pool =
             Address::new(url.expose_secret(), &RootCertStore::empty())?.pool(CONNECTIONS_MAX, STATEMENT_TIMEOUT)?;
-        PATIENCE.read(schema.open_keys(&pool.get().await?)).await?;
-        Ok(Self { pool, schema })
+        let client = pool.get().await?;
+        let open = async {
+            schema.open_keys(&client).await?;
+            schema.is_walled(&client).await
+        };
+        let is_walled = PATIENCE.read(open).await?;
+        drop(client);
+        Ok(Self { pool, schema, is_walled })
+    }
+
+    /// Returns whether row-level security held for the user when the table was opened, as
+    /// [`PostgresStore::is_walled`](crate::PostgresStore::is_walled) does.
+    #[must_use]
+    pub const fn is_walled(&self) -> bool {
+        self.is_walled
     }
 
     /// Runs a transaction. What is dropped before it has committed is rolled back.
@@ -365,7 +379,10 @@ impl KeyTable for PostgresKeyTable {
 
 impl fmt::Debug for PostgresKeyTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresKeyTable").field("schema", &self.schema.name()).finish_non_exhaustive()
+        f.debug_struct("PostgresKeyTable")
+            .field("schema", &self.schema.name())
+            .field("is_walled", &self.is_walled)
+            .finish_non_exhaustive()
     }
 }
 

@@ -70,7 +70,7 @@ const LEND_PATIENCE: Duration = Duration::from_secs(3);
 ///
 /// Row-level security is a second wall: a transaction names its tenant, and rows of another one are neither seen nor
 /// written, whatever a statement says. The server applies it to every user but superusers and those with `BYPASSRLS`,
-/// the owner of the tables included: connect as neither.
+/// the owner of the tables included: connect as neither ([`is_walled`](Self::is_walled)).
 ///
 /// # Work
 /// Processes tell each other of new work by `LISTEN` and `NOTIFY`, and look by the clock all the same.
@@ -104,6 +104,7 @@ pub struct PostgresStore {
     reader: Reader,
     writer: Arc<Writer>,
     notices: Notices,
+    is_walled: bool,
     /// The tenants for whose leases nobody waits any more, though they are still asked for.
     late: Arc<Mutex<BTreeSet<TenantId>>>,
 }
@@ -123,13 +124,40 @@ impl PostgresStore {
         PostgresOptions::new(url).open().await
     }
 
-    fn start(address: Address, pool: Pool, schema: &Schema, patience: Patience, kinds: Vec<Kind>) -> Self {
+    /// Returns whether row-level security held for the user, in every table, when the store was opened. Where it did not, the
+    /// statements of the store keep the tenants apart as ever, but nothing does behind them: the user is a superuser or has
+    /// `BYPASSRLS`, or somebody has taken a wall down. Say so where an operator sees it.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = whisp_store::PostgresStore::open(std::env::var("DATABASE_URL")?).await?;
+    /// if !store.is_walled() {
+    ///     eprintln!("row-level security does not hold for the user of DATABASE_URL: connect as a plain one");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub const fn is_walled(&self) -> bool {
+        self.is_walled
+    }
+
+    fn start(
+        address: Address,
+        pool: Pool,
+        schema: &Schema,
+        kinds: Vec<Kind>,
+        patience: Patience,
+        is_walled: bool,
+    ) -> Self {
         let sql = Arc::new(Sql::new(schema.name(), &kinds));
         let news = Arc::new(Notify::new());
         Self {
             reader: Reader::new(pool.clone(), Arc::clone(&sql), patience, kinds.clone()),
             writer: Arc::new(Writer::new(pool.clone(), sql, patience, Arc::clone(&news))),
             notices: Notices::start(address, schema.channel(), news),
+            is_walled,
             late: Arc::default(),
             pool,
             kinds,
@@ -202,6 +230,7 @@ impl fmt::Debug for PostgresStore {
         f.debug_struct("PostgresStore")
             .field("kinds", &self.kinds)
             .field("pool", &self.pool.status())
+            .field("is_walled", &self.is_walled)
             .finish_non_exhaustive()
     }
 }

@@ -150,10 +150,14 @@ impl PostgresOptions {
         let pool = address.pool(self.connections, self.statement_timeout)?;
         let patience = self.patience.unwrap_or_else(|| PATIENCE_DEFAULT.max(self.statement_timeout.saturating_mul(2)));
         let (client, patience) = (pool.get().await?, Patience(patience));
+        let open = async {
+            schema.open(&client, &self.kinds).await?;
+            schema.is_walled(&client).await
+        };
         // Where that fails, the pool ends with all its connections.
-        patience.read(schema.open(&client, &self.kinds)).await?;
+        let is_walled = patience.read(open).await?;
         drop(client);
-        Ok(PostgresStore::start(address, pool, &schema, patience, self.kinds))
+        Ok(PostgresStore::start(address, pool, &schema, self.kinds, patience, is_walled))
     }
 
     fn trusted(&self) -> Result<RootCertStore, Failure> {

@@ -105,6 +105,14 @@ impl Schema {
         Ok(())
     }
 
+    /// Whether the walls stand for this user, in every table: for superusers and the like they do not.
+    pub(crate) async fn is_walled(&self, client: &Client) -> Result<bool, Failure> {
+        let walls = "SELECT coalesce(bool_and(row_security_active(oid)), false) FROM pg_class \
+                     WHERE relnamespace = $1::text::regnamespace AND relkind IN ('r', 'p') \
+                     AND relname NOT IN ('version', 'kind')";
+        get(&client.query_one(walls, &[&self.name]).await?, 0)
+    }
+
     /// The version of the tables, 0 if there are none. A schema that has a version, but none of these tables, is
     /// something else's: it is never added to, for two versions would be one.
     async fn version(&self, client: &Client, tables: &Tables) -> Result<usize, Failure> {
