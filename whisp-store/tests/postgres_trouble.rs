@@ -305,6 +305,44 @@ async fn a_tenant_whose_row_is_held_long_delays_nobody_and_comes_again_when_it_i
     assert_eq!(lease.fence.0, 2, "it was leased late, to nobody, and given back");
 }
 
+/// Nor does whoever gives leases back wait so long: they come back when the row is free.
+#[tokio::test]
+async fn leases_of_a_tenant_whose_row_is_held_long_come_back_when_it_is_free() {
+    let Some(schema) = TempSchema::new() else { return };
+    let store = schema.options().open().await.expect("the server opens a new schema");
+    let at = DateTime::UNIX_EPOCH;
+    let key = WorkKey { bucket: Bucket(1), due: at, id: WorkId::from_bytes([1; 16]) };
+    let work = WorkItem { key, lane: RecordId::from_bytes([1; 16]), attempts: 0, payload: Clear::default() };
+    let batch = WriteBatch::new(TENANT).op(WriteOp::Enqueue(work));
+    assert_eq!(store.commit(batch).await.expect("the store works"), Commit::Done);
+    let own = async || {
+        let (worker, until) = (WorkerId::from_bytes([1; 16]), at + TimeDelta::seconds(60));
+        store.own(&OwnRequest { worker, limit: 2, now: at, due_by: at, until }).await.expect("the store works")
+    };
+    let leases = own().await;
+    assert_eq!(leases.len(), 1);
+    let client = schema.client().await;
+    let hold = format!(
+        "BEGIN; SET LOCAL whisp.tenant = '{TENANT}'; SELECT FROM {}.tenant WHERE tenant = '{TENANT}' FOR UPDATE",
+        schema.name
+    );
+    client.batch_execute(&hold).await.expect("it can be held");
+    // The server waits ten seconds for a row.
+    let released = tokio::time::timeout(Duration::from_secs(8), store.release(&leases)).await;
+    released.expect("one tenant delays who gives its leases back").expect("it goes on");
+    assert_eq!(own().await, [], "it is still held");
+    client.batch_execute("ROLLBACK").await.expect("it ends");
+    let again = async {
+        loop {
+            if let [lease] = *own().await {
+                break lease;
+            }
+        }
+    };
+    let lease = tokio::time::timeout(Duration::from_secs(30), again).await.expect("it was given back");
+    assert_eq!(lease.fence.0, 2);
+}
+
 #[tokio::test]
 async fn a_server_that_only_reads_is_told_so() {
     let Some(schema) = TempSchema::new() else { return };

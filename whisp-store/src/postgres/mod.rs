@@ -188,6 +188,17 @@ impl PostgresStore {
         Ok(Vec::new())
     }
 
+    /// Gives leases back, and waits a while for that: a tenant whose row somebody holds delays nobody else. What takes longer
+    /// goes on without its caller; where it fails then, the leases end by themselves.
+    async fn give_back(&self, tenant: TenantId, leases: Vec<Lease>) -> Result<(), Failure> {
+        let releasing = tokio::spawn(lend(Arc::clone(&self.writer), tenant, Task::Release(leases)));
+        match tokio::time::timeout(LEND_PATIENCE, releasing).await {
+            Ok(Ok(released)) => released.map(drop),
+            Ok(Err(_)) => Err(Failure::stopped()),
+            Err(_) => Ok(()),
+        }
+    }
+
     async fn take(&self, request: &OwnRequest) -> Result<Vec<Lease>, Failure> {
         if request.limit == 0 {
             return Ok(Vec::new());
@@ -329,9 +340,8 @@ impl Work for PostgresStore {
 
     async fn release(&self, leases: &[Lease]) -> Result<(), StoreError> {
         let each = by_tenant(leases).into_iter();
-        let release = |(tenant, leases)| lend(Arc::clone(&self.writer), tenant, Task::Release(leases));
-        let released = join_all(each.map(release)).await;
-        named("release", released.into_iter().try_for_each(|outcome| outcome.map(drop)))
+        let released = join_all(each.map(|(tenant, leases)| self.give_back(tenant, leases))).await;
+        named("release", released.into_iter().collect())
     }
 
     async fn pending(&self, query: &PendingQuery) -> Result<Vec<WorkItem>, StoreError> {
