@@ -106,6 +106,25 @@ async fn what_a_killed_process_left_goes_with_the_file() {
     assert_eq!(files(folder.path()), Vec::<std::path::PathBuf>::new());
 }
 
+/// The half of one that was killed stays behind a number that is free again.
+#[tokio::test]
+async fn what_a_killed_process_left_goes_though_another_wrote_the_file_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let media = ObjectMedia::folder(folder.path()).unwrap();
+    let mut first = media.write(TENANT, FILE).await.unwrap();
+    let mut killed = media.write(TENANT, FILE).await.unwrap();
+    for writer in [&mut first, &mut killed] {
+        for _ in 0..8 {
+            writer.append(Sealed(vec![7; 65_616])).await.unwrap();
+        }
+    }
+    std::mem::forget(killed);
+    first.finish().await.unwrap();
+    assert_eq!(files(folder.path()).len(), 2, "a file and a half");
+    media.delete(TENANT, FILE).await.unwrap();
+    assert_eq!(files(folder.path()), Vec::<std::path::PathBuf>::new());
+}
+
 #[tokio::test]
 async fn a_folder_that_can_not_be_is_told() {
     let folder = tempfile::tempdir().unwrap();

@@ -38,18 +38,26 @@ pub(super) async fn make_private(_file: PathBuf) -> Result<(), StoreError> {
     std::future::ready(Ok(())).await
 }
 
+/// How many numbers in a row are free before the rest are taken to be. A half has the lowest number that was free when its
+/// writer began, and numbers before it are free again when their writers are done: one file would need so many at once.
+const FREE_MAX: u32 = 16;
+
 /// Deletes what processes that were killed have left of a file: the halves that `object_store` writes beside it, named
 /// `file#1`, `file#2`, ...
 pub(super) async fn delete_halves(file: PathBuf) -> Result<(), StoreError> {
     blocking("delete a file", move || {
-        for number in 1_u32.. {
+        let (mut number, mut free) = (1_u32, 0);
+        while free < FREE_MAX {
             let mut half = file.clone().into_os_string();
             half.push(format!("#{number}"));
             match fs::remove_file(half) {
-                Ok(()) => {}
-                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => break,
+                Ok(()) => free = 0,
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                    free += 1;
+                }
                 Err(error) => return Err(error),
             }
+            number += 1;
         }
         Ok(())
     })
