@@ -125,7 +125,9 @@ impl Config {
                 }
                 let store = options.open().await?;
                 if !store.is_walled() {
-                    eprintln!("row-level security does not hold for the user of WHISP_DATABASE_URL: give it a plain one");
+                    eprintln!(
+                        "row-level security does not hold for the user of WHISP_DATABASE_URL: give it a plain one"
+                    );
                 }
                 Arc::new(store)
             }

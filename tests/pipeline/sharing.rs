@@ -1,11 +1,12 @@
 //! Several workers over one store: they share the buckets, take over from one another, and rest when nothing waits.
 
-use whisp::assistant::{Assistant, Budget};
+use whisp::assistant::{Assistant, Budget, Config};
 use whisp::id::TenantId;
-use whisp::model::{Content, Handle, HandleKind, PlatformMessageId, Provenance};
+use whisp::model::{AutomationMode, Content, Handle, HandleKind, PlatformMessageId, Provenance};
 use whisp::store::{Kind, ListOrder, ListQuery, Record};
 use whisp::webhook::{ContactRef, Event, MessageEvent};
 
+use crate::tap::Tap;
 use crate::world::{World, parrot};
 
 const CONTACTS: usize = 24;
@@ -109,4 +110,19 @@ async fn a_worker_without_work_holds_nothing_and_writes_nothing() {
     world.all_say(1).await;
     world.settle().await;
     assert_eq!(world.channel.sent().len(), 2 * CONTACTS);
+}
+
+#[tokio::test]
+async fn leases_that_can_not_be_given_back_keep_no_other_from_being_renewed() {
+    let tap = Tap::new();
+    let world = World::equipped(tap.store(), parrot(), AutomationMode::Automatic, |builder| builder).await;
+    world.all_say(0).await;
+    world.settle().await;
+    world.later(Config::default().lease.num_seconds() / 2 + 1);
+    // Something waits in one bucket and nothing in the others, whose leases go back.
+    world.says("m1", "Do you have cake?").await;
+    tap.keep_leases();
+    let before = tap.renewed();
+    world.assistant.step(&Budget::default()).await.expect_err("they can't be given back");
+    assert_eq!(tap.renewed() - before, 1);
 }

@@ -1,6 +1,7 @@
 //! A store that asks before each commit how it goes, tells of each that is done, and notes it; and that can lose the way
 //! to records of a kind.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -33,6 +34,8 @@ pub(crate) struct Tap {
     tell: Mutex<Tell>,
     done: Mutex<Vec<WriteBatch>>,
     unreadable: Mutex<Option<Kind>>,
+    keeps_leases: AtomicBool,
+    renewed: AtomicUsize,
 }
 
 impl std::fmt::Debug for Tap {
@@ -49,11 +52,23 @@ impl Tap {
             tell: Mutex::new(Box::new(|_| ())),
             done: Mutex::default(),
             unreadable: Mutex::default(),
+            keeps_leases: AtomicBool::default(),
+            renewed: AtomicUsize::default(),
         })
     }
 
     pub(crate) fn ask(&self, ask: impl FnMut(&WriteBatch) -> Fate + Send + 'static) {
         *self.ask.lock().unwrap() = Box::new(ask);
+    }
+
+    /// From now on no lease can be given back.
+    pub(crate) fn keep_leases(&self) {
+        self.keeps_leases.store(true, Ordering::Relaxed);
+    }
+
+    /// How many leases were renewed.
+    pub(crate) fn renewed(&self) -> usize {
+        self.renewed.load(Ordering::Relaxed)
     }
 
     /// Is told of each commit in the moment in which it is done.
@@ -145,10 +160,15 @@ impl Work for Tap {
     }
 
     async fn renew(&self, request: &RenewRequest) -> Result<Vec<Lease>, StoreError> {
-        self.inner.renew(request).await
+        let renewed = self.inner.renew(request).await?;
+        self.renewed.fetch_add(renewed.len(), Ordering::Relaxed);
+        Ok(renewed)
     }
 
     async fn release(&self, leases: &[Lease]) -> Result<(), StoreError> {
+        if self.keeps_leases.load(Ordering::Relaxed) {
+            return Err(StoreError::new("release", StoreErrorKind::Unavailable, Retry::After(None)));
+        }
         self.inner.release(leases).await
     }
 

@@ -244,7 +244,7 @@ impl Inner {
 
     /// Renews the leases that are held and takes free buckets that have work; returns what is held.
     pub(crate) async fn hold(&self, now: DateTime<Utc>) -> Result<Vec<Lease>, AssistantError> {
-        self.share(now).await?;
+        let surplus = self.share(now).await?;
         let until = now + self.config.lease;
         let leases_max = self.config.leases_max.max(1);
         let (ending, spare, ask) = {
@@ -265,9 +265,6 @@ impl Inner {
             spare.iter().for_each(|lease| lanes.forget(lease));
             (ending, spare, ask)
         };
-        if !spare.is_empty() {
-            self.entities.store.release(&spare).await?;
-        }
         let ending: Vec<Lease> = ending.into_iter().filter(|lease| !spare.contains(lease)).collect();
         if !ending.is_empty() {
             let kept = self.entities.store.renew(&RenewRequest { leases: ending.clone(), now, until }).await?;
@@ -278,6 +275,11 @@ impl Inner {
                     None => lanes.forget(lease),
                 }
             }
+        }
+        // After the others were renewed: what can't be given back ends by itself, and must take no other lease with it.
+        let free: Vec<Lease> = surplus.into_iter().chain(spare).collect();
+        if !free.is_empty() {
+            self.entities.store.release(&free).await?;
         }
         let limit = leases_max.saturating_sub(self.lanes().leases.len());
         if ask && limit > 0 {

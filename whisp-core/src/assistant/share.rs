@@ -28,10 +28,11 @@ struct Presence {
 }
 
 impl Inner {
-    /// Gives back what is more than a fair share, if there are other workers. What is being worked on stays.
-    pub(crate) async fn share(&self, now: DateTime<Utc>) -> Result<(), AssistantError> {
+    /// Returns what is more than a fair share, if there are other workers, for it to be given back: nothing is done in it any
+    /// more. What is being worked on stays.
+    pub(crate) async fn share(&self, now: DateTime<Utc>) -> Result<Vec<Lease>, AssistantError> {
         if !self.lanes().looks_for_others(now, self.config.lease / LOOKS_PER_LEASE) {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let query = ListQuery {
             tenant: TenantId::DIRECTORY,
@@ -49,7 +50,7 @@ impl Inner {
         self.pace().share_between(living.len() + 1);
         let held = self.lanes().held();
         if held == 0 && living.is_empty() && dead.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let mut batch = WriteBatch::new(TenantId::DIRECTORY);
         batch.ops = dead.iter().map(|worker| WriteOp::Delete(Kind::WORKER, worker.id, worker.version)).collect();
@@ -68,10 +69,6 @@ impl Inner {
             all += crate::entity::from_clear::<Presence>(worker)?.held;
         }
         let fair = all.div_ceil(living.len() + 1);
-        let surplus: Vec<Lease> = self.lanes().give_up(held.saturating_sub(fair), now + PAUSE);
-        if !surplus.is_empty() {
-            self.entities.store.release(&surplus).await?;
-        }
-        Ok(())
+        Ok(self.lanes().give_up(held.saturating_sub(fair), now + PAUSE))
     }
 }
