@@ -1,7 +1,8 @@
 //! A server process is killed again and again, at any moment of its life, while people write; then the platform's books
 //! and the store's are compared: nothing is lost, nothing is sent twice.
 //!
-//! `WHISP_KILLS` sets how often each of the two is killed; 100 times unless told, so 200 times a run.
+//! `WHISP_KILLS` sets how often each of the two is killed under load, when it has taken in or sent something in that life;
+//! 100 times unless told, so 200 times a run. Those that die before, while they start, are killed besides.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test")]
 
 mod running;
@@ -14,10 +15,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::task::JoinHandle;
 use whisp::assistant::Assistant;
 use whisp::clock::Clock;
 use whisp::id::{IdSource, TenantId};
-use whisp::meta::simulator::{Account, Persona, Posting, Say, Simulator, SimulatorConfig};
+use whisp::meta::simulator::{Account, Persona, Say, Simulator, SimulatorConfig};
 use whisp::model::{Author, DeliveryStep, Handling, Provenance};
 use whisp::store::Store;
 use whisp::stores::{CellKeyProvider, EnvelopeVault, FolderCells, LocalKeyProvider, SqliteKeyTable, SqliteStore};
@@ -30,8 +32,12 @@ use running::Server;
 /// How often each server is killed, unless told otherwise.
 const KILLS_DEFAULT: usize = 100;
 
-/// The longest life of a server: from before it has opened its files to long after it has answered.
+/// The longest life of a server, from its start or from when it listens: from before it has opened its files to long after
+/// it has answered.
 const LIFE_MAX: Duration = Duration::from_millis(700);
+
+/// How many lives there may be for each that ends under load: on a machine where more end before, they are too short.
+const LIVES_PER_LOADED: usize = 6;
 
 /// How many people write in each of its lives, twice each.
 const PEOPLE: usize = 4;
@@ -63,12 +69,24 @@ impl Platform {
             Account::messenger("104061432244412", "messenger-token".into()),
         ];
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let mut config = SimulatorConfig::new(clock, Arc::new(SeqIds::new(1)), "app-secret".into())
-            .with_posting(Posting::Immediately);
+        let mut config = SimulatorConfig::new(clock, Arc::new(SeqIds::new(1)), "app-secret".into());
         for account in &accounts {
             config = config.with_account(account);
         }
         Self { simulator: Arc::new(Simulator::start(config).await.unwrap()), accounts, said: BTreeMap::new() }
+    }
+
+    /// Posts what waits, again and again, until it is aborted: no longer than a server listens, or a webhook would be given up
+    /// that was never taken.
+    fn post(&self, address: &str) -> JoinHandle<()> {
+        self.simulator.set_webhook(address);
+        let simulator = Arc::clone(&self.simulator);
+        tokio::spawn(async move {
+            loop {
+                let _delivered = simulator.deliver().await;
+                tokio::time::timeout(Duration::from_millis(5), std::future::pending::<()>()).await.unwrap_err();
+            }
+        })
     }
 
     /// New people write, each a burst of two messages.
@@ -85,27 +103,47 @@ impl Platform {
     }
 }
 
+/// How often a server was killed.
+#[derive(Debug, Clone, Copy, Default)]
+struct Kills {
+    all: usize,
+    /// So often it had taken in or sent something in that life.
+    under_load: usize,
+}
+
 /// Kills a server at random moments, lets the last one settle everything, and stops it.
-async fn kill_again_and_again(platform: &mut Platform, config: &Path, url: &str, seed: u64) -> usize {
+async fn kill_again_and_again(platform: &mut Platform, config: &Path, url: &str, seed: u64) -> Kills {
     let ids = SeqIds::new(seed);
-    let kills = kills();
-    for life in 0..kills {
-        let began = Instant::now();
+    let (wanted, mut kills) = (kills(), Kills::default());
+    while kills.under_load < wanted {
         let server = Server::start(config, url);
-        platform.people_write(life);
-        let millis = u64::try_from(ids.random().as_u128() % LIFE_MAX.as_millis()).unwrap();
-        let end = began + Duration::from_millis(millis);
-        // As soon as it listens, what waits is posted to it; it may die before.
-        while Instant::now() < end {
-            match server.webhooks_within(end - Instant::now()) {
-                Some(address) => platform.simulator.set_webhook(&address),
-                None => break,
-            }
+        platform.people_write(kills.all);
+        let (waiting, sent) = (platform.simulator.waiting(), platform.simulator.accepted().len());
+        let random = ids.random().as_u128();
+        let life = Duration::from_millis(u64::try_from(random % LIFE_MAX.as_millis()).unwrap());
+        // Every second one may die while it starts; the time of the others begins when they listen.
+        let mut began = Instant::now();
+        let listens = if kills.all.is_multiple_of(2) {
+            server.webhooks_within(life)
+        } else {
+            let address = server.webhooks();
+            began = Instant::now();
+            address
+        };
+        let posting = listens.map(|address| platform.post(&address));
+        if posting.is_some() {
+            let rest = (began + life).saturating_duration_since(Instant::now());
+            tokio::time::timeout(rest, std::future::pending::<()>()).await.unwrap_err();
         }
         drop(server);
+        posting.inspect(JoinHandle::abort);
+        kills.all += 1;
+        let has_worked = platform.simulator.waiting() < waiting || platform.simulator.accepted().len() > sent;
+        kills.under_load += usize::from(has_worked);
+        assert!(kills.all <= LIVES_PER_LOADED * wanted, "most die before they have done anything: {kills:?}");
     }
     let server = Server::start(config, url);
-    platform.simulator.set_webhook(&server.webhooks().expect("it listens"));
+    let posting = platform.post(&server.webhooks().expect("it listens"));
     let began = Instant::now();
     let (mut quiet_since, mut accepted) = (Instant::now(), 0);
     loop {
@@ -122,6 +160,7 @@ async fn kill_again_and_again(platform: &mut Platform, config: &Path, url: &str,
         assert!(began.elapsed() < PATIENCE, "it does not settle: {} webhooks wait", platform.simulator.waiting());
         tokio::time::timeout(Duration::from_millis(20), std::future::pending::<()>()).await.unwrap_err();
     }
+    posting.abort();
     server.stop();
     kills
 }
@@ -223,8 +262,9 @@ async fn reconcile(platform: &Platform, store: Arc<dyn Store>, table: Arc<dyn Ke
     books
 }
 
-fn settle(name: &str, kills: usize, seed: u64, books: &Books) {
-    let line = format!("{name}: {kills} kills (seed {seed}), {books:?}\n");
+fn settle(name: &str, kills: Kills, seed: u64, books: &Books) {
+    let Kills { all, under_load } = kills;
+    let line = format!("{name}: {all} kills, {under_load} of them under load (seed {seed}), {books:?}\n");
     // Past the test runner, which keeps what a passing test prints to itself.
     std::io::stderr().write_all(line.as_bytes()).unwrap();
     let Books { people, kept, lost, doubled, sent_twice, sent_unknown, unanswered, with_a_person, .. } = books;

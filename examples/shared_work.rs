@@ -7,6 +7,7 @@ mod running;
 mod support;
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long a lease lasts in these processes.
 const LEASE: Duration = Duration::from_secs(3);
+
+/// Within what time the other server has done what a killed one held: its leases end, the other asks once a second for free
+/// ones, and what waits is answered, on a machine that does other things as well. Alone on it, it is less than a lease.
+const HAND_OVER: Duration = Duration::from_secs(LEASE.as_secs() * 3);
 
 const CONTACTS: usize = 40;
 
@@ -51,15 +56,14 @@ impl Platform {
         }
     }
 
-    /// Waits until the platform has taken so many answers; returns how long that took.
-    async fn answers(&self, count: usize) -> Duration {
+    /// Waits until the platform has taken so many answers.
+    async fn answers(&self, count: usize) {
         let began = Instant::now();
         while self.simulator.accepted().len() < count {
             let there = self.simulator.accepted().len();
             assert!(began.elapsed() < PATIENCE, "{there} of {count} answers came");
             tokio::time::timeout(Duration::from_millis(20), std::future::pending::<()>()).await.unwrap_err();
         }
-        began.elapsed()
     }
 }
 
@@ -112,13 +116,15 @@ async fn two_servers_split_the_work_and_a_killed_one_loses_nothing() {
     platform.simulator.set_webhook(&webhooks[1]);
     platform.all_ask();
     asked += 1;
+    let killed = Instant::now();
     drop(first);
-    let took = platform.answers(asked * CONTACTS - CONTACTS).await;
-    assert!(took < PATIENCE);
     // What the dead one was sending at that very moment is in doubt, and a person decides; all else is answered.
-    let took = platform.answers(asked * CONTACTS - 16).await;
-    let limit = LEASE * 4;
-    assert!(took < limit, "taken over after {took:?}, later than {limit:?}");
+    platform.answers(asked * CONTACTS - 16).await;
+    let took = killed.elapsed();
+    let line = format!("a killed server's work was taken over and done after {took:?}, leases last {LEASE:?}\n");
+    // Past the test runner, which keeps what a passing test prints to itself.
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+    assert!(took < HAND_OVER, "{line}");
 
     platform.all_ask();
     platform.answers((asked + 1) * CONTACTS - 2 * 16).await;
