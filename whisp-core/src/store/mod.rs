@@ -164,7 +164,8 @@ pub trait Work: fmt::Debug + Send + Sync + 'static {
     /// By [`StoreErrorKind`].
     async fn renew(&self, request: &RenewRequest) -> Result<Vec<Lease>, StoreError>;
 
-    /// Gives leases back.
+    /// Gives leases back. It is a courtesy to others: a lease that can't be given back ends by itself, and nobody tries
+    /// again. So a store tries what may pass, and lets no one wait long for it.
     ///
     /// # Errors
     /// By [`StoreErrorKind`].
