@@ -1,5 +1,6 @@
 //! What a hostile reviewer tried: each test is one way in which something was once lost, doubled or stuck.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use whisp::assistant::{Assistant, AssistantError, Budget, Config, NewTenant};
@@ -250,6 +251,32 @@ async fn serves_them_all(leases_max: usize) {
         worker.deliver(&Budget::default()).await.unwrap();
     }
     assert_eq!(world.channel.sent().len(), 20);
+}
+
+/// Where every bucket that is held has work all the time, the others have their turn too.
+#[tokio::test]
+async fn a_bucket_that_never_empties_keeps_no_other_waiting_for_ever() {
+    let world = World::new().await;
+    let mut config = Config::default();
+    config.leases_max = 1;
+    let worker = world.another(crate::world::parrot(), 9, |builder| builder.config(config));
+    let mut served = BTreeSet::new();
+    // Every bucket has something new at each look.
+    for round in 0..60 {
+        for who in 0..20 {
+            let id = format!("m{round}.{who}");
+            let mut message = incoming(&id, Content::text("Hello"));
+            message.contact.handles = vec![Handle::new(HandleKind::Phone, &format!("7701000{who:04}"))];
+            let items = vec![world.event(&id, Provenance::Live, Event::Message(Box::new(message)))];
+            // By the worker itself, which knows of it at once.
+            worker.ingest(&Delivery { received_at: world.now(), items }).await.unwrap();
+        }
+        world.later(4);
+        worker.step(&Budget::default()).await.unwrap();
+        worker.deliver(&Budget::default()).await.unwrap();
+        served = world.channel.sent().into_iter().map(|sent| sent.to.value.expose().to_string()).collect();
+    }
+    assert_eq!(served.len(), 20, "{served:?}");
 }
 
 #[tokio::test]

@@ -17,6 +17,9 @@ use crate::store::{Bucket, Lease, OwnRequest, RenewRequest, WorkItem, WorkKey};
 /// How often a worker asks for buckets that nobody owns, at most. When it knows of new work it asks at once.
 pub(super) const OWN_EVERY: TimeDelta = TimeDelta::seconds(1);
 
+/// Which part of the leases is given up in turn where all are taken and every bucket has work: a quarter.
+const ROTATED_PART: usize = 4;
+
 /// From how many lanes that rest on those are forgotten whose rest is over.
 const RESTING_MAX: usize = 1_024;
 
@@ -41,6 +44,8 @@ pub(crate) struct Lanes {
     pauses_until: Option<DateTime<Utc>>,
     /// When it last looked for other workers.
     looked_at: Option<DateTime<Utc>>,
+    /// When buckets with work were given back last because others wait, and the last of them.
+    rotated: Option<(DateTime<Utc>, (TenantId, Bucket))>,
 }
 
 impl Lanes {
@@ -153,6 +158,24 @@ impl Lanes {
         free
     }
 
+    /// Where all leases are taken, and each bucket has work, gives some up all the same: others may have waited for longer, and
+    /// [`own`](crate::store::Work::own) takes the longest waiting. Each in turn, none that is worked on, once in `every`.
+    fn rotate(&mut self, count: usize, now: DateTime<Utc>, every: TimeDelta) -> Vec<Lease> {
+        if self.rotated.is_some_and(|(at, _)| now >= at && now - at < every) {
+            return Vec::new();
+        }
+        let busy: BTreeSet<(TenantId, Bucket)> = self.busy.iter().map(|(key, bucket)| (key.tenant, *bucket)).collect();
+        let last = self.rotated.map(|(_, key)| key);
+        let after = self.leases.iter().filter(|(key, _)| last.is_none_or(|last| **key > last));
+        let before = self.leases.iter().filter(|(key, _)| last.is_some_and(|last| **key <= last));
+        let free = after.chain(before).filter(|(key, _)| !busy.contains(key));
+        let given: Vec<Lease> = free.take(count).map(|(_, lease)| *lease).collect();
+        let Some(last) = given.last() else { return given };
+        self.rotated = Some((now, (last.tenant, last.bucket)));
+        given.iter().for_each(|lease| self.forget(lease));
+        given
+    }
+
     /// Whether it leaves free buckets to others for now.
     fn pauses(&self, now: DateTime<Utc>) -> bool {
         // A clock that went back must not make a pause of it that never ends.
@@ -261,8 +284,11 @@ impl Inner {
             // taken, for others to be served.
             let full = ask && lanes.leases.len() >= leases_max;
             let spare = |lease: &&Lease| (full || ending.contains(lease)) && lanes.is_idle(lease);
-            let spare: Vec<Lease> = lanes.leases.values().filter(spare).copied().collect();
+            let mut spare: Vec<Lease> = lanes.leases.values().filter(spare).copied().collect();
             spare.iter().for_each(|lease| lanes.forget(lease));
+            if full && spare.is_empty() {
+                spare = lanes.rotate(leases_max.div_ceil(ROTATED_PART), now, half);
+            }
             (ending, spare, ask)
         };
         let ending: Vec<Lease> = ending.into_iter().filter(|lease| !spare.contains(lease)).collect();
