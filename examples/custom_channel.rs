@@ -127,23 +127,16 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let served = Arc::clone(&harness);
     let app = Router::new().route("/sms", post(move || gateway(served)));
     tokio::spawn(async move { axum::serve(listener, app).await });
-    let outcomes = [
-        ("one attempt a send", suite::one_attempt_a_send(&*harness).await),
-        ("no permit, no egress", suite::no_permit_no_egress(&*harness).await),
-        ("an unseen answer is unknown", suite::an_unseen_answer_is_unknown(&*harness).await),
-        ("a refusal carries its code", suite::a_refusal_carries_its_code(&*harness).await),
-        ("capabilities hold", suite::capabilities_hold(&*harness).await),
-        ("nothing is printed", suite::nothing_is_printed(&*harness).await),
-    ];
-    for (number, (name, outcome)) in (1..).zip(&outcomes) {
-        let violation = outcome.as_ref().err().map(ToString::to_string);
+    let mut all = true;
+    for case in suite::CASES {
+        let violation = (case.run)(&*harness).await.err().map(|violation| violation.to_string());
+        let (contract, name, kept) = (case.contract, case.name.replace('_', " "), violation.is_none());
         if arguments.json {
-            let kept = violation.is_none();
-            println!("{}", json!({ "contract": number, "name": name, "kept": kept, "violation": violation }));
+            println!("{}", json!({ "contract": contract, "name": name, "kept": kept, "violation": violation }));
         } else {
-            println!("{number}. {name}: {}", violation.as_deref().unwrap_or("kept"));
+            println!("{contract}. {name}: {}", violation.as_deref().unwrap_or("kept"));
         }
+        all &= kept;
     }
-    let kept = outcomes.iter().all(|(_, outcome)| outcome.is_ok());
-    Ok(if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

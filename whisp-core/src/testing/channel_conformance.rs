@@ -1,9 +1,11 @@
 //! Proves that a channel keeps the contracts of [`Channel`]. Run it against your own.
 //!
 //! A harness says how to reach the channel and how to make its other side go wrong; each function here checks the
-//! contract of its number, and [`check_all`] all of them. Cases may be added in a minor release: pin the version.
+//! contract of its number, [`CASES`] lists them and [`check_all`] runs all. Cases may be added in a minor release: pin the
+//! version.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
@@ -17,6 +19,7 @@ use crate::model::{
     PlatformMessageId,
 };
 use crate::privacy::{Grant, PERMIT_LIFE, Purpose};
+use crate::testing::case::{Case, Violation, cases, ensure};
 
 /// A channel with the other side that it talks to: a simulator, a stub server.
 pub trait ChannelHarness: Send + Sync {
@@ -56,18 +59,23 @@ pub enum Failure {
     Unanswered,
 }
 
-/// A contract that a channel breaks.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("contract {contract}: {what}")]
-pub struct Violation {
-    /// The number of the contract, as [`Channel`] counts them.
-    pub contract: u8,
-    /// What the channel did.
-    pub what: String,
-}
-
 /// The text of every message of the suite, which must not be printed anywhere.
 const TEXT: &str = "conformance-canary-text";
+
+/// Runs a case.
+pub type Run = for<'a> fn(&'a dyn ChannelHarness) -> BoxFuture<'a, Result<(), Violation>>;
+
+/// All cases, in the order of the contract. Without a contact book the last one tries that nobody can be forgotten.
+pub const CASES: &[Case<Run>] = cases![async
+    1 one_attempt_a_send,
+    2 no_permit_no_egress,
+    3 an_unseen_answer_is_unknown,
+    4 a_refusal_carries_its_code,
+    5 capabilities_hold,
+    6 nothing_is_printed,
+    7 a_message_is_not_the_connection,
+    8 the_contact_book_forgets,
+];
 
 /// Checks all contracts, in the order of their numbers.
 ///
@@ -77,14 +85,10 @@ const TEXT: &str = "conformance-canary-text";
 /// # Cancellation
 /// Dropping it sends no more.
 pub async fn check_all(harness: &dyn ChannelHarness) -> Result<(), Violation> {
-    one_attempt_a_send(harness).await?;
-    no_permit_no_egress(harness).await?;
-    an_unseen_answer_is_unknown(harness).await?;
-    a_refusal_carries_its_code(harness).await?;
-    capabilities_hold(harness).await?;
-    nothing_is_printed(harness).await?;
-    a_message_is_not_the_connection(harness).await?;
-    the_contact_book_forgets(harness).await
+    for case in CASES {
+        (case.run)(harness).await?;
+    }
+    Ok(())
 }
 
 /// Contract 1: one request a send, whether it is taken, refused, or never answered.
@@ -160,6 +164,71 @@ pub async fn a_refusal_carries_its_code(harness: &dyn ChannelHarness) -> Result<
     Ok(())
 }
 
+/// Contract 5: the capabilities stay as they are; what they do not list, a text over the limit, and a machine's message
+/// outside the window are refused before any call.
+///
+/// # Errors
+/// [`Violation`].
+///
+/// # Cancellation
+/// Dropping it sends no more.
+pub async fn capabilities_hold(harness: &dyn ChannelHarness) -> Result<(), Violation> {
+    let capabilities = harness.channel().capabilities();
+    let unsupported = ChannelErrorKind::Unsupported;
+    let bodies = [
+        ("media", capabilities.media, media()),
+        ("buttons", capabilities.buttons_max > 0, buttons()),
+        ("a list", capabilities.rows_max > 0, list()),
+        ("a template", capabilities.templates, template()),
+        ("a reaction", capabilities.reactions, OutboundBody::Reaction { target: target(), emoji: None }),
+        ("a read mark", capabilities.signals, OutboundBody::Seen { target: target(), typing: false }),
+    ];
+    for (what, listed, body) in bodies {
+        if !listed {
+            refused(5, harness, &granted(harness, body), unsupported, what).await?;
+        }
+    }
+    if !capabilities.replies {
+        let mut quoting = text(harness);
+        quoting.reply_to = Some(target());
+        refused(5, harness, &quoting, unsupported, "a quote").await?;
+    }
+    let long = "x".repeat(capabilities.text.max() + 1);
+    let long = granted(harness, OutboundBody::text(&long));
+    refused(5, harness, &long, ChannelErrorKind::Invalid, "a text over the limit").await?;
+    if capabilities.window.is_some() {
+        let mut late = text(harness);
+        late.outside_window = true;
+        refused(5, harness, &late, ChannelErrorKind::WindowClosed, "a machine outside the window").await?;
+    }
+    ensure(5, harness.channel().capabilities() == capabilities, || "the capabilities changed".to_owned())
+}
+
+/// Contract 6: no error and no `Debug` holds the token, the text or the handle.
+///
+/// # Errors
+/// [`Violation`].
+///
+/// # Cancellation
+/// Dropping it sends no more.
+pub async fn nothing_is_printed(harness: &dyn ChannelHarness) -> Result<(), Violation> {
+    let mut printed = format!("{:?}", harness.channel());
+    for failure in [Failure::Refused, Failure::Limited, Failure::Unanswered] {
+        harness.fail_next(failure);
+        let error = failed(6, send(harness, &text(harness)).await)?;
+        printed += &format!("{error} {error:?} {}", ErrorChain(&error));
+    }
+    let receipt =
+        send(harness, &text(harness)).await.map_err(|error| Violation::new(6, format!("it failed: {error}")))?;
+    printed += &format!("{receipt:?}");
+    let recipient = harness.recipient();
+    let token = harness.connection().token.expose_secret();
+    for (what, secret) in [("the token", token), ("the text", TEXT), ("the handle", recipient.value.expose())] {
+        ensure(6, !printed.contains(secret), || format!("{what} is printed"))?;
+    }
+    Ok(())
+}
+
 /// Contract 7: what is wrong with one message is not told as what is wrong with the connection, and too much in too short
 /// a time is told as such.
 ///
@@ -231,70 +300,6 @@ pub async fn the_contact_book_forgets(harness: &dyn ChannelHarness) -> Result<()
     Ok(())
 }
 
-/// Contract 5: the capabilities stay as they are; what they do not list, a text over the limit, and a machine's message
-/// outside the window are refused before any call.
-///
-/// # Errors
-/// [`Violation`].
-///
-/// # Cancellation
-/// Dropping it sends no more.
-pub async fn capabilities_hold(harness: &dyn ChannelHarness) -> Result<(), Violation> {
-    let capabilities = harness.channel().capabilities();
-    let unsupported = ChannelErrorKind::Unsupported;
-    let bodies = [
-        ("media", capabilities.media, media()),
-        ("buttons", capabilities.buttons_max > 0, buttons()),
-        ("a list", capabilities.rows_max > 0, list()),
-        ("a template", capabilities.templates, template()),
-        ("a reaction", capabilities.reactions, OutboundBody::Reaction { target: target(), emoji: None }),
-        ("a read mark", capabilities.signals, OutboundBody::Seen { target: target(), typing: false }),
-    ];
-    for (what, listed, body) in bodies {
-        if !listed {
-            refused(5, harness, &granted(harness, body), unsupported, what).await?;
-        }
-    }
-    if !capabilities.replies {
-        let mut quoting = text(harness);
-        quoting.reply_to = Some(target());
-        refused(5, harness, &quoting, unsupported, "a quote").await?;
-    }
-    let long = "x".repeat(capabilities.text.max() + 1);
-    let long = granted(harness, OutboundBody::text(&long));
-    refused(5, harness, &long, ChannelErrorKind::Invalid, "a text over the limit").await?;
-    if capabilities.window.is_some() {
-        let mut late = text(harness);
-        late.outside_window = true;
-        refused(5, harness, &late, ChannelErrorKind::WindowClosed, "a machine outside the window").await?;
-    }
-    ensure(5, harness.channel().capabilities() == capabilities, || "the capabilities changed".to_owned())
-}
-
-/// Contract 6: no error and no `Debug` holds the token, the text or the handle.
-///
-/// # Errors
-/// [`Violation`].
-///
-/// # Cancellation
-/// Dropping it sends no more.
-pub async fn nothing_is_printed(harness: &dyn ChannelHarness) -> Result<(), Violation> {
-    let mut printed = format!("{:?}", harness.channel());
-    for failure in [Failure::Refused, Failure::Limited, Failure::Unanswered] {
-        harness.fail_next(failure);
-        let error = failed(6, send(harness, &text(harness)).await)?;
-        printed += &format!("{error} {error:?} {}", ErrorChain(&error));
-    }
-    let receipt = send(harness, &text(harness)).await.map_err(|error| violation(6, format!("it failed: {error}")))?;
-    printed += &format!("{receipt:?}");
-    let recipient = harness.recipient();
-    let token = harness.connection().token.expose_secret();
-    for (what, secret) in [("the token", token), ("the text", TEXT), ("the handle", recipient.value.expose())] {
-        ensure(6, !printed.contains(secret), || format!("{what} is printed"))?;
-    }
-    Ok(())
-}
-
 /// Makes a live connection for a harness, for channels that need nothing particular of it.
 #[must_use]
 pub fn connection(channel: ChannelKind, token: SecretString) -> Connection {
@@ -331,15 +336,7 @@ async fn refused(
 }
 
 fn failed(contract: u8, outcome: Result<SendReceipt, ChannelError>) -> Result<ChannelError, Violation> {
-    outcome.err().ok_or_else(|| violation(contract, "it took a failure for a success".to_owned()))
-}
-
-fn ensure(contract: u8, holds: bool, what: impl FnOnce() -> String) -> Result<(), Violation> {
-    if holds { Ok(()) } else { Err(violation(contract, what())) }
-}
-
-const fn violation(contract: u8, what: String) -> Violation {
-    Violation { contract, what }
+    outcome.err().ok_or_else(|| Violation::new(contract, "it took a failure for a success".to_owned()))
 }
 
 fn grant(harness: &dyn ChannelHarness, now: DateTime<Utc>) -> Grant {

@@ -1,9 +1,9 @@
 //! The deterministic test kit: a clock that stands still, ids that count, futures that are dropped half-way, a store that
-//! waits, a channel and an engine that do as a test says, the suites for channels and for stores beside ours. Not covered
-//! by semver.
+//! waits, a channel and an engine that do as a test says, the suites for what a host plugs in. Not covered by semver.
 
 mod ask;
 mod cancel;
+mod case;
 pub mod channel_conformance;
 mod clock;
 pub mod erasable_conformance;
@@ -14,6 +14,7 @@ mod yielding;
 
 pub use ask::{ask, ask_turns};
 pub use cancel::cancel_after;
+pub use case::{Case, Violation};
 pub use clock::ManualClock;
 pub use ids::SeqIds;
 pub use recording::{RecordingChannel, SentMessage};

@@ -12,6 +12,7 @@ use crate::channel::{Capabilities, MockChannel, TextLimit};
 use crate::clock::Clock;
 use crate::model::HandleKind;
 use crate::testing::ManualClock;
+use crate::testing::case::assert_complete;
 
 /// What a channel does wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,7 +154,7 @@ async fn a_channel_that_keeps_all_contracts_passes() {
 
 #[tokio::test]
 async fn each_broken_contract_is_found() {
-    for (fault, contract) in [
+    let faults = [
         (Fault::Retries, 1),
         (Fault::IgnoresPermit, 2),
         (Fault::CallsItFailed, 3),
@@ -164,9 +165,12 @@ async fn each_broken_contract_is_found() {
         (Fault::ForgetsNobody, 8),
         (Fault::ForgetsByAnything, 8),
         (Fault::AsksAgain, 8),
-    ] {
+    ];
+    for (fault, contract) in faults {
         assert_eq!(check_all(&harness(fault)).await.unwrap_err().contract, contract, "{fault:?}");
     }
+    let found = faults.map(|(_, contract)| contract);
+    assert_complete(CASES, include_str!("../../channel.rs"), "Channel", &found);
 }
 
 #[tokio::test]
