@@ -43,6 +43,8 @@ impl fmt::Debug for WebhookRequest {
 ///    account never do.
 /// 6. Items keep the order of the body.
 /// 7. `decode` never panics, whatever the bytes.
+///
+/// [`testing::decoder_conformance`](crate::testing::decoder_conformance) proves one.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 pub trait WebhookDecoder: fmt::Debug + Send + Sync + 'static {
     /// Verifies `request` and takes it apart.

@@ -6,6 +6,7 @@ mod cancel;
 mod case;
 pub mod channel_conformance;
 mod clock;
+pub mod decoder_conformance;
 pub mod erasable_conformance;
 mod ids;
 mod recording;
