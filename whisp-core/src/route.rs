@@ -13,7 +13,10 @@ use crate::model::{AutomationMode, Conversation, HandOffReason};
 ///
 /// # Contract
 /// 1. The same request gives the same route as long as what the router itself knows (who is at work) is the same.
-/// 2. It has no effect: the assignment is what the pipeline commits.
+/// 2. It has no effect: the assignment is what the pipeline commits. Asking, for this conversation or for another, changes
+///    no later route.
+///
+/// [`testing::router_conformance`](crate::testing::router_conformance) proves one.
 ///
 /// # Cancellation
 /// Dropping `route` has no effect.
