@@ -25,6 +25,9 @@ pub enum Signal {
 /// 1. It is a pure function of the text.
 /// 2. It takes time in proportion to the text, and looks at no more than [`TEXT_MAX`] characters.
 /// 3. When unsure it returns `None`: an engine or a person still reads the text.
+/// 4. No text makes it panic: it sees whatever people write, before anything else does.
+///
+/// [`testing::detector_conformance`](crate::testing::detector_conformance) proves one.
 pub trait Detector: fmt::Debug + Send + Sync + 'static {
     /// Returns the signal in `text`, the strongest if there are several: stop before rights before person.
     fn detect(&self, text: &str) -> Option<Signal>;

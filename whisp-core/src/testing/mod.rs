@@ -7,6 +7,7 @@ mod case;
 pub mod channel_conformance;
 mod clock;
 pub mod decoder_conformance;
+pub mod detector_conformance;
 pub mod erasable_conformance;
 mod ids;
 mod recording;
