@@ -8,19 +8,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::kpi::Fact;
 
-/// A KPI: a definition that can be folded over facts.
+/// A KPI: a definition that can be folded over facts. They are pushed in the order of (time, id), each once, from the
+/// window's `from` until its `as_of`.
 ///
 /// # Contract
 /// 1. The fold is a pure function of the window and of the facts pushed: the same ones, in the same order, give the same
 ///    value.
-/// 2. Facts are pushed in the order of (time, id), each once, from the window's `from` until its `as_of`.
-/// 3. A value that can't be known is absent, never 0: no replies have no median.
-/// 4. A change of the definition is a new [`version`](Kpi::version).
+/// 2. It measures what began in the window. What happens from `until` on only tells what became of that: alone, it comes to
+///    what no facts come to.
+/// 3. A value that can't be known is absent, never 0: no replies have no median. A part is no larger than its whole, and of
+///    nothing both are 0.
+/// 4. Its [`id`](Kpi::id) is of lower-case letters, digits and underscores, its [`version`](Kpi::version) counts from 1.
+///    Neither changes while it lives, and the kind of its value never does.
+///
+/// [`testing::kpi_conformance`](crate::testing::kpi_conformance) proves one.
 pub trait Kpi: fmt::Debug + Send + Sync + 'static {
-    /// Returns its name: stable, lower case, underscores.
+    /// Returns its name: figures are kept under it.
     fn id(&self) -> &str;
 
-    /// Returns the version of its definition, from 1.
+    /// Returns the version of its definition. A change of the definition is a new one.
     fn version(&self) -> u32;
 
     /// Begins a fold.

@@ -10,6 +10,7 @@ pub mod decoder_conformance;
 pub mod detector_conformance;
 pub mod erasable_conformance;
 mod ids;
+pub mod kpi_conformance;
 mod recording;
 pub mod router_conformance;
 mod scripted;
