@@ -157,11 +157,14 @@ pub enum Access {
 ///
 /// The host's own policy engine goes in here. Look out for engines that pass over a rule that they could not evaluate
 /// (Cedar does, and lets through what a broken `forbid` should have stopped): return an error where the engine reports any.
+/// It must not block: it is called in async code, before each thing that a member does.
 ///
 /// # Contract
 /// 1. The same request is decided the same way: what it goes by is in the request, or in the policy.
-/// 2. Where it can't decide it returns an error. That denies.
-/// 3. It does not block: it is called in async code, before each thing that a member does.
+/// 2. Where it can't decide it returns an error. That denies. It never panics, whatever is asked, of a conversation or of
+///    none.
+///
+/// [`testing::access_conformance`](crate::testing::access_conformance) proves one.
 pub trait AccessPolicy: fmt::Debug + Send + Sync + 'static {
     /// Decides.
     ///

@@ -1,6 +1,7 @@
 //! The deterministic test kit: a clock that stands still, ids that count, futures that are dropped half-way, a store that
 //! waits, a channel and an engine that do as a test says, the suites for what a host plugs in. Not covered by semver.
 
+pub mod access_conformance;
 mod ask;
 mod cancel;
 mod case;
