@@ -217,6 +217,9 @@ impl From<MemberId> for RecordId {
 ///    first stays first.
 /// 3. [`random`](IdSource::random) is a UUID version 4 from a cryptographic source.
 /// 4. [`fill`](IdSource::fill) fills the whole slice from the same source.
+///
+/// [`testing::id_conformance`](crate::testing::id_conformance) proves one, as far as it shows: where its randomness
+/// comes from does not.
 pub trait IdSource: fmt::Debug + Send + Sync + 'static {
     /// Returns an id whose order follows `now`, so that new records land together on disk.
     fn time_ordered(&self, now: DateTime<Utc>) -> Uuid;

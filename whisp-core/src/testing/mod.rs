@@ -10,6 +10,7 @@ mod clock;
 pub mod decoder_conformance;
 pub mod detector_conformance;
 pub mod erasable_conformance;
+pub mod id_conformance;
 mod ids;
 pub mod kpi_conformance;
 mod recording;
