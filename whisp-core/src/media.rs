@@ -77,6 +77,8 @@ pub enum MediaPart {
 /// 6. Pieces are never larger than [`PIECE_BYTES_MAX`], and nothing is read ahead of the caller beyond one piece.
 /// 7. No error, `Debug` or log holds the token, an address, an id or a byte of the file.
 ///
+/// [`testing::source_conformance`](crate::testing::source_conformance) proves one.
+///
 /// # Cancellation
 /// Dropping `open`, or the body at any time, ends the download.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]

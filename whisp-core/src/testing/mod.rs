@@ -16,6 +16,7 @@ pub mod kpi_conformance;
 mod recording;
 pub mod router_conformance;
 mod scripted;
+pub mod source_conformance;
 mod yielding;
 
 pub use ask::{ask, ask_turns};
