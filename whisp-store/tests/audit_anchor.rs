@@ -6,6 +6,7 @@ use std::fs;
 use whisp_core::audit::{
     AnchorErrorKind, Checkpoint, CheckpointSigner, CheckpointSink, ProofError, SignedNote, TreeHash, VerifierKey,
 };
+use whisp_core::testing::anchor_conformance::{Subject, check_all};
 use whisp_core::vault::VaultErrorKind;
 use whisp_store::LocalKeyProvider;
 use whisp_store::audit::{FolderSink, LocalSigner, verify_checkpoint};
@@ -91,6 +92,14 @@ fn the_key_file_is_private_is_not_the_root_keys_and_opens_as_the_same_key() {
         fs::set_permissions(&signing, fs::Permissions::from_mode(0o640)).unwrap();
         assert_eq!(LocalSigner::open(&signing).unwrap_err().kind(), VaultErrorKind::Permissions);
     }
+}
+
+#[tokio::test]
+async fn the_folder_keeps_the_contracts_of_a_sink() {
+    let folder = tempfile::tempdir().unwrap();
+    let signer = LocalSigner::create(folder.path().join("key")).unwrap();
+    let open = || FolderSink::open(folder.path().join("anchor")).unwrap();
+    check_all(&Subject { sink: &open(), again: &open(), signer: &signer }).await.unwrap();
 }
 
 #[tokio::test]

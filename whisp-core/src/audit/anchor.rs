@@ -42,6 +42,8 @@ pub trait CheckpointSigner: fmt::Debug + Send + Sync + 'static {
 /// 4. It never forks: a checkpoint that does not go on from the latest one, by the proof, is [`AnchorErrorKind::Fork`].
 ///    [`goes_on`](crate::audit::goes_on) decides it. The latest one again is kept as it is.
 ///
+/// [`testing::anchor_conformance`](crate::testing::anchor_conformance) proves one.
+///
 /// # Cancellation
 /// Dropping `publish` leaves it done or not done; repeat it. Dropping `latest` has no effect.
 #[async_trait]

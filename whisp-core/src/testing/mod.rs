@@ -2,6 +2,7 @@
 //! waits, a channel and an engine that do as a test says, the suites for what a host plugs in. Not covered by semver.
 
 pub mod access_conformance;
+pub mod anchor_conformance;
 mod ask;
 mod cancel;
 mod case;
