@@ -16,6 +16,7 @@ const OFFLINE_EXAMPLES: &[(&str, &[&str])] = &[
     ("reply", &["--knowledge", "examples/knowledge.yaml", "--evaluate"]),
     ("custom_engine", &[]),
     ("custom_channel", &[]),
+    ("custom_kpi", &[]),
     ("custom_store", &[]),
     ("custom_keys", &[]),
 ];
