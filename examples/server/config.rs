@@ -115,6 +115,7 @@ impl Config {
         Ok(config)
     }
 
+    #[expect(clippy::print_stderr, reason = "a word to whoever starts it")]
     pub(crate) async fn store(&self) -> Result<Arc<dyn Store>, BoxError> {
         Ok(match &self.store {
             StoreConfig::Sqlite { file, .. } => Arc::new(SqliteStore::open(self.folder.join(file))?),
@@ -125,9 +126,7 @@ impl Config {
                 }
                 let store = options.open().await?;
                 if !store.is_walled() {
-                    eprintln!(
-                        "row-level security does not hold for the user of WHISP_DATABASE_URL: give it a plain one"
-                    );
+                    eprintln!("row-level security does not hold for the user of WHISP_DATABASE_URL: name a plain one");
                 }
                 Arc::new(store)
             }
