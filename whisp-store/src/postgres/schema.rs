@@ -243,7 +243,7 @@ impl Schema {
         }
         // Citus takes no table whose policy holds a query of its own. Nor is one needed: every statement names the tenant,
         // so PostgreSQL compares the setting with that, once a statement and not once a row. Only where there is a second
-        // policy it compares row by row, a quarter of a microsecond for each.
+        // policy it compares row by row, less than a microsecond for each.
         sql += &format!(
             "ALTER TABLE {name}.{table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; \
              CREATE POLICY one_tenant ON {name}.{table} \
