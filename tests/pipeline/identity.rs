@@ -504,31 +504,64 @@ async fn i24_whoever_is_erased_is_erased_as_all_the_contacts_that_they_are() {
     }
 }
 
-#[tokio::test]
-async fn i24_a_hold_on_one_contact_of_a_person_is_on_the_others_too() {
-    let mut config = whisp::assistant::Config::default();
-    config.register = crate::holds::register();
-    let store = Arc::new(whisp::stores::MemoryStore::new());
-    let world = World::equipped(store, parrot(), AutomationMode::Automatic, |builder| builder.config(config)).await;
-    let (before, after) = told_late(&world).await;
-    let hold = NewHold {
+fn hold(world: &World) -> NewHold {
+    NewHold {
         scope: HoldScope::default(),
         ground: HoldGround::LegalClaim,
         authority: "a court".to_owned(),
         review_by: world.now() + TimeDelta::days(300),
-    };
-    let hold = world.assistant.desk(world.tenant).holds().place(after, hold).await.unwrap();
-    // Past its time nothing of the person goes, as whichever contact.
-    world.later(370 * 24 * 3_600);
-    world.assistant.trust_clock().await.unwrap();
-    world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
-    let erased = world.assistant.erase(world.tenant, after).await.unwrap();
-    assert!(!erased.withheld.is_empty());
-    let held = world.assistant.desk(world.tenant).holds().read(hold.id, None, 100).await.unwrap();
-    let held: String = held.held.iter().map(|held| held.value.expose().to_string()).collect();
-    for text in ["Hello", "It is still me"] {
-        assert!(held.contains(text), "{text} is kept");
     }
-    let query = SubjectQuery { tenant: world.tenant, subject: before.0, after: None, limit: 10 };
-    assert!(world.store.of_subject(&query).await.unwrap().records.is_empty());
+}
+
+async fn with_holds() -> World {
+    let mut config = whisp::assistant::Config::default();
+    config.register = crate::holds::register();
+    let store = Arc::new(whisp::stores::MemoryStore::new());
+    World::equipped(store, parrot(), AutomationMode::Automatic, |builder| builder.config(config)).await
+}
+
+/// Everything that a hold keeps, as text.
+async fn kept(world: &World, id: whisp::id::HoldId) -> String {
+    let page = world.assistant.desk(world.tenant).holds().read(id, None, 100).await.unwrap();
+    page.held.iter().map(|held| held.value.expose().to_string()).collect()
+}
+
+#[tokio::test]
+async fn i24_a_hold_on_one_contact_of_a_person_is_on_the_others_too() {
+    for (on_first, asked_of_first) in [(false, false), (true, false), (false, true), (true, true)] {
+        let world = with_holds().await;
+        let (before, after) = told_late(&world).await;
+        let (on, asked) = (if on_first { before } else { after }, if asked_of_first { before } else { after });
+        let hold = world.assistant.desk(world.tenant).holds().place(on, hold(&world)).await.unwrap();
+        // Past its time nothing of the person goes, as whichever contact.
+        world.later(370 * 24 * 3_600);
+        world.assistant.trust_clock().await.unwrap();
+        world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
+        let erased = world.assistant.erase(world.tenant, asked).await.unwrap();
+        assert!(!erased.withheld.is_empty(), "the receipt says so");
+        let held = kept(&world, hold.id).await;
+        for text in ["Hello", "It is still me"] {
+            assert!(held.contains(text), "{text} is kept, on the first {on_first}, asked of it {asked_of_first}");
+        }
+        for contact in [before, after] {
+            let query = SubjectQuery { tenant: world.tenant, subject: contact.0, after: None, limit: 10 };
+            assert!(world.store.of_subject(&query).await.unwrap().records.is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn i24_a_hold_from_before_the_change_was_told_is_on_what_came_from_the_new_number() {
+    let world = with_holds().await;
+    writes(&world, "m1", &[phone(OLD)], "Hello").await;
+    let before = contact(&world, with(&world, "Hello").await).await;
+    let hold = world.assistant.desk(world.tenant).holds().place(before, hold(&world)).await.unwrap();
+    world.later(60);
+    let notice = change(&world, "c1", &[phone(OLD)], &[phone(NEW)]);
+    world.later(60);
+    writes(&world, "m2", &[phone(NEW)], "It is still me").await;
+    let after = contact(&world, with(&world, "It is still me").await).await;
+    assert_eq!(world.ingest(vec![notice]).await.stored, 1);
+    world.assistant.erase(world.tenant, after).await.unwrap();
+    assert!(kept(&world, hold.id).await.contains("It is still me"));
 }

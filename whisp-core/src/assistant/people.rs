@@ -232,13 +232,21 @@ impl Stage<'_> {
         self.put_contact(contact, conversation, row).await
     }
 
-    /// Notes that two contacts are one person: what is asked for the one is done for both.
+    /// Notes that two contacts are one person: what is asked for the one is done for both, and a hold on one is on both.
     pub(super) async fn same_person(&mut self, one: ContactId, other: ContactId) -> Result<(), AssistantError> {
         let known = self.inner.entities.others(self.staged.batch.tenant, one.0).await?;
         if !known.contains(&other.0) {
             for (one, other) in [(one, other), (other, one)] {
                 let record = Entities::new_same_person(self.inner.record_id(), one.0, other.0)?;
                 self.op(WriteOp::Put(record));
+                let tenant = self.staged.batch.tenant;
+                for mut hold in self.inner.entities.holds_on(tenant, one.0).await? {
+                    if hold.hold.is_open() {
+                        hold.reach(other.0);
+                        let op = hold.stage(tenant, self.now)?;
+                        self.op(op);
+                    }
+                }
             }
         }
         Ok(())

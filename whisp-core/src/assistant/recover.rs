@@ -1,15 +1,4 @@
 //! After an older copy of the data store was put back.
-//!
-//! A copy knows nothing of what came after it. What that was can't be had back from anywhere; what it must not lead to is
-//! done here:
-//!
-//! | in the copy | what became of it since | what is done |
-//! |---|---|---|
-//! | people | were erased: the keys know it, and nobody can read them | they are erased once more, with a receipt |
-//! | what people allowed | was perhaps taken back | nothing automatic goes out until the host turns it on again |
-//! | messages that wait to be sent | went out, perhaps | they stay unsent, and a person looks at their conversations |
-//!
-//! What webhooks told since is told again by the platform for some days, and is new to the copy.
 
 use crate::assistant::desk::TRIES_MAX;
 use crate::assistant::erased::ErasureReceipt;
@@ -33,9 +22,17 @@ pub struct Recovery {
 }
 
 impl Assistant {
-    /// Makes an older copy of the data store safe to work with, beside keys that are newer than it: see the table above. Call it
-    /// for each tenant before anything else runs on the copy, and again with [`Recovery::next`] until that is `None`. Nothing
-    /// tells the assistant that a copy was put back: it is the host who does.
+    /// Makes an older copy of the data store safe to work with, beside keys that are newer than it. Call it for each tenant
+    /// before anything else runs on the copy, and again with [`Recovery::next`] until that is `None`. Nothing tells the
+    /// assistant that a copy was put back: it is the host who does.
+    ///
+    /// A copy knows nothing of what came after it. That can't be had back; what it must not lead to is done here:
+    ///
+    /// | in the copy | what became of it since | what is done |
+    /// |---|---|---|
+    /// | people | were erased: the keys know it, and nobody can read them | they are erased once more, with a receipt |
+    /// | what people allowed | was perhaps taken back | nothing automatic goes out until the host turns it on again |
+    /// | messages that wait to be sent | went out, perhaps | they stay unsent, and a person looks at their conversations |
     ///
     /// Turn automation on again ([`set_automation`](Self::set_automation)) once it is known what people took back since the
     /// copy was made: whoever is not sure asks anew, with a later notice. A copy of the keys that is older too brings back

@@ -35,6 +35,19 @@ impl HoldRow {
         Ok(Self { hold: from_clear(&record)?, record })
     }
 
+    /// Puts it on another contact of the same person too. It stays so where the one that it was placed on is gone.
+    pub(crate) fn reach(&mut self, other: SubjectId) {
+        let lookup = BlindIndex(other.into_bytes());
+        if !self.record.lookups.contains(&lookup) {
+            self.record.lookups.push(lookup);
+        }
+    }
+
+    /// Returns whose data it is on: those of a person, as every contact that they are.
+    pub(crate) fn subjects(&self) -> impl Iterator<Item = SubjectId> {
+        self.record.lookups.iter().map(|lookup| SubjectId::from_bytes(lookup.0))
+    }
+
     /// Expects it to be stored as it is here.
     pub(crate) const fn unchanged(&self) -> Expect {
         Expect::Version(Kind::HOLD, self.record.id, self.record.version)

@@ -76,16 +76,13 @@ impl Inner {
         Ok(())
     }
 
-    /// Returns the holds that hold on somebody, as whichever contact they are known.
+    /// Returns the holds that hold on somebody.
     pub(super) async fn open_holds_on(
         &self,
         tenant: TenantId,
         subject: SubjectId,
     ) -> Result<Vec<HoldRow>, AssistantError> {
         let mut holds = self.entities.holds_on(tenant, subject).await?;
-        for other in self.entities.others(tenant, subject).await? {
-            holds.extend(self.entities.holds_on(tenant, other).await?);
-        }
         holds.retain(|row| row.hold.is_open());
         Ok(holds)
     }

@@ -107,8 +107,12 @@ impl Holds {
             released_at: None,
         });
         // An erasure that has begun has looked for holds already.
-        let alive = Expect::Absent(Kind::ERASURE, contact.0.into());
-        let mut batch = WriteBatch::new(tenant).expect(alive);
+        let alive = |subject: SubjectId| Expect::Absent(Kind::ERASURE, subject.into());
+        let mut batch = WriteBatch::new(tenant).expect(alive(contact.0));
+        for other in inner.entities.others(tenant, contact.0).await? {
+            row.reach(other);
+            batch.expects.push(alive(other));
+        }
         batch.ops = self.staged(&mut row, AuditAction::HoldPlaced).await?;
         match inner.entities.store.commit(batch).await? {
             Commit::Done => Ok(row.hold),
@@ -266,7 +270,7 @@ impl Inner {
         let mut after = None;
         loop {
             let (rows, next) = self.entities.open_holds(tenant, after, PAGE_MAX).await?;
-            people.extend(rows.iter().map(|row| row.hold.subject));
+            people.extend(rows.iter().flat_map(HoldRow::subjects));
             match next {
                 Some(next) => after = Some(next),
                 None => return Ok(()),
