@@ -4,7 +4,9 @@
 //! Each goes by whole keys, whatever the planner believes. To one who last looked at a queue when it was empty, or at a
 //! tenant before it grew, reading all that the tenant has looks as good as going by a key. So nothing is left to choose:
 //! - Rows of many keys are looked up key by key, in a subquery that `OFFSET 0` keeps apart.
-//! - They are changed by `ON CONFLICT`, which goes by the key, and deleted by where they are.
+//! - They are changed by `ON CONFLICT`, which goes by the key, and deleted by where they are. What is new, or was read to be
+//!   missing, is inserted without it: it makes an index half as dear again, and a second row is an error that ends the
+//!   transaction.
 //! - Pages come in the order of an index: see the settings of each connection.
 
 use std::collections::BTreeMap;
@@ -164,7 +166,7 @@ impl Sql {
             ),
             add_subjects: format!(
                 "INSERT INTO {s}.subject (tenant, subject, kind, id) \
-                 SELECT $1, u.* FROM unnest($2::uuid[], $3::text[], $4::uuid[]) AS u ON CONFLICT DO NOTHING"
+                 SELECT $1, u.* FROM unnest($2::uuid[], $3::text[], $4::uuid[]) AS u"
             ),
             remove_subjects: delete(
                 &format!("{s}.subject"),
@@ -218,7 +220,7 @@ impl KindSql {
             lookup: kind.paths().found.then(|| LookupSql {
                 add: format!(
                     "INSERT INTO {lookups} (tenant, lookup, id) \
-                     SELECT $1, u.* FROM unnest($2::uuid[], $3::uuid[]) AS u ON CONFLICT DO NOTHING"
+                     SELECT $1, u.* FROM unnest($2::uuid[], $3::uuid[]) AS u"
                 ),
                 remove: delete(
                     &lookups,
