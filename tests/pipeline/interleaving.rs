@@ -77,6 +77,17 @@ impl Vault for NotingVault {
     async fn index(&self, tenant: TenantId, field: IndexField, value: &[u8]) -> Result<Digest, VaultError> {
         self.0.index(tenant, field, value).await
     }
+    async fn renew(&self, tenant: TenantId, subject: SubjectId) -> Result<u32, VaultError> {
+        self.0.renew(tenant, subject).await
+    }
+    async fn reseal(
+        &self,
+        grant: &Grant,
+        context: &SealContext,
+        sealed: &Sealed,
+    ) -> Result<Option<Sealed>, VaultError> {
+        self.0.reseal(grant, context, sealed).await
+    }
     async fn erase(&self, tenant: TenantId, subject: SubjectId, at: DateTime<Utc>) -> Result<KeyErasure, VaultError> {
         pause().await;
         let erased = self.0.erase(tenant, subject, at).await?;

@@ -42,6 +42,7 @@ mod promise_table;
 mod promises;
 mod receipts;
 mod recover;
+mod renew;
 mod rectify;
 mod requests;
 mod restrict;

@@ -47,10 +47,15 @@ use crate::store::{BlindIndex, Kind, Sealed};
 /// 10. After [`close`](Vault::close) has returned, nothing of the tenant can be sealed, opened or indexed again, in this process
 ///    or after a restart: [`VaultErrorKind::Erased`]. The tenant never gets another key. Closing twice is harmless, and the
 ///    first time counts. Other tenants are untouched.
+/// 11. After [`renew`](Vault::renew) has returned, whatever is sealed for the subject is sealed under a new key, by another
+///    vault over the same keys a few seconds later; what was sealed before opens as it did. Whoever has no key gets none by it:
+///    [`VaultErrorKind::UnknownSubject`], [`VaultErrorKind::Erased`]. An erasure destroys all keys of a subject.
+/// 12. [`reseal`](Vault::reseal) seals the same bytes in the same place under the newest key, `None` where they are under it
+///    already. It checks the grant as `open` does.
 ///
 /// # Cancellation
-/// Dropping `provision`, `erase`, `turn`, `end_turn` or `close` leaves it done, in part or not; repeat it. Dropping the
-/// others has no effect.
+/// Dropping `provision`, `renew`, `erase`, `turn`, `end_turn` or `close` leaves it done, in part or not; repeat it. Dropping
+/// the others has no effect.
 #[async_trait]
 pub trait Vault: fmt::Debug + Send + Sync + 'static {
     /// Makes keys for subjects, durably. Those that have one keep it.
@@ -75,6 +80,23 @@ pub trait Vault: fmt::Debug + Send + Sync + 'static {
         context: &SealContext,
         sealed: &Sealed,
     ) -> Result<Zeroizing<Vec<u8>>, VaultError>;
+
+    /// Gives a subject a new key for whatever is sealed from now on; returns its version, counted from 1.
+    ///
+    /// # Errors
+    /// By [`VaultErrorKind`]; [`Exhausted`](VaultErrorKind::Exhausted) where there were too many.
+    async fn renew(&self, tenant: TenantId, subject: SubjectId) -> Result<u32, VaultError>;
+
+    /// Seals what was sealed under an earlier key of its subject under the newest, under a grant.
+    ///
+    /// # Errors
+    /// By [`VaultErrorKind`].
+    async fn reseal(
+        &self,
+        grant: &Grant,
+        context: &SealContext,
+        sealed: &Sealed,
+    ) -> Result<Option<Sealed>, VaultError>;
 
     /// Turns a value into a keyed digest.
     ///
@@ -258,6 +280,8 @@ define_error! {
         Destroyed = "the key that opens this was destroyed",
         /// The subject was erased.
         Erased = "the subject was erased",
+        /// The subject has had as many keys as one can have.
+        Exhausted = "the subject has had as many keys as one can have",
         /// The key file or key table is held by another process.
         Locked = "another process holds the keys",
         /// The keys were written by a newer version of this library.

@@ -47,6 +47,7 @@ mod portable;
 mod receipt;
 mod recover;
 mod redate;
+mod renew;
 mod requests;
 mod retain;
 #[cfg(feature = "runtime")]
@@ -113,6 +114,7 @@ pub use recover::Recovery;
 #[cfg(test)]
 pub(crate) use redate::DatedClear;
 pub use redate::RETENTION_SETTLES;
+pub use renew::KeyRenewal;
 pub use requests::{RequestPage, Requests};
 pub use retain::RetentionPlan;
 #[cfg(feature = "runtime")]

@@ -121,6 +121,8 @@ pub enum AuditAction {
     HoldReviewed,
     /// A copy that somebody brought from elsewhere was taken in.
     Imported,
+    /// A person gets a new key, from here on.
+    KeyRenewed,
     /// Somebody else of the team agreed that data of a person are handed to an authority.
     LegalApproved,
     /// Somebody of the team took down that an authority asks for data of a person.

@@ -112,6 +112,12 @@ const fn context(tenant: TenantId, contact: ContactId, record: RecordId, revisio
     }
 }
 
+/// Returns in what place a contact's record is sealed.
+pub(super) fn sealed_as(tenant: TenantId, contact: ContactId, record: &Record) -> Result<SealContext, StoreError> {
+    let ContactClear { revision, .. } = from_clear(record)?;
+    Ok(context(tenant, contact, record.id, revision))
+}
+
 /// The handles of somebody whose erasure is under way, under the account holder's key.
 const fn entry_context(tenant: TenantId, holder: SubjectId, erasure: RecordId) -> SealContext {
     SealContext {

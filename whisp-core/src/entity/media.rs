@@ -122,6 +122,12 @@ const fn context(tenant: TenantId, subject: SubjectId, record: RecordId, revisio
     SealContext { tenant, subject, kind: Kind::MEDIA, record, field: "file", category: DataCategory::Media, revision }
 }
 
+/// Returns in what place a file's record is sealed.
+pub(super) fn sealed_as(tenant: TenantId, contact: ContactId, record: &Record) -> Result<SealContext, StoreError> {
+    let MediaClear { revision, .. } = from_clear(record)?;
+    Ok(context(tenant, contact.0, record.id, revision))
+}
+
 impl Entities {
     pub(crate) async fn new_media(&self, tenant: TenantId, draft: &MediaDraft<'_>) -> Result<Record, AssistantError> {
         let mut record = Record::new(Kind::MEDIA, draft.id.into());

@@ -185,6 +185,12 @@ const fn context(tenant: TenantId, contact: ContactId, record: RecordId, revisio
     }
 }
 
+/// Returns in what place a message's record is sealed.
+pub(super) fn sealed_as(tenant: TenantId, contact: ContactId, record: &Record) -> Result<SealContext, StoreError> {
+    let MessageClear { revision, .. } = from_clear(record)?;
+    Ok(context(tenant, contact, record.id, revision))
+}
+
 impl Entities {
     /// Returns the index of a platform's id of a message on a connection.
     pub(crate) async fn platform_index(

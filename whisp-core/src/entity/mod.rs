@@ -16,6 +16,7 @@ mod plain;
 mod policy;
 mod raw;
 mod request;
+mod reseal;
 mod tenant;
 mod transfer;
 mod usage;

@@ -29,7 +29,7 @@ pub(super) struct RawClear<'a> {
     topic: std::borrow::Cow<'a, str>,
 }
 
-const fn raw_context(tenant: TenantId, subject: SubjectId, record: RecordId) -> SealContext {
+pub(super) const fn raw_context(tenant: TenantId, subject: SubjectId, record: RecordId) -> SealContext {
     SealContext { tenant, subject, kind: Kind::RAW, record, field: "raw", category: DataCategory::Raw, revision: 0 }
 }
 
@@ -62,7 +62,7 @@ impl SuggestionRow {
     }
 }
 
-const fn suggestion_context(tenant: TenantId, contact: ContactId, record: RecordId) -> SealContext {
+pub(super) const fn suggestion_context(tenant: TenantId, contact: ContactId, record: RecordId) -> SealContext {
     SealContext {
         tenant,
         subject: contact.0,

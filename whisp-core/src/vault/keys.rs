@@ -199,7 +199,7 @@ impl TenantKey {
 /// A subject's key, wrapped under the tenant's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubjectKey {
-    /// Its version, counted from 1.
+    /// A number that the vault binds to it, counted from 1. A table compares it and keeps it.
     pub version: u32,
     /// The epoch of the tenant's key that wraps it.
     pub epoch: u32,
@@ -214,7 +214,7 @@ pub struct Rewrap {
     pub subject: SubjectId,
     /// What is there.
     pub from: SubjectKey,
-    /// The same key under the tenant's current one.
+    /// The same key under the tenant's current one. Its version may be another.
     pub to: SubjectKey,
 }
 

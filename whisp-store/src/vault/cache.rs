@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use lru::LruCache;
 use whisp_core::id::{SubjectId, TenantId};
 
-use super::suite1::LiveKey;
+use super::renew::KeyRing;
 
 /// Of how many subjects the keys are kept unwrapped: about two megabytes.
 pub(crate) const SUBJECTS_MAX: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
@@ -33,7 +33,7 @@ struct Slots {
 }
 
 enum Slot {
-    Live(Arc<LiveKey>, Instant),
+    Live(Arc<KeyRing>, Instant),
     /// An erasure was begun, and may or may not be durable: the table is asked each time, and nothing is kept.
     Erasing,
 }
@@ -43,7 +43,7 @@ impl KeyCache {
         Self { slots: Mutex::new(Slots { keys: LruCache::new(subjects_max), closed: BTreeSet::new() }), life }
     }
 
-    pub(crate) fn get(&self, tenant: TenantId, subject: SubjectId) -> Option<Arc<LiveKey>> {
+    pub(crate) fn get(&self, tenant: TenantId, subject: SubjectId) -> Option<Arc<KeyRing>> {
         let mut slots = self.slots();
         match slots.keys.get(&(tenant, subject))? {
             Slot::Live(key, read_at) if read_at.elapsed() < self.life => Some(Arc::clone(key)),
@@ -52,11 +52,19 @@ impl KeyCache {
     }
 
     /// Keeps a key that was read from the table, unless an erasure was begun meanwhile.
-    pub(crate) fn keep(&self, tenant: TenantId, subject: SubjectId, key: Arc<LiveKey>) {
+    pub(crate) fn keep(&self, tenant: TenantId, subject: SubjectId, key: Arc<KeyRing>) {
         let mut slots = self.slots();
         let is_erased = matches!(slots.keys.peek(&(tenant, subject)), Some(Slot::Erasing));
         if !is_erased && !slots.closed.contains(&tenant) {
             slots.keys.put((tenant, subject), Slot::Live(key, Instant::now()));
+        }
+    }
+
+    /// Has a subject's keys read again before they are used.
+    pub(crate) fn doubt(&self, tenant: TenantId, subject: SubjectId) {
+        let mut slots = self.slots();
+        if matches!(slots.keys.peek(&(tenant, subject)), Some(Slot::Live(..))) {
+            slots.keys.pop(&(tenant, subject));
         }
     }
 
@@ -91,10 +99,11 @@ impl fmt::Debug for KeyCache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use super::super::suite1::LiveKey;
     use crate::keys::random_key;
 
-    fn key() -> Arc<LiveKey> {
-        Arc::new(LiveKey::new(1, &random_key().unwrap()))
+    fn key() -> Arc<KeyRing> {
+        Arc::new(KeyRing::new(LiveKey::new(1, &random_key().unwrap())))
     }
 
     fn person(n: u8) -> (TenantId, SubjectId) {
@@ -116,6 +125,21 @@ mod tests {
     fn a_key_is_not_used_past_its_life() {
         let cache = KeyCache::new(SUBJECTS_MAX, Duration::ZERO);
         let (tenant, subject) = person(1);
+        cache.keep(tenant, subject, key());
+        assert!(cache.get(tenant, subject).is_none());
+    }
+
+    #[test]
+    fn what_is_in_doubt_is_read_again_and_what_is_erased_stays_so() {
+        let cache = KeyCache::new(SUBJECTS_MAX, KEY_LIFE);
+        let (tenant, subject) = person(1);
+        cache.keep(tenant, subject, key());
+        cache.doubt(tenant, subject);
+        assert!(cache.get(tenant, subject).is_none());
+        cache.keep(tenant, subject, key());
+        assert!(cache.get(tenant, subject).is_some());
+        cache.forget(tenant, subject);
+        cache.doubt(tenant, subject);
         cache.keep(tenant, subject, key());
         assert!(cache.get(tenant, subject).is_none());
     }

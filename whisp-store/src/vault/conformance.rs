@@ -36,6 +36,10 @@ pub const CASES: &[(u32, &str)] = &[
     (9, "a_turn_is_told_until_it_is_ended"),
     (10, "of_a_closed_tenant_nothing_opens_again"),
     (10, "a_tenant_may_be_closed_before_its_first_key"),
+    (11, "who_has_a_new_key_still_opens_what_is_under_the_old"),
+    (11, "an_erasure_destroys_every_key"),
+    (11, "nobody_gets_a_first_key_by_renewal"),
+    (12, "what_is_sealed_anew_is_under_the_newest_key"),
 ];
 
 /// Makes a test of each case. `test` is the attribute of an async test, `open` makes an
@@ -60,6 +64,10 @@ macro_rules! vault_conformance {
             a_turn_is_told_until_it_is_ended
             of_a_closed_tenant_nothing_opens_again
             a_tenant_may_be_closed_before_its_first_key
+            who_has_a_new_key_still_opens_what_is_under_the_old
+            an_erasure_destroys_every_key
+            nobody_gets_a_first_key_by_renewal
+            what_is_sealed_anew_is_under_the_newest_key
         }
     };
 }
@@ -359,6 +367,100 @@ pub async fn a_tenant_may_be_closed_before_its_first_key(open: &dyn Open<dyn Vau
     assert_eq!(late.expect_err("makes no key").kind(), VaultErrorKind::Erased);
 }
 
+/// What was sealed under any key of a subject opens: however many renew at once, while an epoch turns, after a restart
+/// (contract 11).
+pub async fn who_has_a_new_key_still_opens_what_is_under_the_old(open: &dyn Open<dyn Vault>) {
+    let vault = open.open().await;
+    let here = context(1, 1);
+    vault.provision(here.tenant, &[here.subject, subject(2)]).await.expect("provisions");
+    let mut sealed = vec![vault.seal(&here, PLAIN).await.expect("seals")];
+    assert_eq!(vault.renew(here.tenant, here.subject).await.expect("renews"), 2);
+    sealed.push(vault.seal(&here, PLAIN).await.expect("seals"));
+    let renewed = join_all((0..3).map(|_| vault.renew(here.tenant, here.subject))).await;
+    for version in renewed {
+        assert!((3..=5).contains(&version.expect("renews")));
+    }
+    sealed.push(vault.seal(&here, PLAIN).await.expect("seals"));
+    let Turn::UnderWay { .. } = vault.turn(tenant(1), &due(), 2).await.expect("turns") else { panic!("a part") };
+    vault.renew(here.tenant, here.subject).await.expect("renews in the middle of a turn");
+    sealed.push(vault.seal(&here, PLAIN).await.expect("seals"));
+    drop(vault);
+    for turned in [false, true] {
+        let vault = open.open().await;
+        if turned {
+            finish(&*vault).await;
+        }
+        for sealed in &sealed {
+            assert_eq!(vault.open(&grant(&here), &here, sealed).await.expect("opens").as_slice(), PLAIN);
+        }
+        let other = vault.seal(&context(1, 2), PLAIN).await.expect("seals");
+        let refused = vault.open(&grant(&here), &here, &other).await;
+        assert_eq!(refused.expect_err("refuses").kind(), VaultErrorKind::Corrupt);
+    }
+}
+
+/// Of whoever had several keys nothing opens after their erasure, whatever it was sealed under (contracts 5 and 11).
+pub async fn an_erasure_destroys_every_key(open: &dyn Open<dyn Vault>) {
+    let vault = open.open().await;
+    let here = context(1, 1);
+    vault.provision(here.tenant, &[here.subject]).await.expect("provisions");
+    let mut sealed = vec![vault.seal(&here, PLAIN).await.expect("seals")];
+    for _ in 0..2 {
+        vault.renew(here.tenant, here.subject).await.expect("renews");
+        sealed.push(vault.seal(&here, PLAIN).await.expect("seals"));
+    }
+    let done = vault.erase(here.tenant, here.subject, at(1)).await.expect("erases");
+    assert_eq!(done, KeyErasure::Destroyed(at(1)));
+    let check = async |vault: &dyn Vault| {
+        for sealed in &sealed {
+            expect_erased(vault, &here, sealed).await;
+        }
+        let renewed = vault.renew(here.tenant, here.subject).await;
+        assert_eq!(renewed.expect_err("makes no new key").kind(), VaultErrorKind::Erased);
+    };
+    check(&*vault).await;
+    drop(vault);
+    let vault = open.open().await;
+    check(&*vault).await;
+    let again = vault.erase(here.tenant, here.subject, at(2)).await.expect("erases");
+    assert_eq!(again, KeyErasure::Destroyed(at(1)), "the first erasure is the one that counts");
+}
+
+/// Only who has a key is given another (contract 11).
+pub async fn nobody_gets_a_first_key_by_renewal(open: &dyn Open<dyn Vault>) {
+    let vault = open.open().await;
+    vault.provision(tenant(1), &[subject(1)]).await.expect("provisions");
+    for (owner, of) in [(1, 2), (2, 1)] {
+        let refused = vault.renew(tenant(owner), subject(of)).await;
+        assert_eq!(refused.expect_err("refuses").kind(), VaultErrorKind::UnknownSubject);
+        let refused = vault.seal(&context(owner, of), PLAIN).await;
+        assert_eq!(refused.expect_err("refuses").kind(), VaultErrorKind::UnknownSubject);
+    }
+}
+
+/// The bytes and their place stay, the key is the newest; under a grant that fits (contract 12).
+pub async fn what_is_sealed_anew_is_under_the_newest_key(open: &dyn Open<dyn Vault>) {
+    let vault = open.open().await;
+    let here = context(1, 1);
+    vault.provision(here.tenant, &[here.subject, subject(2)]).await.expect("provisions");
+    let old = vault.seal(&here, PLAIN).await.expect("seals");
+    assert_eq!(vault.reseal(&grant(&here), &here, &old).await.expect("answers"), None, "it is under the only key");
+    vault.renew(here.tenant, here.subject).await.expect("renews");
+    let refused = vault.reseal(&grant(&context(1, 2)), &here, &old).await;
+    assert_eq!(refused.expect_err("refuses").kind(), VaultErrorKind::Denied);
+    let elsewhere = SealContext { revision: 2, ..here };
+    let refused = vault.reseal(&grant(&here), &elsewhere, &old).await;
+    assert_eq!(refused.expect_err("refuses").kind(), VaultErrorKind::Corrupt);
+    let new = vault.reseal(&grant(&here), &here, &old).await.expect("seals anew").expect("it was under an earlier key");
+    assert_ne!(new, old);
+    assert_eq!(vault.reseal(&grant(&here), &here, &new).await.expect("answers"), None);
+    drop(vault);
+    let vault = open.open().await;
+    for sealed in [&old, &new] {
+        assert_eq!(vault.open(&grant(&here), &here, sealed).await.expect("opens").as_slice(), PLAIN);
+    }
+}
+
 async fn expect_erased(vault: &dyn Vault, context: &SealContext, sealed: &Sealed) {
     let erased = VaultErrorKind::Erased;
     let seal = vault.seal(context, PLAIN).await;
@@ -404,6 +506,6 @@ mod tests {
     #[test]
     fn every_contract_has_a_case_and_every_case_is_listed() {
         assert_eq!(include_str!("conformance.rs").matches("\npub async fn ").count(), CASES.len());
-        assert!((1..=9).all(|number| CASES.iter().any(|(of, _)| *of == number)));
+        assert!((1..=12).all(|number| CASES.iter().any(|(of, _)| *of == number)));
     }
 }

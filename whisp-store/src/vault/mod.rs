@@ -4,6 +4,7 @@ mod cache;
 mod close;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod renew;
 mod salts;
 mod suite1;
 mod tenant;
@@ -27,10 +28,11 @@ use whisp_core::vault::{
 use zeroize::Zeroizing;
 
 use self::cache::{KEY_LIFE, KeyCache, SUBJECTS_MAX};
+use self::renew::KeyRing;
+pub use self::renew::VERSIONS_MAX;
 use self::salts::Salts;
-use self::suite1::LiveKey;
 pub use self::suite1::OVERHEAD;
-use self::tenant::OpenTenant;
+use self::tenant::{FIRST_VERSION, OpenTenant};
 use self::tenants::Tenants;
 use crate::keys::failed;
 
@@ -46,6 +48,8 @@ const TURNS_MAX: usize = 4;
 ///   its place, and is [`OVERHEAD`] bytes longer than the plain one.
 /// - A subject's key is 32 random bytes, wrapped by the tenant's key with AES-256-GCM-SIV; the tenant's key is wrapped
 ///   by the key provider.
+/// - A subject whose key is [renewed](Vault::renew) has several, each in a row of its own, up to [`VERSIONS_MAX`]: what was
+///   sealed says under which.
 /// - The key of a tenant's keyed indexes is 32 random bytes too, wrapped by the tenant's key and kept beside it in the
 ///   key table: away from the data, since phone numbers are few enough to try them all, and not derived from the
 ///   tenant's key, so that each can turn without the other. Each field has a key of its own, derived from it.
@@ -160,8 +164,8 @@ impl EnvelopeVault {
         self.tenant(tenant).await?.ok_or_else(|| failed("make a tenant's key", VaultErrorKind::WrongKey))
     }
 
-    /// Returns the key of a subject.
-    async fn key(&self, operation: &'static str, context: &SealContext) -> Result<Arc<LiveKey>, VaultError> {
+    /// Returns the keys of a subject.
+    async fn key(&self, operation: &'static str, context: &SealContext) -> Result<Arc<KeyRing>, VaultError> {
         let (tenant, subject) = (context.tenant, context.subject);
         if let Some(key) = self.subjects.get(tenant, subject) {
             return Ok(key);
@@ -179,11 +183,11 @@ impl EnvelopeVault {
                 }
             };
             let open = self.tenant(tenant).await?.ok_or_else(|| failed(operation, VaultErrorKind::WrongKey))?;
-            match open.open_subject(subject, &wrapped, &*self.provider).await {
-                Ok(Some(key)) => {
-                    let key = Arc::new(key);
-                    self.subjects.keep(tenant, subject, Arc::clone(&key));
-                    return Ok(key);
+            match self.open_all(&open, (tenant, subject), &wrapped).await {
+                Ok(Some(keys)) => {
+                    let keys = Arc::new(keys);
+                    self.subjects.keep(tenant, subject, Arc::clone(&keys));
+                    return Ok(keys);
                 }
                 // The epoch has turned since one of the two was read: the next look finds both as they are.
                 Ok(None) => {}
@@ -211,7 +215,7 @@ impl EnvelopeVault {
     async fn put_new(&self, open: &OpenTenant, tenant: TenantId, some: &[SubjectId]) -> Result<bool, VaultError> {
         let (mut wrapped, mut live) = (Vec::with_capacity(some.len()), Vec::with_capacity(some.len()));
         for &subject in some {
-            let (key, ready) = open.new_subject(subject)?;
+            let (key, ready) = open.new_subject(subject, FIRST_VERSION)?;
             live.push((subject, key.clone(), ready));
             wrapped.push((subject, key));
         }
@@ -220,7 +224,9 @@ impl EnvelopeVault {
         for ((subject, ours, ready), state) in live.into_iter().zip(states) {
             match state {
                 // Ours is the one, so it need not be unwrapped again.
-                SubjectKeyState::Live(key) if key == ours => self.subjects.keep(tenant, subject, Arc::new(ready)),
+                SubjectKeyState::Live(key) if key == ours => {
+                    self.subjects.keep(tenant, subject, Arc::new(KeyRing::new(ready)));
+                }
                 SubjectKeyState::Live(_) => {}
                 SubjectKeyState::Erased(_) | SubjectKeyState::Absent => erased = true,
             }
@@ -246,7 +252,7 @@ impl Vault for EnvelopeVault {
     }
 
     async fn seal(&self, context: &SealContext, plain: &[u8]) -> Result<Sealed, VaultError> {
-        self.key("seal", context).await?.seal(context, &self.salts.next()?, plain)
+        self.key("seal", context).await?.newest().seal(context, &self.salts.next()?, plain)
     }
 
     async fn open(
@@ -255,11 +261,27 @@ impl Vault for EnvelopeVault {
         context: &SealContext,
         sealed: &Sealed,
     ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-        let for_them = grant.tenant() == context.tenant && grant.subject() == context.subject;
-        if !for_them || !grant.covers(context.category) || !grant.is_current() {
-            return Err(failed("open", VaultErrorKind::Denied));
+        check("open", grant, context)?;
+        self.keys_of("open", context, sealed).await?.open(context, sealed)
+    }
+
+    async fn renew(&self, tenant: TenantId, subject: SubjectId) -> Result<u32, VaultError> {
+        self.renew_key(tenant, subject).await
+    }
+
+    async fn reseal(
+        &self,
+        grant: &Grant,
+        context: &SealContext,
+        sealed: &Sealed,
+    ) -> Result<Option<Sealed>, VaultError> {
+        check("seal anew", grant, context)?;
+        let keys = self.keys_of("seal anew", context, sealed).await?;
+        if keys.is_newest(sealed) {
+            return Ok(None);
         }
-        self.key("open", context).await?.open(context, &sealed.0)
+        let plain = keys.open(context, sealed)?;
+        keys.newest().seal(context, &self.salts.next()?, &plain).map(Some)
     }
 
     async fn index(&self, tenant: TenantId, field: IndexField, value: &[u8]) -> Result<Digest, VaultError> {
@@ -270,13 +292,9 @@ impl Vault for EnvelopeVault {
         // Before, so that a dropped future leaves no key in memory that is gone from the table; after, because the mark
         // of the first may have fallen out of the cache meanwhile.
         self.subjects.forget(tenant, subject);
-        let before = self.table.erase(tenant, subject, at).await?;
+        let erased = self.erase_all(tenant, subject, at).await?;
         self.subjects.forget(tenant, subject);
-        Ok(match before {
-            SubjectKeyState::Absent => KeyErasure::Absent,
-            SubjectKeyState::Erased(since) => KeyErasure::Destroyed(since),
-            SubjectKeyState::Live(_) => KeyErasure::Destroyed(at),
-        })
+        Ok(erased)
     }
 
     async fn turn(&self, tenant: TenantId, due: &EpochDue, limit: usize) -> Result<Turn, VaultError> {
@@ -294,6 +312,15 @@ impl Vault for EnvelopeVault {
     fn destruction(&self) -> Destruction {
         self.provider.destruction()
     }
+}
+
+/// Checks that a grant is for what is to be opened, and holds.
+fn check(operation: &'static str, grant: &Grant, context: &SealContext) -> Result<(), VaultError> {
+    let for_them = grant.tenant() == context.tenant && grant.subject() == context.subject;
+    if !for_them || !grant.covers(context.category) || !grant.is_current() {
+        return Err(failed(operation, VaultErrorKind::Denied));
+    }
+    Ok(())
 }
 
 impl fmt::Debug for EnvelopeVault {

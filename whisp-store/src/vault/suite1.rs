@@ -48,6 +48,11 @@ impl LiveKey {
         Self { version, prk: Prk::new_less_safe(HKDF_SHA256, key.expose()) }
     }
 
+    /// Returns the version that it seals as.
+    pub(crate) const fn version(&self) -> u32 {
+        self.version
+    }
+
     /// Seals a value. The salt must not have been used before in this place.
     pub(crate) fn seal(
         &self,
@@ -108,6 +113,13 @@ impl fmt::Debug for LiveKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("LiveKey(..)")
     }
+}
+
+/// Returns the version of the key that a value says it was sealed under.
+pub(crate) fn key_version(sealed: &[u8]) -> Option<u32> {
+    let (header, _) = sealed.split_first_chunk::<HEADER_LEN>()?;
+    let [.., a, b, c, d] = *header;
+    Some(u32::from_be_bytes([a, b, c, d]))
 }
 
 /// What a sealed value consists of.

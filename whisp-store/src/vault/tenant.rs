@@ -22,7 +22,7 @@ use crate::keys::{Canonical, Wrapper, failed, random_key, unavailable};
 const FIRST_EPOCH: u32 = 1;
 
 /// The version of a subject's first key.
-const FIRST_VERSION: u32 = 1;
+pub(super) const FIRST_VERSION: u32 = 1;
 
 /// A tenant's keys, ready for use.
 pub(crate) struct OpenTenant {
@@ -86,41 +86,43 @@ impl OpenTenant {
         self.key == *key
     }
 
-    /// Makes a new key for a subject: wrapped, and ready for use.
-    pub(crate) fn new_subject(&self, subject: SubjectId) -> Result<(SubjectKey, LiveKey), VaultError> {
+    /// Makes a new key for a row of the table: wrapped, and ready for use.
+    pub(crate) fn new_subject(&self, row: SubjectId, version: u32) -> Result<(SubjectKey, LiveKey), VaultError> {
         let key = random_key()?;
-        let place = self.subject_place(subject, FIRST_VERSION, self.key.epoch);
+        let place = self.subject_place(row, version, self.key.epoch);
         let wrapped = self.wrapper.wrap(&place, &key)?;
-        let live = LiveKey::new(FIRST_VERSION, &key);
-        Ok((SubjectKey { version: FIRST_VERSION, epoch: self.key.epoch, wrapped }, live))
+        Ok((SubjectKey { version, epoch: self.key.epoch, wrapped }, LiveKey::new(version, &key)))
     }
 
-    /// Unwraps a subject's key; `None` if it is of another epoch than these keys are, and were before.
+    /// Unwraps the key of a row, which seals as this version; `None` if it is of another epoch than these keys are, and were
+    /// before.
     pub(crate) async fn open_subject(
         &self,
-        subject: SubjectId,
+        row: SubjectId,
         key: &SubjectKey,
+        version: u32,
         provider: &dyn KeyProvider,
     ) -> Result<Option<LiveKey>, VaultError> {
         let Some(wrapper) = self.wrapper_of(key.epoch, provider).await? else { return Ok(None) };
         let WrappedKey(wrapped) = &key.wrapped;
-        let secret = wrapper.unwrap(&self.subject_place(subject, key.version, key.epoch), wrapped)?;
-        Ok(Some(LiveKey::new(key.version, &secret)))
+        let secret = wrapper.unwrap(&self.subject_place(row, key.version, key.epoch), wrapped)?;
+        Ok(Some(LiveKey::new(version, &secret)))
     }
 
-    /// Wraps a subject's key of the epoch before under the current one.
+    /// Wraps the key of a row, of this epoch or the one before, under the current one, with this version on the row.
     pub(crate) async fn rewrap(
         &self,
         subject: SubjectId,
         key: &SubjectKey,
+        version: u32,
         provider: &dyn KeyProvider,
     ) -> Result<SubjectKey, VaultError> {
         let wrapper = self.wrapper_of(key.epoch, provider).await?;
         let wrapper = wrapper.ok_or_else(|| failed("wrap a subject's key anew", VaultErrorKind::WrongKey))?;
         let WrappedKey(wrapped) = &key.wrapped;
         let secret = wrapper.unwrap(&self.subject_place(subject, key.version, key.epoch), wrapped)?;
-        let wrapped = self.wrapper.wrap(&self.subject_place(subject, key.version, self.key.epoch), &secret)?;
-        Ok(SubjectKey { version: key.version, epoch: self.key.epoch, wrapped })
+        let wrapped = self.wrapper.wrap(&self.subject_place(subject, version, self.key.epoch), &secret)?;
+        Ok(SubjectKey { version, epoch: self.key.epoch, wrapped })
     }
 
     async fn wrapper_of(&self, epoch: u32, provider: &dyn KeyProvider) -> Result<Option<&Wrapper>, VaultError> {
@@ -229,9 +231,9 @@ mod tests {
         let provider = provider();
         let tenant = open(&provider, TenantId::from_bytes([1; 16])).await;
         let stranger = open(&provider, TenantId::from_bytes([2; 16])).await;
-        let (key, _) = tenant.new_subject(ONE).unwrap();
+        let (key, _) = tenant.new_subject(ONE, FIRST_VERSION).unwrap();
         let open = async |tenant: &OpenTenant, subject, key: &SubjectKey| {
-            tenant.open_subject(subject, key, &provider).await.map(|live| live.is_some())
+            tenant.open_subject(subject, key, FIRST_VERSION, &provider).await.map(|live| live.is_some())
         };
         assert!(open(&tenant, ONE, &key).await.unwrap());
         let other_version = SubjectKey { version: key.version + 1, ..key.clone() };
@@ -250,7 +252,7 @@ mod tests {
     async fn a_key_that_is_wrapped_anew_is_the_same_and_of_the_next_epoch_only() {
         let provider = provider();
         let before = open(&provider, TenantId::from_bytes([1; 16])).await;
-        let (old, live) = before.new_subject(ONE).unwrap();
+        let (old, live) = before.new_subject(ONE, FIRST_VERSION).unwrap();
         let sealed = live.seal(&HERE, &[7; SALT_LEN], b"plain").unwrap();
         let next = before.next(&provider, DateTime::UNIX_EPOCH).await.unwrap();
         let after = OpenTenant::open(before.tenant, &next, &provider).await.unwrap();
@@ -259,15 +261,15 @@ mod tests {
             after.digest(IndexField::Handle, b"x").unwrap(),
             "what was indexed is found"
         );
-        let new = after.rewrap(ONE, &old, &provider).await.unwrap();
+        let new = after.rewrap(ONE, &old, old.version, &provider).await.unwrap();
         assert_eq!((new.epoch, new.version), (old.epoch + 1, old.version));
         for key in [&old, &new] {
-            let opened = after.open_subject(ONE, key, &provider).await.unwrap().unwrap();
+            let opened = after.open_subject(ONE, key, FIRST_VERSION, &provider).await.unwrap().unwrap();
             assert_eq!(opened.open(&HERE, &sealed.0).unwrap().as_slice(), b"plain");
         }
-        assert!(before.open_subject(ONE, &new, &provider).await.unwrap().is_none());
+        assert!(before.open_subject(ONE, &new, FIRST_VERSION, &provider).await.unwrap().is_none());
         let relabeled = SubjectKey { epoch: new.epoch, ..old };
-        let refused = after.open_subject(ONE, &relabeled, &provider).await;
+        let refused = after.open_subject(ONE, &relabeled, FIRST_VERSION, &provider).await;
         assert_eq!(refused.err().unwrap().kind(), VaultErrorKind::WrongKey);
     }
 

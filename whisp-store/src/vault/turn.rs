@@ -70,7 +70,7 @@ impl EnvelopeVault {
             let open = self.opened(tenant, &key).await?;
             let mut anew = Vec::with_capacity(some.len());
             for (subject, from) in some {
-                match open.rewrap(subject, &from, &*self.provider).await {
+                match open.rewrap(subject, &from, from.version, &*self.provider).await {
                     Ok(to) => anew.push(Rewrap { subject, from, to }),
                     // Somebody else had wrapped the last ones meanwhile. If not, the table is not the one that it was.
                     Err(error) if error.kind() == VaultErrorKind::Destroyed => {
