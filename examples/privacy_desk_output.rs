@@ -237,6 +237,9 @@ fn a_copy_of_before_an_erasure_is_made_safe_after_it_was_put_back() {
     assert!(!desk(&kept, &["backup", copy.to_str().unwrap()]).status.success(), "it is there already");
 
     let person = lines(&kept, &["people"])[0]["person"].as_str().unwrap().to_owned();
+    let renewed = lines(&kept, &["renew", &person]).remove(0);
+    assert_eq!(fields(&renewed), ["person", "resealed", "version"]);
+    assert!(renewed["version"] == 2 && renewed["resealed"].as_u64().unwrap() > 2, "{renewed}");
     lines(&kept, &["erase", &person]);
     for beside in ["whisp.db-wal", "whisp.db-shm"] {
         assert!(!kept.join(beside).exists(), "closed, it is one file");

@@ -15,6 +15,7 @@
 //! cargo run --example privacy_desk -- --dir shop receipts                  what was erased
 //! cargo run --example privacy_desk -- --dir shop requests                  who waits for an answer, and until when
 //! cargo run --example privacy_desk -- --dir shop rectify 0197 Aigerim      corrects a name
+//! cargo run --example privacy_desk -- --dir shop renew 0197                a new key, under which what is kept is sealed anew
 //! cargo run --example privacy_desk -- --dir shop hold 0197 --authority 'court, 2-1/26' --review-by 2027-06-01
 //! cargo run --example privacy_desk -- --dir shop holds                     what must be kept, and who looks when
 //! cargo run --example privacy_desk -- --dir shop release 0197              and what no longer
@@ -45,7 +46,7 @@
 //! `notice`, `ropa` and `stale` the whole document as one object; without `--json` they are Markdown;
 //! `rectify` `{"request","state"}`; `verify` `{"events","root","faults"}`; `publish`, `policies`
 //! `{"number","label","version","effective","significant","changes"}`; `untold` `{"person","about"}`; `tell` `{"said","at"}`;
-//! `backup` `{"copy","bytes","faults"}`; `recover` the receipts of whom the copy had brought back, and `{"stopped"}`;
+//! `renew` `{"person","version","resealed"}`; `backup` `{"copy","bytes","faults"}`; `recover` the receipts of whom the copy had brought back, and `{"stopped"}`;
 //! `suspect`, `breaches`, `contain`, `resume` `{"breach","state","nature","from","contained"}`.
 //!
 //! The exit status is 0 if it was done, 1 if it could not be (it says why), 2 if the arguments are wrong.
@@ -227,6 +228,8 @@ enum Task {
     },
     /// Checks the audit log; the exit status is 1 if it is not whole.
     Verify,
+    /// Gives somebody a new key, and seals what is kept of them under it.
+    Renew { person: String },
     /// Copies the data into a file, which must not be there yet, and checks the copy.
     Backup { file: PathBuf },
     /// Makes an older copy that was put back safe to work with: erases once more, stops what waits to be sent.
@@ -380,6 +383,7 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
                 return Err("the audit log is not whole".into());
             }
         }
+        Task::Renew { person } => upkeep::renew(options, &assistant, find(&desk, person).await?).await?,
         Task::Backup { .. } => {}
         Task::Recover => upkeep::recover(options, &assistant).await?,
         Task::Suspect { from } => {

@@ -1,14 +1,22 @@
-//! A copy of the data, and what is to be done after it was put back.
+//! A new key for somebody; a copy of the data, and what is to be done after it was put back.
 
 use std::error::Error;
 use std::path::Path;
 
 use serde_json::json;
 use whisp::assistant::Assistant;
+use whisp::id::ContactId;
 use whisp::stores::SqliteStore;
 
 use crate::erasures::{receipt, told};
 use crate::{Options, PAGE, TENANT, print};
+
+/// Gives somebody a new key.
+pub(crate) async fn renew(options: &Options, assistant: &Assistant, person: ContactId) -> Result<(), Box<dyn Error>> {
+    let done = assistant.renew_key(TENANT, person).await?;
+    let value = json!({"person": person, "version": done.version, "resealed": done.resealed});
+    print(options, &value, &|| format!("{} records are under key {} of {}", done.resealed, done.version, person.0))
+}
 
 /// Copies the data while everything goes on, and looks whether the copy is whole.
 pub(crate) async fn backup(options: &Options, file: &Path) -> Result<(), Box<dyn Error>> {

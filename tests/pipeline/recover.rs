@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use whisp::assistant::{Assistant, AssistantBuilder, Budget, Config};
 use whisp::channel::OutboundBody;
 use whisp::id::{ContactId, ConversationId};
+use whisp::kpi::FactKind;
 use whisp::model::{
     AutomationMode, Content, DeliveryStep, HandOffReason, Handle, HandleKind, Handling, PlatformMessageId, Provenance,
 };
@@ -124,6 +125,9 @@ async fn i_21_what_an_engine_had_ready_in_the_copy_goes_to_a_person() {
     assert_eq!(world.assistant.recover(world.tenant, None, 10).await.unwrap().stopped, 1);
     let handling = world.assistant.desk(world.tenant).conversation(id).await.unwrap().handling;
     assert!(matches!(handling, Handling::Member { reason: HandOffReason::InDoubt, .. }), "{handling:?}");
+    let facts = world.facts().await;
+    let handed: Vec<_> = facts.iter().filter(|fact| fact.kind == FactKind::HandedOff).collect();
+    assert!(handed.len() == 1 && handed[0].inquiry.is_some(), "{handed:?}");
     world.deliver().await;
     assert_eq!(world.channel.sent(), []);
 }

@@ -102,8 +102,9 @@ impl OpenAiConfig {
 /// What leaves the process: the business's name, its instructions, up to [`ENTRIES_SHOWN_MAX`] entries of its knowledge,
 /// and the last [`TURNS_MAX`](whisp_core::reply::TURNS_MAX) turns as they were [made ready](ReplyRequest::ask) for the
 /// processor, numbers and addresses of people replaced by marks; not the contact's name or any id. It needs a request that was released to
-/// [the processor](OpenAiConfig::processor), and checks the permit again right before each attempt. `store: false` asks the
-/// provider not to keep it.
+/// [the processor](OpenAiConfig::processor), and checks the permit again right before each attempt. The attempts, up to
+/// [`ATTEMPTS_MAX`] and one more where the server knows no JSON Schemas, send the same, and are one disclosure in the
+/// person's records. `store: false` asks the provider not to keep it.
 ///
 /// What comes back is only a proposal, and bounded whatever the model was talked into:
 /// - A **reply** needs a citation of an entry that was shown (where there is a knowledge base), and each number, price,

@@ -2,7 +2,7 @@
 //! `letters`, who may do what in `access`.
 
 use crate::assistant::lane::says_something;
-use crate::assistant::{Assistant, AssistantError};
+use crate::assistant::{Assistant, AssistantError, Inner};
 use crate::audit::{AuditAction, Outcome};
 use crate::channel::OutboundBody;
 use crate::entity::{AuditDraft, By, ConversationRow, Outgoing, SuggestionRow};
@@ -440,9 +440,16 @@ impl Desk {
     }
 
     fn fact(&self, conversation: &Conversation, kind: FactKind, actor: Actor) -> Fact {
-        let at = self.assistant.now();
+        self.assistant.inner.fact(conversation, kind, actor)
+    }
+}
+
+impl Inner {
+    /// Makes a fact about the inquiry of a conversation, of this moment.
+    pub(super) fn fact(&self, conversation: &Conversation, kind: FactKind, actor: Actor) -> Fact {
+        let at = self.clock.now();
         Fact {
-            id: FactId::from_uuid(self.assistant.inner.ids.time_ordered(at)),
+            id: FactId::from_uuid(self.ids.time_ordered(at)),
             at,
             kind,
             actor,

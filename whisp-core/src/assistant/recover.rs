@@ -6,6 +6,7 @@ use crate::assistant::{Assistant, AssistantError, Inner};
 use crate::audit::{AuditAction, AuditDetail};
 use crate::entity::{AuditDraft, By, ConversationRow};
 use crate::id::{ConversationId, SubjectId, TenantId};
+use crate::kpi::{Actor, FactKind};
 use crate::model::{DeliveryStep, HandOffReason, Handling};
 use crate::store::{Cursor, Kind, ListOrder, ListQuery, PAGE_MAX, WriteBatch, WriteOp};
 
@@ -109,6 +110,7 @@ impl Inner {
             }
             if row.conversation.engine_handles() {
                 let reason = HandOffReason::InDoubt;
+                batch.ops.push(WriteOp::Append(self.fact(&row.conversation, FactKind::HandedOff, Actor::System)));
                 row.conversation.handling = Handling::Member { member: None, reason, since: now };
                 let event = AuditDraft::new(AuditAction::HandedOff, By::System, row.conversation.contact.0)
                     .to(Kind::CONVERSATION, id)
