@@ -114,3 +114,22 @@ async fn what_the_server_ended_with_the_connection_is_in_doubt() {
         }
     }
 }
+
+/// Everything goes to the server at once, the commit too: whoever finds then that a row is missing can't say that nothing
+/// was written.
+#[tokio::test]
+async fn what_a_trigger_swallowed_is_in_doubt_and_told() {
+    let Some(schema) = TempSchema::new() else { return };
+    let store = schema.options().open().await.expect("the server answers");
+    store.commit(put(1)).await.expect("it is written");
+    let name = &schema.name;
+    let sql = format!(
+        "CREATE FUNCTION {name}.swallow() RETURNS trigger LANGUAGE plpgsql AS $it$ BEGIN RETURN null; END $it$; \
+         CREATE TRIGGER swallow BEFORE INSERT ON {name}.record_message FOR EACH ROW EXECUTE FUNCTION {name}.swallow()"
+    );
+    schema.client().await.batch_execute(&sql).await.expect("the owner may");
+    let failed = store.commit(put(2)).await.expect_err("a row is missing");
+    assert_eq!((failed.kind(), failed.retry()), (StoreErrorKind::Corrupt, Retry::OutcomeUnknown));
+    assert!(failed.to_string().contains("a trigger or a rule"), "{failed}");
+    assert!(is_there(&store, 1).await && !is_there(&store, 2).await);
+}

@@ -54,7 +54,7 @@ impl<'a> Call<'a> {
         let params: Vec<&(dyn ToSql + Sync)> = self.params.iter().map(|param| &**param as _).collect();
         let changed = client.execute(statement, &params).await?;
         // The tenant's row is held, so the rows are as they were read.
-        if self.rows.is_some_and(|rows| rows != changed) { Err(Failure::corrupt()) } else { Ok(()) }
+        if self.rows.is_some_and(|rows| rows != changed) { Err(Failure::miscounted()) } else { Ok(()) }
     }
 }
 

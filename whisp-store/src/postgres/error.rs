@@ -32,6 +32,13 @@ impl Failure {
         Self::new(Kind::Corrupt, Retry::Never, "the tables are not as this store writes them: restore a backup")
     }
 
+    /// A statement changed more or fewer rows than there were when they were read. Everything else was sent with it and may
+    /// have been committed.
+    pub(super) const fn miscounted() -> Self {
+        let advice = "something else than this store changes its tables, a trigger or a rule: look at them";
+        Self::new(Kind::Corrupt, Retry::OutcomeUnknown, advice)
+    }
+
     /// Bytes that could not be decoded: damaged, or of a newer version.
     pub(super) const fn undecoded(kind: Kind) -> Self {
         match kind {
