@@ -7,12 +7,15 @@
 //! conversation and no outbox, and takes no care that nothing is sent twice. graphile_worker has a named queue a person, so
 //! that answers come in order; apalis has no order.
 //!
+//! And taking a message in durably, beside sqlx that commits each statement by itself.
+//!
 //! `cargo bench --manifest-path benches/peers/Cargo.toml`, with `WHISP_TEST_POSTGRES_URL=...` on PostgreSQL too. After
 //! `--`, a number sets the messages of a round, and `sqlite` or `postgres` leaves the other out.
 
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a bench prints, and stops if its ground is missing")]
 
 mod apalis;
+mod autocommit;
 mod graphile;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,6 +31,8 @@ use whisp_benches::{Goal, compare};
 const ROUNDS: usize = 5;
 const MESSAGES_DEFAULT: usize = 6_400;
 const CONNECTIONS: u32 = 32;
+/// A transaction for each statement is slow: so few messages are enough.
+const MESSAGES_AUTOCOMMIT: usize = 512;
 
 /// A message as a job.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -74,6 +79,16 @@ async fn on_sqlite(messages: usize) {
     rates("SQLite, whisp", &ours);
     rates("SQLite, apalis-sqlite", &apalises);
     compare("SQLite whole cycle / apalis-sqlite, unordered", turns(&ours, &apalises), Goal::SpeedAtLeast(70.0));
+
+    let ingest = autocommit::Ingest::open(folder.path()).await;
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        ours.push(ingest.ours(messages).await);
+        theirs.push(ingest.theirs(MESSAGES_AUTOCOMMIT).await);
+    }
+    rates("SQLite, taking in alone, whisp", &ours);
+    rates("SQLite, taking in alone, sqlx", &theirs);
+    compare("SQLite durable ingest / sqlx, a transaction a statement", turns(&ours, &theirs), Goal::SpeedAtLeast(20.0));
 }
 
 async fn on_postgres(url: &str, messages: usize) {
