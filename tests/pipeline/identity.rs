@@ -10,7 +10,7 @@ use whisp::model::{
     AutomationMode, Content, DeliveryStep, HandOffReason, Handle, HandleKind, Handling, PlatformMessageId, Provenance,
 };
 use whisp::privacy::{HoldGround, HoldScope, NewHold};
-use whisp::store::{Kind, SubjectQuery};
+use whisp::store::{Kind, SubjectQuery, WriteBatch, WriteOp};
 use whisp::stores::SqliteStore;
 use whisp::webhook::{ContactRef, Event, Item, MessageEvent, Receipt, ReceiptTarget};
 
@@ -564,4 +564,23 @@ async fn i24_a_hold_from_before_the_change_was_told_is_on_what_came_from_the_new
     assert_eq!(world.ingest(vec![notice]).await.stored, 1);
     world.assistant.erase(world.tenant, after).await.unwrap();
     assert!(kept(&world, hold.id).await.contains("It is still me"));
+}
+
+/// As where the hold was placed in the very moment in which the change was told: each has read before the other wrote.
+#[tokio::test]
+async fn i24_a_hold_that_missed_the_change_is_on_all_of_the_person_when_they_are_erased() {
+    for asked_of_first in [false, true] {
+        let world = with_holds().await;
+        let (before, after) = told_late(&world).await;
+        let hold = world.assistant.desk(world.tenant).holds().place(before, hold(&world)).await.unwrap();
+        let mut record = world.store.get(world.tenant, Kind::HOLD, hold.id.into()).await.unwrap().unwrap();
+        let lookups = record.lookups.len();
+        record.lookups.retain(|lookup| lookup.0 != after.0.into_bytes());
+        assert_eq!(record.lookups.len(), lookups - 1);
+        record.version += 1;
+        world.store.commit(WriteBatch::new(world.tenant).op(WriteOp::Put(record))).await.unwrap();
+        world.assistant.erase(world.tenant, if asked_of_first { before } else { after }).await.unwrap();
+        let held = kept(&world, hold.id).await;
+        assert!(["Hello", "It is still me"].iter().all(|text| held.contains(text)), "asked of the first {asked_of_first}");
+    }
 }

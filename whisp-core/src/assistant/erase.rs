@@ -111,7 +111,11 @@ impl Inner {
         by: By,
         beside: (Option<RequestId>, Vec<WriteOp>),
     ) -> Result<ErasureReceipt, AssistantError> {
-        for other in self.entities.others(tenant, subject).await? {
+        let others = self.entities.others(tenant, subject).await?;
+        if !others.is_empty() {
+            self.spread_holds(tenant, &[others.as_slice(), &[subject]].concat()).await?;
+        }
+        for other in others {
             match self.erase(tenant, other, by, (None, Vec::new())).await {
                 // The sweeps go on asking the platform.
                 Ok(_) | Err(AssistantError::Channel(..)) => {}

@@ -76,6 +76,28 @@ impl Inner {
         Ok(())
     }
 
+    /// Puts each hold on one of the contacts that somebody is on all of them. One that was placed at the moment in which the
+    /// platform told that they are one person may not be, and that they are goes with the first of them that is erased.
+    pub(in crate::assistant) async fn spread_holds(
+        &self,
+        tenant: TenantId,
+        person: &[SubjectId],
+    ) -> Result<(), AssistantError> {
+        for contact in person {
+            for mut row in self.open_holds_on(tenant, *contact).await? {
+                let before = row.subjects().count();
+                person.iter().for_each(|other| row.reach(*other));
+                if row.subjects().count() > before {
+                    let op = row.stage(tenant, self.clock.now())?;
+                    if self.entities.store.commit(WriteBatch::new(tenant).op(op)).await? != Commit::Done {
+                        return Err(AssistantError::Conflict("hold"));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the holds that hold on somebody.
     pub(super) async fn open_holds_on(
         &self,
