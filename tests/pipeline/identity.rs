@@ -12,10 +12,12 @@ use whisp::model::{
 use whisp::privacy::{HoldGround, HoldScope, NewHold};
 use whisp::store::{Kind, SubjectQuery, WriteBatch, WriteOp};
 use whisp::stores::SqliteStore;
+use whisp::testing::cancel_after;
 use whisp::webhook::{ContactRef, Event, Item, MessageEvent, Receipt, ReceiptTarget};
 
 use crate::rng::Rng;
 use crate::world::{DANA, World, parrot};
+use crate::yielding::Yielding;
 
 const OLD: &str = "77010000001";
 const NEW: &str = "77010000002";
@@ -504,6 +506,43 @@ async fn i24_whoever_is_erased_is_erased_as_all_the_contacts_that_they_are() {
     }
 }
 
+/// Whoever cuts it short has begun nothing, or all of it: the sweeps end the rest.
+#[tokio::test]
+async fn i24_an_erasure_of_a_person_that_is_cut_short_anywhere_ends_as_all_the_contacts_that_they_are() {
+    let mut begun = 0;
+    for polls in 0.. {
+        let store = Arc::new(Yielding(Arc::new(whisp::stores::MemoryStore::new())));
+        let world = World::over(store, parrot(), AutomationMode::Automatic).await;
+        let (before, after) = told_late(&world).await;
+        let left = async || {
+            let mut left = Vec::new();
+            for contact in [before, after] {
+                let query = SubjectQuery { tenant: world.tenant, subject: contact.0, after: None, limit: 100 };
+                left.push(world.store.of_subject(&query).await.unwrap().records.len());
+            }
+            left
+        };
+        let there = left().await;
+        let asked = if polls % 2 == 0 { before } else { after };
+        let ended = cancel_after(polls, world.assistant.erase(world.tenant, asked)).await;
+        // Another process goes on: this one has crashed.
+        let other = world.second(parrot());
+        let mut swept = 0;
+        for _ in 0..2 {
+            swept += other.sweep(1_000).await.unwrap().into_result().unwrap().erasures;
+        }
+        if ended.is_some() {
+            assert_eq!((left().await, swept), (vec![0, 0], 0));
+            break;
+        }
+        match left().await[..] {
+            [0, 0] => begun += 1,
+            ref untouched => assert_eq!((untouched, swept), (&there[..], 0), "after {polls} polls"),
+        }
+    }
+    assert!(begun > 20, "{begun}");
+}
+
 fn hold(world: &World) -> NewHold {
     NewHold {
         scope: HoldScope::default(),
@@ -581,6 +620,9 @@ async fn i24_a_hold_that_missed_the_change_is_on_all_of_the_person_when_they_are
         world.store.commit(WriteBatch::new(world.tenant).op(WriteOp::Put(record))).await.unwrap();
         world.assistant.erase(world.tenant, if asked_of_first { before } else { after }).await.unwrap();
         let held = kept(&world, hold.id).await;
-        assert!(["Hello", "It is still me"].iter().all(|text| held.contains(text)), "asked of the first {asked_of_first}");
+        assert!(
+            ["Hello", "It is still me"].iter().all(|text| held.contains(text)),
+            "asked of the first {asked_of_first}"
+        );
     }
 }

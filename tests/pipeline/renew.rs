@@ -18,7 +18,8 @@ use crate::yielding::Yielding;
 async fn sealed(world: &World, contact: ContactId) -> Vec<(Record, u32)> {
     let query = SubjectQuery { tenant: world.tenant, subject: contact.0, after: None, limit: 1_000 };
     let records = world.store.of_subject(&query).await.unwrap().records;
-    let version = |record: &Record| record.sealed.0.get(4..8).map(|bytes| u32::from_be_bytes(bytes.try_into().unwrap()));
+    let version =
+        |record: &Record| record.sealed.0.get(4..8).map(|bytes| u32::from_be_bytes(bytes.try_into().unwrap()));
     records.into_iter().filter_map(|record| version(&record).map(|version| (record, version))).collect()
 }
 
@@ -71,12 +72,8 @@ async fn everything_of_a_person_reads_as_before_under_the_new_key_and_goes_with_
     assert_eq!(events.iter().filter(|entry| entry.event.action == AuditAction::KeyRenewed).count(), 1);
     world.assistant.erase(world.tenant, contact).await.unwrap();
     for (record, _) in before.iter().chain(&after) {
-        let grant = whisp::privacy::Grant::for_tests(
-            world.tenant,
-            contact.0,
-            whisp::privacy::Purpose::Rights,
-            world.now(),
-        );
+        let grant =
+            whisp::privacy::Grant::for_tests(world.tenant, contact.0, whisp::privacy::Purpose::Rights, world.now());
         let place = whisp::vault::SealContext {
             tenant: world.tenant,
             subject: contact.0,

@@ -91,12 +91,8 @@ pub trait Vault: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// By [`VaultErrorKind`].
-    async fn reseal(
-        &self,
-        grant: &Grant,
-        context: &SealContext,
-        sealed: &Sealed,
-    ) -> Result<Option<Sealed>, VaultError>;
+    async fn reseal(&self, grant: &Grant, context: &SealContext, sealed: &Sealed)
+    -> Result<Option<Sealed>, VaultError>;
 
     /// Turns a value into a keyed digest.
     ///

@@ -165,7 +165,10 @@ async fn renewals_and_an_erasure_at_once_leave_no_key() {
                     match vault.renew(TENANT, subject(ONE)).await {
                         Ok(_) => tokio::task::yield_now().await,
                         Err(error) => {
-                            assert!(matches!(error.kind(), VaultErrorKind::Erased | VaultErrorKind::Turned), "{error:?}");
+                            assert!(
+                                matches!(error.kind(), VaultErrorKind::Erased | VaultErrorKind::Turned),
+                                "{error:?}"
+                            );
                         }
                     }
                 }

@@ -78,8 +78,8 @@ impl Assistant {
     /// [own stores](ErasableStore) do the same. Facts, which name nobody, stay; and so, for nine days, do keyed marks of the
     /// person's ids, so that what a platform delivers late brings nobody back. A person who writes again is a new one, with nothing that leads back.
     ///
-    /// Whoever changed their number and wrote before that was told may be [two contacts](crate::assistant::Desk::known_as): the
-    /// other one is erased first, with a receipt of its own.
+    /// Whoever changed their number and wrote before that was told may be [two contacts](crate::assistant::Desk::known_as): both
+    /// erasures begin, and the other one is ended first, with a receipt of its own.
     ///
     /// What is under a [hold](crate::assistant::Holds) is kept apart before, and the receipt says so.
     ///
@@ -103,7 +103,8 @@ impl Assistant {
 }
 
 impl Inner {
-    /// Erases somebody as all the contacts that they are.
+    /// Erases somebody as all the contacts that they are, and commits what becomes of the request that this fulfils with the
+    /// beginning.
     pub(super) async fn erase_person(
         &self,
         tenant: TenantId,
@@ -111,18 +112,8 @@ impl Inner {
         by: By,
         beside: (Option<RequestId>, Vec<WriteOp>),
     ) -> Result<ErasureReceipt, AssistantError> {
-        let others = self.entities.others(tenant, subject).await?;
-        if !others.is_empty() {
-            self.spread_holds(tenant, &[others.as_slice(), &[subject]].concat()).await?;
-        }
-        for other in others {
-            match self.erase(tenant, other, by, (None, Vec::new())).await {
-                // The sweeps go on asking the platform.
-                Ok(_) | Err(AssistantError::Channel(..)) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        self.erase(tenant, subject, by, beside).await
+        let receipt = self.begin(tenant, subject, by, beside).await?;
+        self.erase_begun(tenant, subject, receipt, by).await
     }
 
     /// Erases somebody, and commits what becomes of the request that this fulfils, or of what else it follows from, with the
@@ -132,13 +123,52 @@ impl Inner {
         tenant: TenantId,
         subject: SubjectId,
         by: By,
-        mut beside: (Option<RequestId>, Vec<WriteOp>),
+        beside: (Option<RequestId>, Vec<WriteOp>),
     ) -> Result<ErasureReceipt, AssistantError> {
+        let receipt = self.begin(tenant, subject, by, beside).await?;
+        self.go_on_erasing(tenant, subject, receipt).await
+    }
+
+    /// Ends an erasure that has begun, and those of the other contacts that the person is.
+    async fn erase_begun(
+        &self,
+        tenant: TenantId,
+        subject: SubjectId,
+        receipt: RecordId,
+        by: By,
+    ) -> Result<ErasureReceipt, AssistantError> {
+        let others = self.entities.others(tenant, subject).await?;
+        if !others.is_empty() {
+            self.spread_holds(tenant, &[others.as_slice(), &[subject]].concat()).await?;
+        }
+        // All have begun before anything goes: that they are one person goes with the first of them.
+        let mut begun = Vec::with_capacity(others.len());
+        for other in others {
+            begun.push((other, self.begin(tenant, other, by, (None, Vec::new())).await?));
+        }
+        for (other, receipt) in begun {
+            match self.go_on_erasing(tenant, other, receipt).await {
+                // The sweeps go on asking the platform.
+                Ok(_) | Err(AssistantError::Channel(..)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.go_on_erasing(tenant, subject, receipt).await
+    }
+
+    /// Begins an erasure, or finds the one that is under way; returns the id that its receipt will have.
+    async fn begin(
+        &self,
+        tenant: TenantId,
+        subject: SubjectId,
+        by: By,
+        mut beside: (Option<RequestId>, Vec<WriteOp>),
+    ) -> Result<RecordId, AssistantError> {
         // What it follows from was decided by what was read before: it is not tried again.
         let tries = if beside.1.is_empty() { TRIES_MAX } else { 1 };
         for _ in 0..tries {
             if let Some(receipt) = self.begin_erasure(tenant, subject, by, std::mem::take(&mut beside)).await? {
-                return self.go_on_erasing(tenant, subject, receipt).await;
+                return Ok(receipt);
             }
         }
         Err(AssistantError::Conflict("erasure"))
@@ -213,7 +243,7 @@ impl Inner {
     ) -> Result<ErasureReceipt, AssistantError> {
         let record = self.entities.record(tenant, Kind::ERASURE, subject.into()).await?;
         let state: ErasureClear = from_clear(&record.ok_or(AssistantError::Conflict("request"))?)?;
-        self.go_on_erasing(tenant, subject, state.receipt).await
+        self.erase_begun(tenant, subject, state.receipt, By::System).await
     }
 
     /// Goes on with the erasures of a tenant that were cut short, or that wait for a platform. Trouble with one keeps no other
@@ -237,7 +267,7 @@ impl Inner {
             for record in &page.records {
                 let subject = SubjectId::from_uuid(record.id.as_uuid());
                 let ended = match from_clear(record) {
-                    Ok(ErasureClear { receipt, .. }) => self.go_on_erasing(tenant, subject, receipt).await,
+                    Ok(ErasureClear { receipt, .. }) => self.erase_begun(tenant, subject, receipt, By::System).await,
                     Err(damaged) => Err(damaged.into()),
                 };
                 match ended {

@@ -98,8 +98,8 @@ impl fmt::Debug for KeyCache {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use super::super::suite1::LiveKey;
+    use super::*;
     use crate::keys::random_key;
 
     fn key() -> Arc<KeyRing> {
