@@ -89,6 +89,7 @@ impl Text {
     }
 
     /// Returns `part` as a text of its own: without a copy where it is borrowed from this text.
+    #[inline]
     #[must_use]
     pub fn part(&self, part: &str) -> Self {
         self.0.try_substr_from(part).map_or_else(|| part.into(), Self)
@@ -98,6 +99,7 @@ impl Text {
 impl Deref for Text {
     type Target = str;
 
+    #[inline]
     fn deref(&self) -> &str {
         &self.0
     }

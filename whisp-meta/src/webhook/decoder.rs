@@ -8,7 +8,7 @@ use whisp_core::model::{ChannelKind, Provenance};
 use whisp_core::webhook::{Delivery, Item, WebhookDecoder, WebhookError, WebhookErrorKind, WebhookRequest};
 
 use super::item::{Origin, Reading};
-use super::wire::{Fields, elements};
+use super::wire::{Fields, Int, elements};
 use super::{AppSecrets, direct, messaging, whatsapp};
 
 /// The largest body that Meta sends, in bytes: 3 MB.
@@ -82,7 +82,7 @@ pub(super) fn thorough(text: &Text, received_at: DateTime<Utc>) -> Result<Vec<It
             entry: "",
             field: object,
             provenance: Provenance::Live,
-            time: None,
+            time: Int::default(),
             received_at,
         };
         match (Fields::read(raw), &channel) {

@@ -9,7 +9,7 @@ use whisp_core::model::{AccountId, ChannelKind, Handle, HandleKind, Provenance};
 use whisp_core::webhook::{ContactRef, Event, Item, MessageEvent};
 use whisp_core::{Sensitive, Text};
 
-use super::wire::compact;
+use super::wire::{Int, compact};
 
 /// Where in a body an item was found.
 #[derive(Clone)]
@@ -23,8 +23,8 @@ pub(super) struct Origin<'a> {
     /// The name of the field or array, which is part of a digest.
     pub(super) field: &'a str,
     pub(super) provenance: Provenance,
-    /// The entry's time, if it has one.
-    pub(super) time: Option<DateTime<Utc>>,
+    /// The entry's time, if it has one. Seldom needed: nearly all items have their own.
+    pub(super) time: Int,
     pub(super) received_at: DateTime<Utc>,
 }
 
@@ -85,7 +85,7 @@ impl Origin<'_> {
             }
             // Two notices may say the same at different times: the account was restricted, and then again.
             What::Notice(topic) => {
-                let dedup = Sensitive::from(self.digest(raw, reading.at.or(self.time)));
+                let dedup = Sensitive::from(self.digest(raw, reading.at.or_else(|| self.time.time())));
                 (Event::Notice { topic, raw: raw_text() }, dedup)
             }
             What::Unknown(kind, contact) => (Event::Unknown { kind, contact, raw: raw_text() }, digest()),
@@ -118,7 +118,7 @@ impl Origin<'_> {
             account: self.account.clone(),
             provenance: provenance.unwrap_or(self.provenance),
             // When it happened; if neither the item nor its entry says so, when it was received.
-            at: at.or(self.time).unwrap_or(self.received_at),
+            at: at.or_else(|| self.time.time()).unwrap_or(self.received_at),
             dedup,
             event,
         }
@@ -145,8 +145,9 @@ impl Origin<'_> {
 }
 
 /// The identity of a message: its id, which is then kept once. All others begin with a line that names their kind.
-pub(super) fn message_key(id: &Sensitive) -> Identity {
-    if id.expose().contains('\n') { key("message", &[id.expose()]) } else { Identity::Key(id.clone()) }
+pub(super) fn message_key(id: Sensitive) -> Identity {
+    let is_broken = id.expose().bytes().fold(false, |broken, byte| broken | (byte == b'\n'));
+    if is_broken { key("message", &[id.expose()]) } else { Identity::Key(id) }
 }
 
 /// The identity made of the platform's ids: the kind of item, then the ids, a line each.

@@ -15,6 +15,7 @@
 //! assert_eq!(decoder.decode(&request).unwrap_err().kind(), WebhookErrorKind::Unsigned);
 //! ```
 
+mod cursor;
 mod decoder;
 mod direct;
 mod handshake;

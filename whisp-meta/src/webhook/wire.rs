@@ -44,6 +44,12 @@ impl Text<'_> {
     }
 }
 
+impl<'a> From<&'a str> for Text<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(Some(Cow::Borrowed(text)))
+    }
+}
+
 /// A whole number: a number, or a string of one.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Int(pub(super) Option<i64>);
@@ -56,6 +62,12 @@ impl Int {
             seconds @ 1..MILLISECONDS_FROM => DateTime::from_timestamp(seconds, 0),
             milliseconds => DateTime::from_timestamp_millis(milliseconds),
         }
+    }
+}
+
+impl From<&str> for Int {
+    fn from(digits: &str) -> Self {
+        Self(digits.parse().ok())
     }
 }
 
@@ -200,7 +212,7 @@ macro_rules! lenient_type {
 
 lenient!(Text<'a>, TextVisitor, {
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Text(Some(Cow::Borrowed(text))))
+        Ok(text.into())
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
@@ -226,7 +238,7 @@ lenient!(Text<'a>, TextVisitor, {
 
 lenient!(Int, IntVisitor, {
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Int(text.parse().ok()))
+        Ok(text.into())
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
@@ -361,68 +373,6 @@ impl<'de> Visitor<'de> for FieldsVisitor {
         }
         Ok(Fields(fields))
     }
-}
-
-/// A place to read a value into. Wide values are read where they stay: on their way out of the parser they would be
-/// moved five times.
-pub(super) struct Place<'p, T>(pub(super) &'p mut T);
-
-/// Deserializes a struct of which some fields are read in place and the others are kept raw in `others`: most types of
-/// items have many fields of which few are there.
-macro_rules! deserialize_split {
-    ($name:ident { $($key:literal => $field:ident),* $(,)? }) => {
-        impl<'de: 'a, 'a> serde::Deserialize<'de> for $name<'a> {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let mut value = $name::default();
-                serde::de::DeserializeSeed::deserialize($crate::webhook::wire::Place(&mut value), deserializer)?;
-                Ok(value)
-            }
-        }
-
-        impl<'de> serde::de::DeserializeSeed<'de> for $crate::webhook::wire::Place<'_, $name<'de>> {
-            type Value = ();
-
-            fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-                deserializer.deserialize_map(self)
-            }
-        }
-
-        impl<'de> serde::de::Visitor<'de> for $crate::webhook::wire::Place<'_, $name<'de>> {
-            type Value = ();
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-                let value = self.0;
-                *value = $name::default();
-                value.others = $crate::webhook::wire::split(map, |name, map| {
-                    match name {
-                        $($key => value.$field = map.next_value()?,)*
-                        _ => return Ok(false),
-                    }
-                    Ok(true)
-                })?;
-                Ok(())
-            }
-        }
-    };
-}
-pub(super) use deserialize_split;
-
-/// Reads an object: `known` reads the fields that it knows and says so, the others are kept raw.
-pub(super) fn split<'de, A: MapAccess<'de>>(
-    mut map: A,
-    mut known: impl FnMut(&str, &mut A) -> Result<bool, A::Error>,
-) -> Result<Fields<'de>, A::Error> {
-    let mut others = Vec::new();
-    while let Some(Key(name)) = map.next_key::<Key<'de>>()? {
-        if !known(&name, &mut map)? {
-            others.push((name, map.next_value()?));
-        }
-    }
-    Ok(Fields(others))
 }
 
 /// A field's name. (`Cow` itself would copy it.)

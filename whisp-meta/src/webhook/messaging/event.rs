@@ -7,8 +7,9 @@ use whisp_core::webhook::{ContactRef, Event, MessageEvent, Receipt, ReceiptTarge
 
 use super::handle_kind;
 use super::message::Message;
+use crate::webhook::cursor::{Cursor, Read};
 use crate::webhook::item::{Identity, Origin, Reading, What, key, message_key};
-use crate::webhook::wire::{Fields, Int, Obj, Text, deserialize_split, elements, read};
+use crate::webhook::wire::{Fields, Int, Obj, Text, elements, read};
 
 #[derive(Default)]
 pub(in crate::webhook) struct Messaging<'a> {
@@ -20,17 +21,34 @@ pub(in crate::webhook) struct Messaging<'a> {
     others: Fields<'a>,
 }
 
-deserialize_split!(Messaging {
-    "sender" => sender,
-    "recipient" => recipient,
-    "timestamp" => timestamp,
-    "message" => message,
-});
+impl<'a> Read<'a> for Messaging<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
+        let mut event = Self::default();
+        cursor.object(|cursor, name| {
+            match name.as_ref() {
+                "sender" => event.sender = cursor.obj()?,
+                "recipient" => event.recipient = cursor.obj()?,
+                "timestamp" => event.timestamp = cursor.int()?,
+                "message" => event.message = cursor.obj()?,
+                _ => event.others.0.push((name, cursor.raw()?)),
+            }
+            Some(())
+        })?;
+        Some(event)
+    }
+}
 
 #[derive(Deserialize)]
 struct Party<'a> {
     #[serde(borrow, default)]
     id: Text<'a>,
+}
+
+impl<'a> Read<'a> for Party<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
+        let [id] = cursor.texts(["id"])?;
+        Some(Self { id })
+    }
 }
 
 #[derive(Deserialize)]
@@ -227,7 +245,7 @@ fn postback(postback: &Postback<'_>, sides: &mut Sides<'_>) -> Option<What> {
     let mut event = MessageEvent::new(mid.clone().map(PlatformMessageId::from), sides.contact.take()?, content);
     event.outgoing = sides.outgoing;
     event.referral = postback.referral.get().map(Referral::from);
-    let identity = mid.as_ref().map_or(Identity::Digest, message_key);
+    let identity = mid.map_or(Identity::Digest, message_key);
     Some(What::Event(Event::Message(Box::new(event)), identity))
 }
 

@@ -6,8 +6,9 @@ use whisp_core::webhook::{Event, MessageEvent, Referral};
 
 use super::attachment::{self, Attached};
 use super::event::{Sides, WireReferral};
+use crate::webhook::cursor::{Cursor, Read};
 use crate::webhook::item::{What, key, message_key};
-use crate::webhook::wire::{Fields, Flag, Obj, Text, deserialize_split};
+use crate::webhook::wire::{Fields, Flag, Obj, Text};
 
 #[derive(Default)]
 pub(in crate::webhook) struct Message<'a> {
@@ -17,10 +18,20 @@ pub(in crate::webhook) struct Message<'a> {
     others: Fields<'a>,
 }
 
-deserialize_split!(Message {
-    "mid" => mid,
-    "text" => text,
-});
+impl<'a> Read<'a> for Message<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
+        let mut message = Self::default();
+        cursor.object(|cursor, name| {
+            match name.as_ref() {
+                "mid" => message.mid = cursor.text()?,
+                "text" => message.text = cursor.text()?,
+                _ => message.others.0.push((name, cursor.raw()?)),
+            }
+            Some(())
+        })?;
+        Some(message)
+    }
+}
 
 #[derive(Deserialize)]
 struct QuickReply<'a> {
@@ -78,7 +89,7 @@ impl Message<'_> {
             event.app = self.others.text("app_id").owned().or_else(|| self.others.text("appId").owned());
             event.tag = self.others.text("metadata").owned();
         }
-        let (event, identity) = (Box::new(event), message_key(&mid));
+        let (event, identity) = (Box::new(event), message_key(mid));
         Some(if unread { What::Unread(event, identity) } else { What::Event(Event::Message(event), identity) })
     }
 

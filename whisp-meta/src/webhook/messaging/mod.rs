@@ -9,16 +9,17 @@ use serde_json::value::RawValue;
 use whisp_core::model::{ChannelKind, HandleKind, Provenance};
 use whisp_core::webhook::Item;
 
+use super::cursor::read_raw;
 use super::item::{Origin, Reading, What};
 use super::notice;
 use super::whatsapp::account_of;
-use super::wire::{Fields, elements, is_null, read};
+use super::wire::{Fields, elements, is_null};
 use event::Messaging;
 
 pub(super) fn entry(entry: &Fields<'_>, raw: &RawValue, origin: &Origin<'_>, items: &mut Vec<Item>) {
     let id = entry.text("id");
     let id = id.as_str().unwrap_or_default();
-    let origin = Origin { account: account_of(id), entry: id, time: entry.int("time").time(), ..origin.clone() };
+    let origin = Origin { account: account_of(id), entry: id, time: entry.int("time"), ..origin.clone() };
     let mut empty = true;
     for (name, part) in &entry.0 {
         let name = name.as_ref();
@@ -53,7 +54,7 @@ fn messaging(list: &[&RawValue], origin: &Origin<'_>, items: &mut Vec<Item>) {
 }
 
 fn item(raw: &RawValue, origin: &Origin<'_>) -> Item {
-    let mut reading = match read::<Messaging<'_>>(raw) {
+    let mut reading = match read_raw::<Messaging<'_>>(raw) {
         Some(event) => event.reading(origin),
         None => Reading::unknown(None),
     };

@@ -6,6 +6,7 @@ use whisp_core::webhook::{Event, Item};
 
 use super::message::{Message, Role};
 use super::{Element, WireError};
+use crate::webhook::cursor::read_raw;
 use crate::webhook::item::{Identity, Reading, What};
 use crate::webhook::wire::{Fields, elements, is_null, read};
 
@@ -45,7 +46,7 @@ fn thread(element: &Element<'_>, raw: &RawValue, items: &mut Vec<Item>) {
     };
     for (index, raw) in messages.into_iter().enumerate() {
         let role = with.filled().map_or(Role::Either, Role::Thread);
-        let reading = match read::<Message<'_>>(raw) {
+        let reading = match read_raw::<Message<'_>>(raw) {
             Some(message) => message.reading(element.scene, role, index, false),
             None => unknown("history"),
         };

@@ -9,8 +9,9 @@ use whisp_core::webhook::{ContactRef, Event, MessageEvent, Referral};
 use super::Scene;
 use super::content::content;
 use super::people::Ids;
+use crate::webhook::cursor::{Cursor, Read, read_raw};
 use crate::webhook::item::{Identity, Reading, What, add_handle, key, message_key};
-use crate::webhook::wire::{Fields, Flag, Int, Obj, Text, deserialize_split, read};
+use crate::webhook::wire::{Fields, Flag, Int, Obj, Text};
 
 /// An element of `messages[]`, `message_echoes[]` or a thread of history.
 #[derive(Default)]
@@ -25,19 +26,34 @@ pub(in crate::webhook) struct Message<'a> {
     pub(super) others: Fields<'a>,
 }
 
-deserialize_split!(Message {
-    "from" => from,
-    "from_user_id" => from_user_id,
-    "id" => id,
-    "timestamp" => timestamp,
-    "type" => kind,
-    "text" => text,
-});
+impl<'a> Read<'a> for Message<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
+        let mut message = Self::default();
+        cursor.object(|cursor, name| {
+            match name.as_ref() {
+                "from" => message.from = cursor.text()?,
+                "from_user_id" => message.from_user_id = cursor.text()?,
+                "id" => message.id = cursor.text()?,
+                "timestamp" => message.timestamp = cursor.int()?,
+                "type" => message.kind = cursor.text()?,
+                "text" => message.text = cursor.obj()?,
+                _ => message.others.0.push((name, cursor.raw()?)),
+            }
+            Some(())
+        })?;
+        Some(message)
+    }
+}
 
-#[derive(Deserialize)]
 pub(in crate::webhook) struct Body<'a> {
-    #[serde(borrow, default)]
     pub(super) body: Text<'a>,
+}
+
+impl<'a> Read<'a> for Body<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
+        let [body] = cursor.texts(["body"])?;
+        Some(Self { body })
+    }
 }
 
 #[derive(Deserialize)]
@@ -111,33 +127,34 @@ impl<'a> Message<'a> {
     pub(in crate::webhook) fn reading(&self, scene: &Scene<'_>, role: Role<'_>, index: usize, alone: bool) -> Reading {
         let outgoing = self.is_outgoing(scene, role);
         let mut contact = self.contact(scene, role, outgoing, index, alone);
-        let id = self.id.part_of(scene.body);
-        let what = match self.meaning(scene, id.as_ref(), &mut contact, outgoing) {
-            Some(Meaning::Event(event)) => What::Event(event, self.identity(id.as_ref())),
+        let mut id = self.id.part_of(scene.body);
+        let identity = self.identity(id.as_ref());
+        let what = match self.meaning(scene, &mut id, &mut contact, outgoing) {
+            Some(Meaning::Event(event)) => What::Event(event, identity),
             Some(Meaning::Notice(topic)) => What::Notice(topic),
-            None => self.unread(id.as_ref(), contact, outgoing),
+            None => self.unread(id, identity, contact, outgoing),
         };
         Reading::new(what, self.timestamp.time())
     }
 
     /// What is not understood: a message, of which only the content is not, if it has an id, and with whom is told.
-    fn unread(&self, id: Option<&Sensitive>, contact: Option<ContactRef>, outgoing: bool) -> What {
+    fn unread(&self, id: Option<Sensitive>, identity: Identity, contact: Option<ContactRef>, outgoing: bool) -> What {
         let kind = self.kind.owned();
         match (id, contact, kind.as_deref()) {
             (_, contact, Some("system" | "edit" | "revoke" | "reaction")) => What::Unknown(kind, contact),
-            (Some(_), Some(contact), _) => {
+            (id @ Some(_), Some(contact), _) => {
                 let message = self.event(id, contact, Content::Unsupported { kind, code: None }, outgoing);
-                What::Unread(Box::new(message), self.identity(id))
+                What::Unread(Box::new(message), identity)
             }
             (_, contact, _) => What::Unknown(kind, contact),
         }
     }
 
-    /// Takes the contact only if it succeeds.
+    /// Takes the id and the contact only if it succeeds.
     fn meaning(
         &self,
         scene: &Scene<'_>,
-        id: Option<&Sensitive>,
+        id: &mut Option<Sensitive>,
         contact: &mut Option<ContactRef>,
         outgoing: bool,
     ) -> Option<Meaning> {
@@ -156,15 +173,16 @@ impl<'a> Message<'a> {
             }
             kind => {
                 let content = content(kind, self, scene)?;
-                Event::Message(Box::new(self.event(id, contact.take()?, content, outgoing)))
+                let contact = contact.take()?;
+                Event::Message(Box::new(self.event(id.take(), contact, content, outgoing)))
             }
         };
         Some(Meaning::Event(event))
     }
 
-    fn event(&self, id: Option<&Sensitive>, contact: ContactRef, content: Content, outgoing: bool) -> MessageEvent {
+    fn event(&self, id: Option<Sensitive>, contact: ContactRef, content: Content, outgoing: bool) -> MessageEvent {
         let context: Option<Context<'_>> = self.others.object("context");
-        let mut event = MessageEvent::new(id.cloned().map(PlatformMessageId::from), contact, content);
+        let mut event = MessageEvent::new(id.map(PlatformMessageId::from), contact, content);
         event.outgoing = outgoing;
         event.group = self.others.text("group_id").sensitive();
         event.referral = self.others.object::<WireReferral<'_>>("referral").map(Referral::from);
@@ -180,7 +198,7 @@ impl<'a> Message<'a> {
         let target = PlatformMessageId::new(edit.original_message_id.filled()?);
         let content = match edit.message {
             Some(raw) => {
-                let message: Message<'_> = read(raw)?;
+                let message: Message<'_> = read_raw(raw)?;
                 Some(content(message.kind.as_str()?, &message, scene)?)
             }
             None => None,
@@ -258,7 +276,7 @@ impl<'a> Message<'a> {
         match (id, self.kind.as_str()) {
             // Its media follow under the same id: another item.
             (Some(id), Some("media_placeholder")) => key("placeholder", &[id.expose()]),
-            (Some(id), _) => message_key(id),
+            (Some(id), _) => message_key(id.clone()),
             (None, _) => Identity::Digest,
         }
     }

@@ -13,20 +13,26 @@ use serde_json::value::RawValue;
 use whisp_core::model::{AccountId, FailureCode, Provenance};
 use whisp_core::webhook::{Event, Item};
 
+use super::cursor::{Cursor, Read, read_raw};
 use super::item::{Identity, Origin, Reading, What};
 use super::notice;
-use super::wire::{Fields, Int, Text, elements, is_null, read, readable};
+use super::wire::{Fields, Int, Text, elements, is_null, read};
 use message::{Message, Role};
 use people::{People, WireContact};
 use status::Status;
 
 /// `metadata` of a value.
-#[derive(Deserialize, Default)]
+#[derive(Default)]
 pub(super) struct Metadata<'a> {
-    #[serde(borrow, default)]
     pub(super) display_phone_number: Text<'a>,
-    #[serde(borrow, default)]
     pub(super) phone_number_id: Text<'a>,
+}
+
+impl<'a> Read<'a> for Metadata<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
+        let [display_phone_number, phone_number_id] = cursor.texts(["display_phone_number", "phone_number_id"])?;
+        Some(Self { display_phone_number, phone_number_id })
+    }
 }
 
 /// What the items of one value share.
@@ -50,7 +56,7 @@ pub(super) struct WireError {
 pub(super) fn entry(entry: &Fields<'_>, raw: &RawValue, origin: &Origin<'_>, items: &mut Vec<Item>) {
     let id = entry.text("id");
     let id = id.as_str().unwrap_or_default();
-    let origin = Origin { account: account_of(id), entry: id, time: entry.int("time").time(), ..origin.clone() };
+    let origin = Origin { account: account_of(id), entry: id, time: entry.int("time"), ..origin.clone() };
     let before = items.len();
     let mut empty = true;
     for (name, value) in &entry.0 {
@@ -89,7 +95,7 @@ fn change(raw: &RawValue, origin: &Origin<'_>, items: &mut Vec<Item>) {
         return items.push(origin.item(Reading::unknown(field.map(str::to_owned)), raw));
     };
     let fields = Fields::read(value);
-    let metadata = fields.as_ref().and_then(|fields| fields.get("metadata")).and_then(read::<Metadata<'_>>);
+    let metadata = fields.as_ref().and_then(|fields| fields.get("metadata")).and_then(read_raw::<Metadata<'_>>);
     let metadata = metadata.unwrap_or_default();
     let number = metadata.phone_number_id.filled().map(AccountId::new);
     let origin = Origin { account: number.or_else(|| origin.account.clone()), ..origin };
@@ -122,7 +128,8 @@ fn change(raw: &RawValue, origin: &Origin<'_>, items: &mut Vec<Item>) {
 fn value(fields: &Fields<'_>, raw: &RawValue, metadata: Metadata<'_>, origin: &Origin<'_>, items: &mut Vec<Item>) {
     let mut empty = true;
     let errors = fields.get("errors").and_then(elements).unwrap_or_default();
-    let contacts: Vec<WireContact<'_>> = readable(fields.get("contacts"));
+    let contacts = fields.get("contacts").and_then(elements).unwrap_or_default();
+    let contacts: Vec<WireContact<'_>> = contacts.into_iter().filter_map(read_raw).collect();
     let scene = Scene {
         body: origin.body,
         people: People::new(&contacts, origin.body),
@@ -180,7 +187,7 @@ fn reader(list: &str) -> Option<Reader> {
             message(element, if standby { Provenance::Standby } else { Provenance::Echo }, Role::Echo, items);
         },
         "statuses" => |element, items| {
-            let reading = match read::<Status<'_>>(element.raw) {
+            let reading = match read_raw::<Status<'_>>(element.raw) {
                 Some(status) => status.reading(element.scene, element.index, element.alone),
                 None => Reading::unknown(None),
             };
@@ -201,7 +208,7 @@ fn one(element: &Element<'_>, reading: Option<Reading>, items: &mut Vec<Item>) {
 }
 
 fn message(element: &Element<'_>, provenance: Provenance, role: Role<'_>, items: &mut Vec<Item>) {
-    let reading = match read::<Message<'_>>(element.raw) {
+    let reading = match read_raw::<Message<'_>>(element.raw) {
         Some(message) => message.reading(element.scene, role, element.index, element.alone),
         None => Reading::unknown(None),
     };

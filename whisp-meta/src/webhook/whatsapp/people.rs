@@ -3,34 +3,52 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
-use serde::Deserialize;
 use whisp_core::model::{Handle, HandleKind};
 use whisp_core::webhook::ContactRef;
 
+use crate::webhook::cursor::{Cursor, Read, once};
 use crate::webhook::wire::{Obj, Text};
 
 /// From this many contacts on they are found through a table, so that a large batch does not take quadratic time.
 const LINEAR_MAX: usize = 8;
 
 /// An element of `contacts[]`.
-#[derive(Deserialize)]
 pub(in crate::webhook) struct WireContact<'a> {
-    #[serde(borrow, default)]
     profile: Obj<Profile<'a>>,
-    #[serde(borrow, default)]
     wa_id: Text<'a>,
-    #[serde(borrow, default)]
     user_id: Text<'a>,
-    #[serde(borrow, default)]
     parent_user_id: Text<'a>,
 }
 
-#[derive(Deserialize)]
+impl<'a> Read<'a> for WireContact<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
+        let (mut profile, mut wa_id, mut user_id, mut parent_user_id) = (None, None, None, None);
+        cursor.object(|cursor, name| match name.as_ref() {
+            "profile" => once(&mut profile, cursor.obj()?),
+            "wa_id" => once(&mut wa_id, cursor.text()?),
+            "user_id" => once(&mut user_id, cursor.text()?),
+            "parent_user_id" => once(&mut parent_user_id, cursor.text()?),
+            _ => cursor.skip(),
+        })?;
+        Some(Self {
+            profile: profile.unwrap_or_default(),
+            wa_id: wa_id.unwrap_or_default(),
+            user_id: user_id.unwrap_or_default(),
+            parent_user_id: parent_user_id.unwrap_or_default(),
+        })
+    }
+}
+
 struct Profile<'a> {
-    #[serde(borrow, default)]
     name: Text<'a>,
-    #[serde(borrow, default)]
     username: Text<'a>,
+}
+
+impl<'a> Read<'a> for Profile<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
+        let [name, username] = cursor.texts(["name", "username"])?;
+        Some(Self { name, username })
+    }
 }
 
 /// The ids by which an item names a person. Each can be missing: who has a username hides the number.

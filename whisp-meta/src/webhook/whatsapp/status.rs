@@ -1,14 +1,14 @@
 //! What became of a message that the business sent: an element of `statuses[]`.
 
-use serde::Deserialize;
 use whisp_core::Sensitive;
 use whisp_core::model::{DeliveryStep, FailureCode, PlatformMessageId};
 use whisp_core::webhook::{ContactRef, Event, Receipt, ReceiptTarget};
 
 use super::people::Ids;
 use super::{Scene, WireError};
+use crate::webhook::cursor::{Cursor, Read};
 use crate::webhook::item::{Reading, What, key};
-use crate::webhook::wire::{Fields, Int, Obj, Text, deserialize_split, readable};
+use crate::webhook::wire::{Fields, Int, Obj, Text, readable};
 
 #[derive(Default)]
 pub(in crate::webhook) struct Status<'a> {
@@ -23,20 +23,35 @@ pub(in crate::webhook) struct Status<'a> {
     others: Fields<'a>,
 }
 
-deserialize_split!(Status {
-    "id" => id,
-    "status" => status,
-    "timestamp" => timestamp,
-    "recipient_id" => recipient_id,
-    "recipient_user_id" => recipient_user_id,
-    "biz_opaque_callback_data" => biz_opaque_callback_data,
-    "pricing" => pricing,
-});
+impl<'a> Read<'a> for Status<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
+        let mut status = Self::default();
+        cursor.object(|cursor, name| {
+            match name.as_ref() {
+                "id" => status.id = cursor.text()?,
+                "status" => status.status = cursor.text()?,
+                "timestamp" => status.timestamp = cursor.int()?,
+                "recipient_id" => status.recipient_id = cursor.text()?,
+                "recipient_user_id" => status.recipient_user_id = cursor.text()?,
+                "biz_opaque_callback_data" => status.biz_opaque_callback_data = cursor.text()?,
+                "pricing" => status.pricing = cursor.obj()?,
+                _ => status.others.0.push((name, cursor.raw()?)),
+            }
+            Some(())
+        })?;
+        Some(status)
+    }
+}
 
-#[derive(Deserialize)]
 struct Pricing<'a> {
-    #[serde(borrow, default)]
     category: Text<'a>,
+}
+
+impl<'a> Read<'a> for Pricing<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
+        let [category] = cursor.texts(["category"])?;
+        Some(Self { category })
+    }
 }
 
 impl Status<'_> {
