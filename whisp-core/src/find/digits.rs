@@ -129,23 +129,18 @@ impl Run {
     fn read(&mut self, text: &str, found: &mut Vec<Finding>) {
         let mut at = 0;
         while let (Some(first), Some(size)) = (self.groups.get(at), self.sizes.get(at)) {
-            let mut best = None;
-            let mut digits = 0;
             let cue = LazyCell::new(|| is_cued(text, first));
-            for (place, group) in self.groups.iter().enumerate().skip(at) {
-                digits += self.sizes.get(place).copied().unwrap_or_default();
-                if digits > DIGITS_MAX {
-                    break;
-                }
-                let value = self.digits.get(first.first..first.first + digits).unwrap_or_default();
-                let groups = self.groups.get(at..=place).unwrap_or_default();
-                let shape = self.sizes.get(at..=place).unwrap_or_default();
-                if let Some(kind) = classify(text, value, groups, shape, &cue) {
-                    best = Some((kind, place, group.end));
-                }
-            }
-            let (kind, place, end) = match best {
-                Some(best) => best,
+            let ends = self.groups.iter().zip(&self.sizes).skip(at).map(|(group, size)| group.first + size);
+            let fitting = ends.take_while(|end| end - first.first <= DIGITS_MAX).count();
+            // Most numbers are as long as their run, so that nothing shorter is looked at.
+            let longest = (at..at + fitting).rev().find_map(|place| {
+                let last = self.groups.get(place)?;
+                let digits = self.digits.get(first.first..last.first + self.sizes.get(place)?)?;
+                let kind = classify(text, digits, self.groups.get(at..=place)?, self.sizes.get(at..=place)?, &cue)?;
+                Some((kind, place, last.end))
+            });
+            let (kind, place, end) = match longest {
+                Some(longest) => longest,
                 None if *size >= NUMBER_MIN => (FindingKind::Number, at, first.end),
                 None => {
                     at += 1;
