@@ -10,7 +10,7 @@ use whisp::model::{
     AutomationMode, Content, DeliveryStep, HandOffReason, Handle, HandleKind, Handling, PlatformMessageId, Provenance,
 };
 use whisp::privacy::{HoldGround, HoldScope, NewHold};
-use whisp::store::{Kind, SubjectQuery, WriteBatch, WriteOp};
+use whisp::store::{Commit, Kind, SubjectQuery, WriteBatch, WriteOp};
 use whisp::stores::SqliteStore;
 use whisp::testing::cancel_after;
 use whisp::webhook::{ContactRef, Event, Item, MessageEvent, Receipt, ReceiptTarget};
@@ -617,7 +617,8 @@ async fn i24_a_hold_that_missed_the_change_is_on_all_of_the_person_when_they_are
         record.lookups.retain(|lookup| lookup.0 != after.0.into_bytes());
         assert_eq!(record.lookups.len(), lookups - 1);
         record.version += 1;
-        world.store.commit(WriteBatch::new(world.tenant).op(WriteOp::Put(record))).await.unwrap();
+        let written = world.store.commit(WriteBatch::new(world.tenant).op(WriteOp::Put(record))).await.unwrap();
+        assert_eq!(written, Commit::Done);
         world.assistant.erase(world.tenant, if asked_of_first { before } else { after }).await.unwrap();
         let held = kept(&world, hold.id).await;
         assert!(

@@ -121,7 +121,7 @@ async fn what_the_server_ended_with_the_connection_is_in_doubt() {
 async fn what_a_trigger_swallowed_is_in_doubt_and_told() {
     let Some(schema) = TempSchema::new() else { return };
     let store = schema.options().open().await.expect("the server answers");
-    store.commit(put(1)).await.expect("it is written");
+    assert_eq!(store.commit(put(1)).await.expect("it is written"), Commit::Done);
     let name = &schema.name;
     let sql = format!(
         "CREATE FUNCTION {name}.swallow() RETURNS trigger LANGUAGE plpgsql AS $it$ BEGIN RETURN null; END $it$; \
