@@ -16,8 +16,8 @@ use crate::model::Tenant;
 use crate::privacy::permit::Generation;
 use crate::privacy::published::{Published, Widening};
 use crate::privacy::{
-    About, Categories, Denied, DeniedReason, Grant, LawfulBasis, Permit, ProcessingActivity, Purpose, PurposeKind,
-    Register, Standing,
+    About, Denied, DeniedReason, Grant, LawfulBasis, Permit, ProcessingActivity, Purpose, PurposeKind, Register,
+    Standing,
 };
 
 /// How long the gate trusts what it has read about a person: a withdrawal that another process committed is noticed
@@ -112,10 +112,6 @@ impl Young {
     }
 }
 
-/// What a grant is made of besides what was asked. (The grant itself is several times as large, and each hand that it passes
-/// through would move it.)
-type Granted = (Categories, Generation);
-
 /// What was found of somebody, and how often something had changed about them by then.
 type Found = (Result<(), DeniedReason>, Generation);
 
@@ -184,13 +180,9 @@ impl Gate {
     ) -> Result<Permit<P>, Denied> {
         let about = about.into();
         // As `grant` does: each layer between would move what is asked for all the time around once more.
-        let found = match self.remembered(tenant, P::PURPOSE, &about, now) {
-            Some(known) => known,
-            None => Box::pin(self.read(tenant, P::PURPOSE, &about, now)).await,
-        };
-        match found {
-            Ok(granted) => Ok(Permit::of(Grant::new((tenant.id, about.subject), P::PURPOSE, granted, now))),
-            Err(reason) => Err(Denied { purpose: P::PURPOSE, reason }),
+        match self.remembered(tenant, P::PURPOSE, &about, now) {
+            Some(known) => known.map(Permit::of),
+            None => Box::pin(self.read(tenant, P::PURPOSE, &about, now)).await.map(Permit::of),
         }
     }
 
@@ -208,14 +200,10 @@ impl Gate {
         about: &About,
         now: DateTime<Utc>,
     ) -> Result<Grant, Denied> {
-        let found = match self.remembered(tenant, purpose, about, now) {
+        match self.remembered(tenant, purpose, about, now) {
             Some(known) => known,
             // Apart, because it is large and seldom.
             None => Box::pin(self.read(tenant, purpose, about, now)).await,
-        };
-        match found {
-            Ok(granted) => Ok(Grant::new((tenant.id, about.subject), purpose, granted, now)),
-            Err(reason) => Err(Denied { purpose, reason }),
         }
     }
 
@@ -226,11 +214,11 @@ impl Gate {
         purpose: Purpose,
         about: &About,
         now: DateTime<Utc>,
-    ) -> Result<&ProcessingActivity, DeniedReason> {
+    ) -> Result<&ProcessingActivity, Denied> {
         if purpose == Purpose::AutomatedReplies && !tenant.automation {
-            return Err(DeniedReason::AutomationOff);
+            return Err(Denied { purpose, reason: DeniedReason::AutomationOff });
         }
-        self.register.activity(purpose, about, now)
+        self.register.activity(purpose, about, now).map_err(|reason| Denied { purpose, reason })
     }
 
     /// Decides by what was read lately; `None` where something has to be read anew.
@@ -241,10 +229,10 @@ impl Gate {
         purpose: Purpose,
         about: &About,
         now: DateTime<Utc>,
-    ) -> Option<Result<Granted, DeniedReason>> {
+    ) -> Option<Result<Grant, Denied>> {
         let activity = match self.activity(tenant, purpose, about, now) {
             Ok(activity) => activity,
-            Err(reason) => return Some(Err(reason)),
+            Err(denied) => return Some(Err(denied)),
         };
         let found = {
             let memory = self.memory();
@@ -256,7 +244,7 @@ impl Gate {
                 }
                 match published.check(activity, now) {
                     Ok(widening) => widening,
-                    Err(reason) => return Some(Err(reason)),
+                    Err(reason) => return Some(Err(Denied { purpose, reason })),
                 }
             } else {
                 None
@@ -265,7 +253,7 @@ impl Gate {
             // Without a move to the front: whoever is asked about for longer is read anew, and put there by that.
             known.peek(&(tenant.id, about.subject))?.answer(&asked, now)?
         };
-        Some(self.granted(tenant, activity, found))
+        Some(self.granted(tenant, activity, about.subject, found, now))
     }
 
     /// Reads what has to be read, and decides.
@@ -275,13 +263,14 @@ impl Gate {
         purpose: Purpose,
         about: &About,
         now: DateTime<Utc>,
-    ) -> Result<Granted, DeniedReason> {
+    ) -> Result<Grant, Denied> {
         let activity = self.activity(tenant, purpose, about, now)?;
+        let denied = |reason| Denied { purpose, reason };
         let key = (tenant.id, about.subject);
         // What a person can say no to asks for their yes where it was widened. Of the rest they are told.
-        let published = if purpose.is_optional() { Some(self.published(now).await?) } else { None };
+        let published = if purpose.is_optional() { Some(self.published(now).await.map_err(denied)?) } else { None };
         let widening = match &published {
-            Some(published) => published.check(activity, now)?,
+            Some(published) => published.check(activity, now).map_err(denied)?,
             None => None,
         };
         let asked = Asked { purpose, basis: &activity.basis, widening: widening.as_ref() };
@@ -290,22 +279,22 @@ impl Gate {
             Some(found) => found,
             None => {
                 // The generation is taken before the log is read, so that a withdrawal in between voids what we read.
-                let generation = self.generation(key).ok_or(DeniedReason::Voided)?;
+                let generation = self.generation(key).ok_or(denied(DeniedReason::Voided))?;
                 let seen = generation.load(Ordering::Acquire);
                 let standing = self.entities.standing(tenant.id, about.subject).await;
-                let standing = standing.map_err(|_| DeniedReason::Unavailable)?;
+                let standing = standing.map_err(|_| denied(DeniedReason::Unavailable))?;
                 // Only then is it needed, and a notice widens something once in a long while.
                 let since = match widening {
                     Some(_) => self.entities.known_since(tenant, about).await,
                     None => Ok(None),
                 };
-                let since = since.map_err(|_| DeniedReason::Unavailable)?;
+                let since = since.map_err(|_| denied(DeniedReason::Unavailable))?;
                 let verdict = asked.check(&standing, since, now);
                 let seen = self.remember(key, (standing, since), now, &generation, seen);
                 (verdict, (generation, seen))
             }
         };
-        self.granted(tenant, activity, found)
+        self.granted(tenant, activity, about.subject, found, now)
     }
 
     /// Grants, where nothing was found that speaks against it.
@@ -313,14 +302,18 @@ impl Gate {
         &self,
         tenant: &Tenant,
         activity: &ProcessingActivity,
+        subject: SubjectId,
         (verdict, generation): Found,
-    ) -> Result<Granted, DeniedReason> {
-        verdict?;
+        now: DateTime<Utc>,
+    ) -> Result<Grant, Denied> {
+        let purpose = activity.purpose;
+        let denied = |reason| Denied { purpose, reason };
+        verdict.map_err(denied)?;
         // Last: who stops the tenant after this voids what is granted here.
-        if leaves(activity.purpose) {
-            self.lets_out(tenant)?;
+        if leaves(purpose) {
+            self.lets_out(tenant).map_err(denied)?;
         }
-        Ok((activity.categories, generation))
+        Ok(Grant::new((tenant.id, subject), purpose, activity.categories, generation, now))
     }
 
     /// Returns whether anything of a tenant's may leave: not while a breach is being contained. Ask after a grant was given:

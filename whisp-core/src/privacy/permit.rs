@@ -79,7 +79,8 @@ impl Grant {
     pub(super) fn new(
         (tenant, subject): (TenantId, SubjectId),
         purpose: Purpose,
-        (categories, (generation, seen)): (Categories, Generation),
+        categories: Categories,
+        (generation, seen): Generation,
         now: DateTime<Utc>,
     ) -> Self {
         Self { tenant, subject, purpose, categories, generation, seen, expires_at: now + PERMIT_LIFE, as_of: None }
@@ -160,7 +161,7 @@ impl Grant {
         categories: Categories,
         now: DateTime<Utc>,
     ) -> Self {
-        Self::new((tenant, subject), purpose, (categories, (Arc::new(AtomicU64::new(0)), 0)), now)
+        Self::new((tenant, subject), purpose, categories, (Arc::new(AtomicU64::new(0)), 0), now)
     }
 
     /// Voids this grant, as a withdrawal does, for tests.
