@@ -22,7 +22,7 @@ const SIZE_QUICK: (usize, f64, Option<f64>) = (1_000, 1.0, None);
 const QUESTIONS: usize = 4;
 const QUERIES: usize = 2_000;
 const QUERIES_QUICK: usize = 100;
-/// How often each is asked. The best counts: what others do on the machine is not the search's.
+/// How often each is asked. All of it counts; the best of each, beside it, shows what others on the machine add.
 const TIMES: usize = 5;
 /// How many entries are asked for, as the engine does.
 const HITS: usize = 5;
@@ -81,13 +81,13 @@ fn measure(entries: usize, queries: usize, p99_goal: f64, build_goal: Option<f64
             all.push(millis);
         }
     }
-    let (p50, p99) = (percentile(&mut best, 50), percentile(&mut best, 99));
+    let (p50, p99) = (percentile(&mut all, 50), percentile(&mut all, 99));
     println!(
-        "time search, {entries} entries: p50 {p50:.3} ms, p99 {p99:.3} ms, goal at most {p99_goal} ms: {} (with all \
-         interruptions: p50 {:.3} ms, p99 {:.3} ms)",
+        "time search, {entries} entries: p50 {p50:.3} ms, p99 {p99:.3} ms, goal at most {p99_goal} ms: {} (the best of \
+         {TIMES} for each question: p50 {:.3} ms, p99 {:.3} ms)",
         verdict(p99, p99_goal),
-        percentile(&mut all, 50),
-        percentile(&mut all, 99),
+        percentile(&mut best, 50),
+        percentile(&mut best, 99),
     );
 }
 

@@ -22,17 +22,19 @@ pub struct KeyRenewal {
 }
 
 impl Assistant {
-    /// Gives a contact a new key, and seals what is kept of them under it: their messages, names and handles, suggestions, what
-    /// is known of their files, and what is kept raw. For when a key may be known to somebody who must not have it, or every
-    /// so often. (The keys by which a tenant's people's keys are wrapped turn by themselves: see [`erasure_horizon`](Self::erasure_horizon).)
+    /// Gives a contact a new key, and seals what is kept of them under it: their messages, names and handles, suggestions,
+    /// what is known of their files, and what is kept raw. For when a key may be known to somebody who must not have it, or
+    /// every so often. (The keys under which people's keys are wrapped turn by themselves:
+    /// [`erasure_horizon`](Self::erasure_horizon).)
     ///
     /// The files themselves, and details in the audit log, stay under the key that they were sealed with until they go. The
     /// older keys stay for them, and go with the new one when the person is erased. Copies that were made before are under
-    /// the old key too: against those only their end helps.
+    /// the old key too: against those only their end helps. For five seconds other processes may still seal under it. Whoever
+    /// is [two contacts](crate::assistant::Desk::known_as) has two keys.
     ///
     /// # Errors
-    /// [`AssistantError::NotFound`] for the tenant; by the gate where the contact is being erased; by the vault, for whoever is
-    /// unknown, erased, or has had [as many keys as one can have](crate::vault::VaultErrorKind::Exhausted); by the store;
+    /// [`AssistantError::NotFound`] for the tenant or the contact; by the gate where the contact is being erased; by the vault,
+    /// for whoever is unknown, erased, or has had [as many keys as one can have](crate::vault::VaultErrorKind::Exhausted); by the store;
     /// [`AssistantError::Conflict`] where others keep changing what is to be sealed anew. What was done stays done, and
     /// a further call makes a further key.
     ///
