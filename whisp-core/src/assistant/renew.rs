@@ -34,9 +34,9 @@ impl Assistant {
     ///
     /// # Errors
     /// [`AssistantError::NotFound`] for the tenant or the contact; by the gate where the contact is being erased; by the vault,
-    /// for whoever is unknown, erased, or has had [as many keys as one can have](crate::vault::VaultErrorKind::Exhausted); by the store;
-    /// [`AssistantError::Conflict`] where others keep changing what is to be sealed anew. What was done stays done, and
-    /// a further call makes a further key.
+    /// for whoever has had [as many keys as one can have](crate::vault::VaultErrorKind::Exhausted); by the store;
+    /// [`AssistantError::Conflict`] where others keep changing what is to be sealed anew. What was done stays done, and a
+    /// further call makes a further key.
     ///
     /// # Cancellation
     /// As an error.
