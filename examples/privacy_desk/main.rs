@@ -46,7 +46,8 @@
 //! `notice`, `ropa` and `stale` the whole document as one object; without `--json` they are Markdown;
 //! `rectify` `{"request","state"}`; `verify` `{"events","root","faults"}`; `publish`, `policies`
 //! `{"number","label","version","effective","significant","changes"}`; `untold` `{"person","about"}`; `tell` `{"said","at"}`;
-//! `renew` `{"person","version","resealed"}`; `backup` `{"copy","bytes","faults"}`; `recover` the receipts of whom the copy had brought back, and `{"stopped"}`;
+//! `renew` `{"person","version","resealed"}`; `backup` `{"copy","bytes","faults"}`;
+//! `recover` the receipts of whom the copy had brought back, and `{"stopped"}`;
 //! `suspect`, `breaches`, `contain`, `resume` `{"breach","state","nature","from","contained"}`.
 //!
 //! The exit status is 0 if it was done, 1 if it could not be (it says why), 2 if the arguments are wrong.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use whisp::assistant::{Assistant, AssistantError, Budget};
 use whisp::channel::OutboundBody;
+use whisp::error::Retry;
 use whisp::id::{ContactId, ConversationId, MemberId, SubjectId, TenantId};
 use whisp::meta::simulator::Say;
 
@@ -336,7 +337,7 @@ impl World {
                 }
             } else if let Err(error) = &done
                 && sim.is_calm()
-                && !is_of_the_storm(error)
+                && !is_put_off(error)
             {
                 sim.violated("a calm world works", format!("erase: {error:?}"));
             }
@@ -474,10 +475,15 @@ fn report<T: std::fmt::Debug>(sim: &Sim, process: usize, what: &str, done: Resul
     sim.note(|| format!("{process}: {what}: {:?}", done.map_err(|error| error.to_string())));
 }
 
-/// Whether an error may be told once all is calm: how a call failed in the storm is told when that can be written, and a
-/// connection may still rest from it. That the platform's own answers are good is checked where it gives them.
+/// Whether an error may be told once all is calm: how a call failed in the storm is told when that can be written.
 const fn is_of_the_storm(error: &AssistantError) -> bool {
     matches!(error, AssistantError::Channel(..))
+}
+
+/// Whether an erasure waits, until a time that is told, for a connection that rests since the storm. Any other answer of a
+/// platform is a bad one; its own are checked where it gives them.
+const fn is_put_off(error: &AssistantError) -> bool {
+    matches!(error, AssistantError::Channel(_, error) if matches!(error.retry(), Retry::After(Some(_))))
 }
 
 /// Steps and delivers once.
