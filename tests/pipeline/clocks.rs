@@ -56,7 +56,7 @@ async fn a_clock_that_goes_as_clocks_do_is_believed_over_restarts() {
     let mut deleted = 0;
     for week in 0..60 {
         world.later(7 * DAY - 1);
-        let process = world.second(crate::world::parrot());
+        let process = world.another(crate::world::parrot(), 100 + week, |builder| builder);
         deleted += process
             .sweep(100)
             .await

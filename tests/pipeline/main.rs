@@ -24,6 +24,7 @@ mod fair;
 mod fence;
 mod figures;
 mod gate;
+mod handle_keys;
 mod hardening;
 mod holds;
 mod horizon;

@@ -47,7 +47,7 @@ pub(crate) const ALL: &[(Mutation, u64)] = &[
     (Mutation::LosesFacts, 10),
     (Mutation::ErasesNothing, 20),
     (Mutation::KnowsNoWindow, 60),
-    (Mutation::KnowsNoPace, 60),
+    (Mutation::KnowsNoPace, 200),
     (Mutation::RestsTooLittle, 200),
     (Mutation::TurnsOrderAround, 60),
     (Mutation::KeepsUnsent, 20),

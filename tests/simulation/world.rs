@@ -92,6 +92,10 @@ impl World {
             // Nothing goes idle while the world lasts, so that a member keeps what they took.
             config.inquiry_idle = TimeDelta::days(400);
         }
+        if dice.one_in(3) {
+            // The keys by which people are found are replaced all the time.
+            config.handle_key = TimeDelta::minutes(10);
+        }
         let file = dice.one_in(ON_DISK).then(|| tempfile::tempdir().unwrap());
         let store: Arc<dyn Store> = match &file {
             Some(folder) => Arc::new(SqliteStore::open(folder.path().join("whisp.db")).unwrap()),

@@ -246,8 +246,10 @@ impl Assistant {
             let row = match before {
                 Some(row) => row,
                 None => {
-                    let record = entities.put_connection(&connection, holder, None).await?;
-                    if !self.try_put(tenant, record.clone()).await? {
+                    let (handles, handle_key) = self.inner.first_handle_key(tenant, id).await?;
+                    let record = entities.new_connection(&connection, holder, handles).await?;
+                    let batch = WriteBatch::new(tenant).op(WriteOp::Put(handle_key)).op(WriteOp::Put(record.clone()));
+                    if entities.store.commit(batch).await? != Commit::Done {
                         continue;
                     }
                     ConnectionRow::read(record)?
@@ -270,7 +272,7 @@ impl Assistant {
             }
             connection.token = new.token.clone();
             connection.state = ConnectionState::Live;
-            let live = entities.put_connection(&connection, holder, Some(row)).await?;
+            let live = entities.put_connection(&connection, holder, row).await?;
             connection.token = SecretString::from("");
             connection.state = ConnectionState::Disconnected;
             let detail = AuditDetail::Connection {
@@ -387,7 +389,7 @@ impl Assistant {
             dead.state = ConnectionState::Disconnected;
             dead.token = SecretString::from("");
             let audit = AuditDraft::new(AuditAction::Disconnected, by, holder).to(Kind::CONNECTION, connection);
-            let dead = entities.put_connection(&dead, holder, Some(row)).await?;
+            let dead = entities.put_connection(&dead, holder, row).await?;
             let mut batch = WriteBatch::new(tenant).op(WriteOp::Put(dead));
             if was_live {
                 let act = match by {

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::assistant::epoch::EPOCH_LENGTH;
+use crate::assistant::handle_keys::HANDLE_KEY_LENGTH;
 use crate::detect::script_language;
 use crate::model::TenantRetention;
 use crate::privacy::{Controller, Law, Processors, ProfileId, Register};
@@ -37,6 +38,10 @@ pub struct Config {
     /// How long an epoch of a tenant's key lasts: then every key is wrapped anew, and the old one destroyed. The shorter, the
     /// sooner an erasure is final for copies of the key table too.
     pub epoch: TimeDelta,
+    /// How long the key by which the handles of a connection are found is used: then a new one takes its place, and it is
+    /// destroyed nine days after everybody is found by that. No longer than copies of the data are kept: whoever has the key
+    /// can tell by an old copy whether somebody whose number they know was a client, also after that person was erased.
+    pub handle_key: TimeDelta,
     /// How long things are kept.
     pub retention: Retention,
     /// Who is responsible for the data. Without it there is no notice and no record of processing.
@@ -59,7 +64,7 @@ pub struct Config {
 
 impl Default for Config {
     /// A quiet time of 3 seconds (at most 15), 30 seconds to think, inquiries idle after 24 hours and open again within
-    /// 24 hours, files of up to 100 MiB, epochs of 7 days, every law that is built in.
+    /// 24 hours, files of up to 100 MiB, epochs of 7 days and keys of handles of 30, every law that is built in.
     fn default() -> Self {
         let law = Law::built_in();
         Self {
@@ -74,6 +79,7 @@ impl Default for Config {
             media_bytes_max: 100 * 1024 * 1024,
             audit_origin: "whisp/audit".to_owned(),
             epoch: EPOCH_LENGTH,
+            handle_key: HANDLE_KEY_LENGTH,
             retention: Retention::default(),
             controller: None,
             served: Vec::new(),

@@ -30,7 +30,7 @@ use crate::entity::{Alias, Entities, Former, Holder};
 use crate::id::{ContactId, RecordId};
 use crate::model::{Handle, HandleKind};
 use crate::privacy::StatementEvent;
-use crate::store::{Expect, Kind, Version, WriteOp};
+use crate::store::{Kind, Version, WriteOp};
 
 /// The least difference of two times: what happens at the time of a change is told of the new handle and of the old one.
 const INSTANT: TimeDelta = TimeDelta::microseconds(1);
@@ -117,23 +117,16 @@ impl Stage<'_> {
     async fn held(&mut self, account: &Account, handle: &Handle) -> Result<(RecordId, Held), AssistantError> {
         let tenant = self.staged.batch.tenant;
         let entities = &self.inner.entities;
-        let key = entities.alias_key(tenant, account.connection, handle).await?;
-        if let Some(held) = self.handles.get(&key) {
-            return Ok((key, *held));
+        let keys = entities.alias_keys(tenant, account.connection, &account.handles, handle).await?;
+        if let Some(held) = self.handles.get(&keys.newest) {
+            return Ok((keys.newest, *held));
         }
-        let mut held = Held { holder: entities.holder(tenant, key).await?, former: None };
-        // Whoever has a handle that nobody had before says so.
-        if held.holder.is_none_or(|holder| holder.since.is_some()) {
-            held.former = entities.former(tenant, key).await?;
-        }
-        if held.holder.is_some() {
-            self.expect(Expect::Version(Kind::ALIAS, key, 1));
-        }
-        if let Some((_, version)) = held.former {
-            self.expect(Expect::Version(Kind::FORMER_ALIAS, key, version));
-        }
-        self.handles.insert(key, held);
-        Ok((key, held))
+        let stored = entities.stored_handle(tenant, keys).await?;
+        let held = Held { holder: stored.holder, former: stored.former };
+        stored.expects.into_iter().for_each(|expect| self.expect(expect));
+        stored.moves.into_iter().for_each(|op| self.op(op));
+        self.handles.insert(keys.newest, held);
+        Ok((keys.newest, held))
     }
 
     /// Makes a handle lead to a contact, as something from `at` tells; returns whether it did not before. Somebody else

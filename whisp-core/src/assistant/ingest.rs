@@ -1,18 +1,18 @@
 //! Takes a webhook's items in: durable when it returns, nothing decided yet.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::assistant::backlog::WorkChange;
-use crate::assistant::stage::{Origin, Stage};
+use crate::assistant::stage::{Origin, Stage, Staged};
 use crate::assistant::warm::is_young;
 use crate::assistant::{Assistant, AssistantError, Inner, Retention};
-use crate::entity::ConnectionRow;
+use crate::entity::{ConnectionRow, OpenHandleKeys};
 use crate::id::{ConnectionId, RecordId, SubjectId, TenantId};
 use crate::model::{AccountId, ChannelKind, ConnectionState};
-use crate::store::{Commit, Kind, Refusal, Version};
+use crate::store::{Commit, Expect, Kind, Refusal, Version};
 use crate::vault::VaultErrorKind;
 use crate::webhook::{Delivery, Item};
 
@@ -44,7 +44,7 @@ pub struct Ingested {
 const ACCOUNT_LIFE: TimeDelta = TimeDelta::minutes(1);
 
 /// Where items of an account go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Account {
     pub(crate) tenant: TenantId,
     pub(crate) holder: SubjectId,
@@ -53,6 +53,8 @@ pub(crate) struct Account {
     /// How long things of the tenant are kept.
     pub(crate) retention: Retention,
     pub(crate) read_at: DateTime<Utc>,
+    /// By which keys the handles of its contacts are found.
+    pub(crate) handles: Arc<OpenHandleKeys>,
     /// The version of the connection from which this was read: nothing is written for it in another one.
     pub(crate) version: Version,
 }
@@ -108,7 +110,7 @@ impl Inner {
     async fn account(&self, channel: &ChannelKind, account: &AccountId) -> Result<Option<Account>, AssistantError> {
         let key = self.entities.route_key(channel, account).await?;
         let now = self.clock.now();
-        let known = self.routes.lock().unwrap_or_else(PoisonError::into_inner).get(&key).copied();
+        let known = self.routes.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         if let Some(known) = known.filter(|known| is_young(known.read_at, ACCOUNT_LIFE, now)) {
             return Ok(Some(known));
         }
@@ -129,9 +131,10 @@ impl Inner {
             buckets: tenant.buckets,
             retention: self.config.retention.of(&tenant.retention),
             read_at: now,
+            handles: self.handle_keys(&tenant, &row.clear.handles).await?,
             version: row.record.version,
         };
-        self.routes.lock().unwrap_or_else(PoisonError::into_inner).put(key, account);
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner).put(key, account.clone());
         Ok(Some(account))
     }
 
@@ -161,6 +164,9 @@ impl Inner {
             }
             let staged = stage.finish();
             if staged.batch.ops.is_empty() {
+                if staged.ignored > 0 && self.has_moved(&staged).await? {
+                    return Ok(items.into_iter().map(|(_, item)| item).collect());
+                }
                 report.duplicates += staged.duplicates;
                 report.ignored += staged.ignored;
                 return Ok(Vec::new());
@@ -205,6 +211,23 @@ impl Inner {
             }
         }
         Err(AssistantError::Conflict("conversation"))
+    }
+
+    /// Looks whether one of the connections of a batch that writes nothing has changed since it was read: by other keys
+    /// somebody may be known of whom it says that nobody is.
+    async fn has_moved(&self, staged: &Staged) -> Result<bool, AssistantError> {
+        let mut moved = false;
+        for (expect, origin) in staged.batch.expects.iter().zip(&staged.origins) {
+            let (Expect::Version(kind, id, version), Origin::Connection(connection)) = (expect, origin) else {
+                continue;
+            };
+            let row = self.entities.record(staged.batch.tenant, *kind, *id).await?;
+            if row.is_none_or(|row| row.version != *version) {
+                self.forget_route(*connection);
+                moved = true;
+            }
+        }
+        Ok(moved)
     }
 
     /// Forgets whose account a connection is to: the id of the connection is the key of the route.

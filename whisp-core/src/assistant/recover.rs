@@ -33,6 +33,7 @@ impl Assistant {
     /// |---|---|---|
     /// | people | were erased: the keys know it, and nobody can read them | they are erased once more, with a receipt |
     /// | what people allowed | was perhaps taken back | nothing automatic goes out until the host turns it on again |
+    /// | by which keys people are found | were replaced, and are destroyed | they are found by new ones |
     /// | messages that wait to be sent | went out, perhaps | they stay unsent, and a person looks at their conversations |
     ///
     /// Turn automation on again ([`set_automation`](Self::set_automation)) once it is known what people took back since the
@@ -57,6 +58,7 @@ impl Assistant {
             if inner.entities.tenant(tenant).await?.tenant.automation {
                 self.set_automation(tenant, false).await?;
             }
+            inner.replace_lost_keys(&inner.entities.tenant(tenant).await?.tenant).await?;
             for member in self.desk(tenant).team().rows().await? {
                 let subject = SubjectId::from_uuid(member.record.id.as_uuid());
                 recovery.erased.extend(inner.erase_again(tenant, subject).await?);
@@ -66,11 +68,15 @@ impl Assistant {
         let order = ListOrder::Ascending;
         let query = ListQuery { tenant, kind: Kind::CONVERSATION, parent: tenant.into(), order, after, limit };
         let page = inner.entities.store.list(&query).await?;
+        let settings = inner.entities.tenant(tenant).await?.tenant;
         for record in page.records {
             let conversation = ConversationRow::read(record)?.conversation;
             match inner.erase_again(tenant, conversation.contact.0).await? {
                 Some(receipt) => recovery.erased.push(receipt),
-                None => recovery.stopped += inner.stop_sends(tenant, conversation.id).await?,
+                None => {
+                    inner.find_again(&settings, &conversation).await?;
+                    recovery.stopped += inner.stop_sends(tenant, conversation.id).await?;
+                }
             }
         }
         recovery.next = page.next;

@@ -120,16 +120,17 @@ impl<'a> Stage<'a> {
             self.staged.duplicates += 1;
             return Ok(());
         }
-        if !self.event(account, item).await? {
-            self.staged.ignored += 1;
-            return Ok(());
-        }
-        self.staged.stored += 1;
+        let is_stored = self.event(account, item).await?;
         if self.connections.insert(account.connection) {
             let unchanged = Expect::Version(Kind::CONNECTION, account.connection.into(), account.version);
             self.staged.batch.expects.push(unchanged);
             self.staged.origins.push(Origin::Connection(account.connection));
         }
+        if !is_stored {
+            self.staged.ignored += 1;
+            return Ok(());
+        }
+        self.staged.stored += 1;
         for key in keys {
             self.staged.batch.expects.push(Expect::Unseen { key, at: self.now });
             self.staged.origins.push(Origin::Item(index));
@@ -255,9 +256,9 @@ impl<'a> Stage<'a> {
         let tenant = self.staged.batch.tenant;
         for handle in contact.into_iter().flat_map(|contact| &contact.handles) {
             // The message may be taken in this moment, and its contact with it.
-            let key = self.inner.entities.alias_key(tenant, account.connection, handle).await?;
-            if self.handles.get(&key).is_none_or(Held::is_free) {
-                self.expect(Expect::Absent(Kind::ALIAS, key));
+            let keys = self.inner.entities.alias_keys(tenant, account.connection, &account.handles, handle).await?;
+            if self.handles.get(&keys.newest).is_none_or(Held::is_free) {
+                keys.all().for_each(|key| self.expect(Expect::Absent(Kind::ALIAS, key)));
             }
         }
         let key = unsent_key(target);

@@ -37,6 +37,8 @@ pub struct SweepReport {
     pub orphans: usize,
     /// Events put into the audit logs.
     pub logged: usize,
+    /// Handles of contacts that are found by a new key of their connection now.
+    pub moved: usize,
     /// Tenants whose key has turned, the directory among them.
     pub turned: usize,
     /// People's keys that were wrapped anew for that.
@@ -79,8 +81,9 @@ impl Assistant {
     /// [requests](crate::assistant::Requests); deletes what is past its time, at most `limit` records and facts (as many
     /// records may be dated anew), each file before its record, and facts once their [figures](Self::figures) are frozen; looks for files that a crash left without
     /// one, some at each call; puts the events that wait into the [audit logs](crate::audit), which it anchors where there are
-    /// a signer and a sink; and turns the epochs of keys that are older than
-    /// [`Config::epoch`](crate::assistant::Config::epoch), a part at each call; and ends accounts whose time has come
+    /// a signer and a sink; replaces the keys by which handles are found that are older than
+    /// [`Config::handle_key`](crate::assistant::Config::handle_key), and turns the epochs of keys that are older than
+    /// [`Config::epoch`](crate::assistant::Config::epoch), a part of each at each call; and ends accounts whose time has come
     /// ([`Desk::close`](crate::assistant::Desk::close)), a part at each call.
     ///
     /// Where the clock is a week ahead of the last sweep, or behind it, nothing is deleted by age until somebody has looked
@@ -186,6 +189,8 @@ impl Assistant {
         }
         let frozen = inner.freeze(tenant, at, limit, report).await;
         report.note(frozen);
+        let replaced = inner.replace_handle_keys(&row.tenant, at, report).await;
+        report.note(replaced);
         let turned = inner.turn_epoch(tenant, at, report).await;
         report.note(turned);
         if let Some(closing) = row.tenant.closing {

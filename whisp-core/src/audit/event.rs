@@ -113,6 +113,8 @@ pub enum AuditAction {
     HandedBack,
     /// A conversation was given to the team.
     HandedOff,
+    /// The handles of a connection's contacts are found by a new key, from here on.
+    HandleKeyRenewed,
     /// Something of a person's data must be kept from here on.
     HoldPlaced,
     /// It must be kept no longer.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::assistant::AssistantError;
 use crate::channel::Rate;
-use crate::entity::{Entities, from_clear, next_version, position, to_clear};
+use crate::entity::{Entities, HandleKeys, from_clear, next_version, position, to_clear};
 use crate::id::{ConnectionId, RecordId, SubjectId, TenantId};
 use crate::model::{AccountId, AutomationMode, ChannelKind, Connection, ConnectionState};
 use crate::privacy::{DataCategory, Permit, ServiceProvision};
@@ -26,6 +26,9 @@ pub(crate) struct ConnectionClear {
     /// How fast messages may go through it, where the host said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) rate: Option<Rate>,
+    /// By which keys its handles are found.
+    #[serde(default, skip_serializing_if = "HandleKeys::is_shared")]
+    pub(crate) handles: HandleKeys,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -111,19 +114,37 @@ impl Entities {
         })
     }
 
-    /// Stages a connection: a new one, or one that is connected again with another token.
+    /// Stages a new connection.
+    pub(crate) async fn new_connection(
+        &self,
+        connection: &Connection,
+        holder: SubjectId,
+        handles: HandleKeys,
+    ) -> Result<Record, AssistantError> {
+        let mut record = Record::new(Kind::CONNECTION, connection.id.into());
+        record.parent = Some(connection.tenant.into());
+        self.seal_connection(connection, holder, record, (0, None, handles)).await
+    }
+
+    /// Stages a connection with another token, or none.
     pub(crate) async fn put_connection(
         &self,
         connection: &Connection,
         holder: SubjectId,
-        before: Option<ConnectionRow>,
+        before: ConnectionRow,
     ) -> Result<Record, AssistantError> {
-        let mut record = before.as_ref().map_or_else(
-            || Record::new(Kind::CONNECTION, connection.id.into()),
-            |row| Record { version: row.record.version + 1, ..row.record.clone() },
-        );
-        let (revision, rate) = before.map_or((0, None), |row| (row.clear.revision + 1, row.clear.rate));
-        record.parent = Some(connection.tenant.into());
+        let ConnectionRow { mut record, clear } = before;
+        record.version += 1;
+        self.seal_connection(connection, holder, record, (clear.revision + 1, clear.rate, clear.handles)).await
+    }
+
+    async fn seal_connection(
+        &self,
+        connection: &Connection,
+        holder: SubjectId,
+        mut record: Record,
+        (revision, rate, handles): (u32, Option<Rate>, HandleKeys),
+    ) -> Result<Record, AssistantError> {
         record.position = position(connection.connected_at);
         record.subjects = vec![holder];
         record.clear = to_clear(&ConnectionClear {
@@ -134,6 +155,7 @@ impl Entities {
             connected_at: connection.connected_at,
             revision,
             rate,
+            handles,
         })?;
         let secret = ConnectionSecret {
             account: connection.account.clone(),

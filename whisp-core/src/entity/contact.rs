@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::assistant::AssistantError;
 use crate::entity::{Entities, from_clear, to_clear};
-use crate::id::{ConnectionId, ContactId, ConversationId, RecordId, SubjectId, TenantId};
+use crate::id::{ContactId, ConversationId, RecordId, SubjectId, TenantId};
 use crate::model::{Contact, Handle};
 use crate::privacy::{DataCategory, Grant};
 use crate::sensitive::Sensitive;
 use crate::store::{Expect, Kind, ListOrder, ListQuery, Record, Sealed, StoreError, Version};
-use crate::vault::{IndexField, SealContext, VaultError, VaultErrorKind};
+use crate::vault::{SealContext, VaultError, VaultErrorKind};
 
 /// How many contacts one person is followed through: each is a change of number that came in the wrong order.
 const OTHERS_MAX: usize = 32;
@@ -151,25 +151,6 @@ impl Entities {
         erasure: &Record,
     ) -> Result<Vec<Handle>, AssistantError> {
         self.open(grant, &entry_context(tenant, grant.subject(), erasure.id), erasure).await
-    }
-
-    /// Returns the key of the alias of a handle.
-    pub(crate) async fn alias_key(
-        &self,
-        tenant: TenantId,
-        connection: ConnectionId,
-        handle: &Handle,
-    ) -> Result<RecordId, VaultError> {
-        let mut value = Vec::with_capacity(64);
-        value.extend(connection.into_bytes());
-        value.extend(handle.kind.as_str().as_bytes());
-        value.push(0);
-        value.extend(handle.value.expose().as_bytes());
-        Ok(self.vault.index(tenant, IndexField::Handle, &value).await?.record_id())
-    }
-
-    pub(crate) async fn holder(&self, tenant: TenantId, key: RecordId) -> Result<Option<Holder>, StoreError> {
-        self.record(tenant, Kind::ALIAS, key).await?.as_ref().map(from_clear).transpose()
     }
 
     pub(crate) fn new_holder(key: RecordId, holder: &Holder) -> Result<Record, StoreError> {

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use super::breach::BreachClear;
 use super::connection::{ConnectionClear, ConnectionSecret};
 use super::contact::{ContactClear, ContactSecret};
+use super::handle_key::HandleKeyClear;
 use super::hold::HeldClear;
 use super::legal::LegalClear;
 use super::media::{MediaClear, MediaSecret};
@@ -64,6 +65,14 @@ fn a_connection_and_the_route_to_it_are_kept_like_this() {
         r#"{"channel":"sms","mode":"suggest","state":"reauthorize","scopes":[],"connected_at":"2026-11-22T09:00:00Z","revision":2}"#,
         r#"{"channel":"whatsapp","mode":"automatic","state":"live","scopes":[],"connected_at":"2026-11-22T09:00:00Z","revision":1,"rate":{"burst":200,"every_micros":1250}}"#,
         r#"{"channel":"instagram","mode":"off","state":"disconnected","scopes":[],"connected_at":"2026-11-22T09:00:00Z","revision":7}"#,
+        r#"{"channel":"whatsapp","mode":"automatic","state":"live","scopes":[],"connected_at":"2026-11-22T09:00:00Z","revision":1,"handles":{"newest":{"own":"00000000-0000-0000-0000-000000000001"},"since":"2026-11-22T09:00:00Z"}}"#,
+        r#"{"channel":"whatsapp","mode":"automatic","state":"live","scopes":[],"connected_at":"2026-11-22T09:00:00Z","revision":1,"handles":{"newest":{"own":"00000000-0000-0000-0000-000000000002"},"since":"2026-11-22T09:00:00Z","before":{"own":"00000000-0000-0000-0000-000000000001"}}}"#,
+        r#"{"channel":"whatsapp","mode":"automatic","state":"live","scopes":[],"connected_at":"2026-11-22T09:00:00Z","revision":1,"handles":{"newest":{"own":"00000000-0000-0000-0000-000000000001"},"since":"2026-11-22T09:00:00Z","before":"shared"}}"#,
+    ]);
+    is_kept::<HandleKeyClear>(&[
+        r#"{"connection":"00000000-0000-0000-0000-000000000001","moving":{"after":null}}"#,
+        r#"{"connection":"00000000-0000-0000-0000-000000000001","moving":{"after":{"position":1,"id":"00000000-0000-0000-0000-000000000002"}}}"#,
+        r#"{"connection":"00000000-0000-0000-0000-000000000001","moving":{"done":"2026-11-22T09:00:00Z"}}"#,
     ]);
     is_kept::<RouteTarget>(&[
         r#"{"tenant":"00000000-0000-0000-0000-000000000001","connection":"00000000-0000-0000-0000-000000000002"}"#,

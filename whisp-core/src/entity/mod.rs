@@ -7,6 +7,7 @@ mod connection;
 mod contact;
 mod disclosure;
 mod figures;
+mod handle_key;
 mod hold;
 mod legal;
 mod media;
@@ -32,6 +33,9 @@ pub(crate) use audit::{AuditDraft, By, EventRow, LogHead, damaged, in_directory,
 pub(crate) use breach::BreachRow;
 pub(crate) use connection::{ConnectionRow, RouteTarget};
 pub(crate) use contact::{Alias, ContactRow, Former, Holder};
+pub(crate) use handle_key::{
+    HANDLE_KEY_LEN, HandleKey, HandleKeyRow, HandleKeys, Moving, OpenHandleKeys, lost_handle_key,
+};
 pub(crate) use hold::{HeldDraft, HoldRow, held_category};
 pub(crate) use legal::LegalRow;
 pub(crate) use media::{Layout, MediaDraft, MediaRow, MediaSecret};

@@ -99,6 +99,8 @@ kinds! {
     /// In the directory: who let us use a connected account, found by the keyed index of their id. The id is the
     /// connection's.
     GRANTOR = "grantor": found;
+    /// The key by which the handles of a connection are found, sealed under a key of its own whose id is the record's.
+    HANDLE_KEY = "handle_key":;
     /// What a hold keeps of somebody who was erased, sealed under the hold's own key, under the hold.
     HELD = "held": listed owned;
     /// That something of a person's data must be kept: under its tenant by when somebody has to look at it, under the nil id

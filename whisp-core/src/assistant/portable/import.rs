@@ -14,7 +14,9 @@ use crate::audit::AuditAction;
 use crate::entity::{Alias, AuditDraft, ConversationRow, Entities, Holder, MessageDraft, Said};
 use crate::find::special;
 use crate::id::{ConnectionId, ContactId, ConversationId, MessageId, RecordId, SubjectId, TenantId};
-use crate::model::{Author, Contact, Conversation, Delivery, DeliveryStep, HandOffReason, Handling, Provenance};
+use crate::model::{
+    Author, Contact, Conversation, Delivery, DeliveryStep, HandOffReason, Handling, Provenance, Tenant,
+};
 use crate::privacy::{AccessAction, Act, StatementEvent};
 use crate::store::{Commit, Expect, Kind, Record, WriteBatch, WriteOp};
 
@@ -44,6 +46,7 @@ pub struct Imported {
 struct Import<'a> {
     inner: &'a Inner,
     tenant: TenantId,
+    settings: &'a Tenant,
     connection: ConnectionId,
     copy: &'a PortableCopy,
     retention: Retention,
@@ -88,15 +91,16 @@ impl Desk {
         if settings.closing.is_some() {
             return Err(CLOSING);
         }
-        let channel = inner.entities.connection_row(tenant, connection).await?.clear.channel;
-        if copy.conversations.iter().any(|conversation| conversation.channel != channel) {
+        let row = inner.entities.connection_row(tenant, connection).await?;
+        let channel = &row.clear.channel;
+        if copy.conversations.iter().any(|conversation| conversation.channel != *channel) {
             return Err(AssistantError::Invalid("the copy is of another channel than the connection"));
         }
         if copy.contact.handles.is_empty() {
             return Err(AssistantError::Invalid("the copy names no id of the person on the platform"));
         }
         let retention = inner.config.retention.of(&settings.retention);
-        let import = Import { inner, tenant, connection, copy, retention, now: inner.clock.now() };
+        let import = Import { inner, tenant, settings: &settings, connection, copy, retention, now: inner.clock.now() };
         for _ in 0..TRIES_MAX {
             let target = import.target().await?;
             let audit =
@@ -113,37 +117,36 @@ impl Import<'_> {
     /// Finds where an earlier import of the copy put it, or stages a contact and a conversation.
     async fn target(&self) -> Result<Target, AssistantError> {
         let entities = &self.inner.entities;
-        let (mut known, mut keys) = (Vec::new(), Vec::new());
+        let mut handles = BTreeMap::new();
+        let row = entities.connection_row(self.tenant, self.connection).await?;
+        let keys = self.inner.handle_keys(self.settings, &row.clear.handles).await?;
         for handle in &self.copy.contact.handles {
-            let key = entities.alias_key(self.tenant, self.connection, handle).await?;
-            if keys.contains(&key) {
-                continue;
-            }
-            keys.push(key);
-            known.extend(entities.holder(self.tenant, key).await?.map(|holder| (key, holder.alias)));
+            let places = entities.alias_keys(self.tenant, self.connection, &keys, handle).await?;
+            handles.insert(places.newest, entities.stored_handle(self.tenant, places).await?);
         }
-        if let Some((key, alias)) = known.first().copied() {
-            if known.iter().any(|(_, other)| *other != alias) || !self.is_of_copy(alias).await? {
+        let mut known = handles.values().filter_map(|stored| stored.holder.map(|holder| holder.alias));
+        if let Some(alias) = known.next() {
+            if known.any(|other| other != alias) || !self.is_of_copy(alias).await? {
                 return Err(AssistantError::Invalid("somebody is known here by one of the ids in the copy"));
             }
-            let expects = vec![Expect::Version(Kind::ALIAS, key, 1)];
-            return Ok(Target { alias, expects, ops: Vec::new() });
+            return Ok(Target { alias, expects: vec![self.still(alias).await?], ops: Vec::new() });
         }
+        drop(known);
         let subject = SubjectId::from_uuid(self.inner.ids.random());
         entities.vault.provision(self.tenant, &[subject]).await?;
         let conversation = ConversationId::from_uuid(self.inner.ids.time_ordered(self.now));
         let alias = Alias { contact: ContactId(subject), conversation };
-        let (mut expects, mut ops) = (Vec::new(), Vec::new());
-        for key in &keys {
-            let former = entities.former(self.tenant, *key).await?;
+        let (mut expects, mut ops) = (vec![row.unchanged()], Vec::new());
+        for (key, stored) in handles {
+            if stored.former.is_none() {
+                expects.push(Expect::Absent(Kind::FORMER_ALIAS, key));
+            }
+            expects.extend(stored.expects);
+            ops.extend(stored.moves);
             // Whoever had it before is not who has it now.
-            let since = former.map(|(former, _)| former.until);
-            expects.push(match former {
-                Some((_, version)) => Expect::Version(Kind::FORMER_ALIAS, *key, version),
-                None => Expect::Absent(Kind::FORMER_ALIAS, *key),
-            });
+            let since = stored.former.map(|(former, _)| former.until);
             // Refused where somebody has it by then.
-            ops.push(WriteOp::Put(Entities::new_holder(*key, &Holder { alias, since })?));
+            ops.push(WriteOp::Put(Entities::new_holder(key, &Holder { alias, since })?));
         }
         let (handles, name) = (self.copy.contact.handles.clone(), self.copy.contact.name.clone());
         let contact = Contact { id: alias.contact, handles, name };
