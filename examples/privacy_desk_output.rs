@@ -240,6 +240,10 @@ fn a_copy_of_before_an_erasure_is_made_safe_after_it_was_put_back() {
     let renewed = lines(&kept, &["renew", &person]).remove(0);
     assert_eq!(fields(&renewed), ["person", "resealed", "version"]);
     assert!(renewed["version"] == 2 && renewed["resealed"].as_u64().unwrap() > 2, "{renewed}");
+    let handles = lines(&kept, &["renew"]).remove(0);
+    assert_eq!(fields(&handles), ["left", "moved", "renewed"]);
+    assert!(handles["renewed"] == 3 && handles["moved"].as_u64().unwrap() >= 3, "{handles}");
+    assert_eq!(lines(&kept, &["renew"]).remove(0), serde_json::json!({"left": 3, "moved": 0, "renewed": 0}));
     lines(&kept, &["erase", &person]);
     for beside in ["whisp.db-wal", "whisp.db-shm"] {
         assert!(!kept.join(beside).exists(), "closed, it is one file");

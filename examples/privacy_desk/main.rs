@@ -16,6 +16,7 @@
 //! cargo run --example privacy_desk -- --dir shop requests                  who waits for an answer, and until when
 //! cargo run --example privacy_desk -- --dir shop rectify 0197 Aigerim      corrects a name
 //! cargo run --example privacy_desk -- --dir shop renew 0197                a new key, under which what is kept is sealed anew
+//! cargo run --example privacy_desk -- --dir shop renew                     new keys by which people are found by their numbers
 //! cargo run --example privacy_desk -- --dir shop hold 0197 --authority 'court, 2-1/26' --review-by 2027-06-01
 //! cargo run --example privacy_desk -- --dir shop holds                     what must be kept, and who looks when
 //! cargo run --example privacy_desk -- --dir shop release 0197              and what no longer
@@ -46,7 +47,7 @@
 //! `notice`, `ropa` and `stale` the whole document as one object; without `--json` they are Markdown;
 //! `rectify` `{"request","state"}`; `verify` `{"events","root","faults"}`; `publish`, `policies`
 //! `{"number","label","version","effective","significant","changes"}`; `untold` `{"person","about"}`; `tell` `{"said","at"}`;
-//! `renew` `{"person","version","resealed"}`; `backup` `{"copy","bytes","faults"}`;
+//! `renew` `{"person","version","resealed"}`, of nobody `{"renewed","left","moved"}`; `backup` `{"copy","bytes","faults"}`;
 //! `recover` the receipts of whom the copy had brought back, and `{"stopped"}`;
 //! `suspect`, `breaches`, `contain`, `resume` `{"breach","state","nature","from","contained"}`.
 //!
@@ -229,8 +230,9 @@ enum Task {
     },
     /// Checks the audit log; the exit status is 1 if it is not whole.
     Verify,
-    /// Gives somebody a new key, and seals what is kept of them under it.
-    Renew { person: String },
+    /// Gives somebody a new key, and seals what is kept of them under it. Of nobody: gives each account a new key by which
+    /// people are found.
+    Renew { person: Option<String> },
     /// Copies the data into a file, which must not be there yet, and checks the copy.
     Backup { file: PathBuf },
     /// Makes an older copy that was put back safe to work with: erases once more, stops what waits to be sent.
@@ -384,7 +386,10 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
                 return Err("the audit log is not whole".into());
             }
         }
-        Task::Renew { person } => upkeep::renew(options, &assistant, find(&desk, person).await?).await?,
+        Task::Renew { person: Some(person) } => {
+            upkeep::renew(options, &assistant, find(&desk, person).await?).await?;
+        }
+        Task::Renew { person: None } => upkeep::renew_handle_keys(options, &assistant).await?,
         Task::Backup { .. } => {}
         Task::Recover => upkeep::recover(options, &assistant).await?,
         Task::Suspect { from } => {

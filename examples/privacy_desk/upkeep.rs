@@ -1,4 +1,4 @@
-//! A new key for somebody; a copy of the data, and what is to be done after it was put back.
+//! New keys, for somebody, or to find people by; a copy of the data, and what is to be done after it was put back.
 
 use std::error::Error;
 use std::path::Path;
@@ -16,6 +16,16 @@ pub(crate) async fn renew(options: &Options, assistant: &Assistant, person: Cont
     let done = assistant.renew_key(TENANT, person).await?;
     let value = json!({"person": person, "version": done.version, "resealed": done.resealed});
     print(options, &value, &|| format!("{} records are under key {} of {}", done.resealed, done.version, person.0))
+}
+
+/// Gives every account a new key by which people are found.
+pub(crate) async fn renew_handle_keys(options: &Options, assistant: &Assistant) -> Result<(), Box<dyn Error>> {
+    let done = assistant.renew_handle_keys(TENANT).await?;
+    let value = json!({"renewed": done.renewed, "left": done.left, "moved": done.moved});
+    print(options, &value, &|| {
+        let left = if done.left == 0 { String::new() } else { format!("; {} have a key that is new", done.left) };
+        format!("{} accounts have a new key, by which {} numbers and ids are found{left}", done.renewed, done.moved)
+    })
 }
 
 /// Copies the data while everything goes on, and looks whether the copy is whole.

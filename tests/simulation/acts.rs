@@ -461,7 +461,13 @@ impl World {
         let roll = self.dice.below(24);
         self.tasks.spawn(&self.sim, process, async move {
             match roll {
-                0 => report(&sim, process, "sweep", assistant.sweep(100).await),
+                0 => {
+                    let swept = assistant.sweep(100).await;
+                    if swept.as_ref().is_ok_and(|report| report.moved > 0) {
+                        sim.count("sweeps that moved handles to a new key");
+                    }
+                    report(&sim, process, "sweep", swept);
+                }
                 1 => report(&sim, process, "release", assistant.release().await),
                 2..=12 => works(&sim, process, &assistant, true, false).await,
                 13..=18 => works(&sim, process, &assistant, false, true).await,
