@@ -58,6 +58,7 @@ mod takeover;
 mod tap;
 mod transfer;
 mod trouble;
+mod two_contacts;
 mod unread;
 mod usage;
 mod world;

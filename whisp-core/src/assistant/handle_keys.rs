@@ -26,7 +26,7 @@ use crate::entity::{
 use crate::id::{ConnectionId, ContactId, SubjectId, TenantId};
 use crate::model::{Contact, Conversation, Tenant};
 use crate::privacy::Storage;
-use crate::store::{Commit, Kind, ListOrder, ListQuery, PAGE_MAX, Record, WriteBatch, WriteOp};
+use crate::store::{Commit, Kind, ListOrder, ListQuery, Record, WriteBatch, WriteOp};
 use crate::vault::VaultErrorKind;
 
 /// How long the key of a connection's handles is the newest unless told otherwise. It should be no longer than copies of the
@@ -166,22 +166,6 @@ impl Inner {
         }
     }
 
-    async fn connection_rows(&self, tenant: TenantId) -> Result<Vec<ConnectionRow>, AssistantError> {
-        let (kind, order) = (Kind::CONNECTION, ListOrder::Ascending);
-        let mut query = ListQuery { tenant, kind, parent: tenant.into(), order, after: None, limit: PAGE_MAX };
-        let mut rows = Vec::new();
-        loop {
-            let page = self.entities.store.list(&query).await?;
-            for record in page.records {
-                rows.push(ConnectionRow::read(record)?);
-            }
-            match page.next {
-                Some(next) => query.after = Some(next),
-                None => return Ok(rows),
-            }
-        }
-    }
-
     /// Goes on with replacing the keys of a tenant's connections, or begins where one is old enough.
     pub(super) async fn replace_handle_keys(
         &self,
@@ -189,6 +173,9 @@ impl Inner {
         at: DateTime<Utc>,
         report: &mut SweepReport,
     ) -> Result<(), AssistantError> {
+        if settings.closing.is_some() {
+            return Ok(());
+        }
         for row in self.connection_rows(settings.id).await? {
             let keys = row.clear.handles;
             if keys.before.is_some() {
