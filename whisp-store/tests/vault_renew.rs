@@ -5,49 +5,26 @@
 mod epochs;
 #[path = "support/faulty_keys.rs"]
 mod faulty_keys;
+#[path = "support/memory_keys.rs"]
+mod memory_keys;
 
 use std::sync::Arc;
 
 use epochs::{TENANT, day, due, opens, place, subject, turn};
-use faulty_keys::{Faults, FaultyKeys, FaultyProvider};
+use faulty_keys::Faults;
+use memory_keys::Keys;
 use whisp_core::store::Sealed;
-use whisp_core::vault::{KeyErasure, KeyProvider, KeyTable, Vault, VaultErrorKind};
+use whisp_core::vault::{KeyErasure, KeyTable, Vault, VaultErrorKind};
+use whisp_store::EnvelopeVault;
 use whisp_store::vault::VERSIONS_MAX;
-use whisp_store::{CellKeyProvider, EnvelopeVault, LocalKeyProvider, MemoryCells, MemoryKeyTable};
 
 /// Whose key it is.
 const ONE: u8 = 1;
 
-/// Keys in memory, and what opens vaults over them.
-struct Keys {
-    provider: Arc<dyn KeyProvider>,
-    table: Arc<MemoryKeyTable>,
-}
-
-impl Keys {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let root = Arc::new(LocalKeyProvider::create(folder.path().join("root.key")).unwrap());
-        let provider = Arc::new(CellKeyProvider::new(root, Arc::new(MemoryCells::new())));
-        Self { provider, table: Arc::new(MemoryKeyTable::new()) }
-    }
-
-    async fn vault(&self) -> EnvelopeVault {
-        EnvelopeVault::open(Arc::clone(&self.provider), Arc::<MemoryKeyTable>::clone(&self.table)).await.unwrap()
-    }
-
-    /// A vault of which one call of table or provider fails as told.
-    async fn faulty(&self, faults: &Arc<Faults>) -> EnvelopeVault {
-        let provider = FaultyProvider { faults: Arc::clone(faults), inner: Arc::clone(&self.provider) };
-        let table = FaultyKeys { faults: Arc::clone(faults), inner: Arc::<MemoryKeyTable>::clone(&self.table) };
-        EnvelopeVault::open(Arc::new(provider), Arc::new(table)).await.unwrap()
-    }
-
-    /// How many keys the tenant's subjects have, whoever's they are.
-    async fn live(&self) -> usize {
-        let epoch = self.table.tenant(TENANT).await.unwrap().unwrap().epoch;
-        self.table.of_epoch(TENANT, epoch, 100).await.unwrap().len()
-    }
+/// How many keys the tenant's subjects have, whoever's they are.
+async fn live(keys: &Keys) -> usize {
+    let epoch = keys.table.tenant(TENANT).await.unwrap().unwrap().epoch;
+    keys.table.of_epoch(TENANT, epoch, 100).await.unwrap().len()
 }
 
 async fn seal(vault: &EnvelopeVault) -> Sealed {
@@ -103,7 +80,7 @@ async fn a_renewal_or_an_erasure_that_is_cut_short_anywhere_is_ended_by_whoever_
             sealed.push(seal(&vault).await);
             drop(vault);
             let faults = Arc::new(Faults::default());
-            let vault = keys.faulty(&faults).await;
+            let vault = keys.faulty(&faults).await.unwrap();
             faults.fail_at(at, lost_after);
             if vault.renew(TENANT, subject(ONE)).await.is_ok() {
                 vault.erase(TENANT, subject(ONE), day(1)).await.ok();
@@ -120,7 +97,7 @@ async fn a_renewal_or_an_erasure_that_is_cut_short_anywhere_is_ended_by_whoever_
             // This process has crashed, or its answer was lost: another one goes on.
             let ended = keys.vault().await.erase(TENANT, subject(ONE), day(2)).await.unwrap();
             assert!(matches!(ended, KeyErasure::Destroyed(_)), "{ended:?}");
-            assert_eq!(keys.live().await, 1, "only the other person's, after call {at}");
+            assert_eq!(live(&keys).await, 1, "only the other person's, after call {at}");
             for sealed in &sealed {
                 assert_eq!(opens(&keys.vault().await, ONE, sealed).await, Err(VaultErrorKind::Erased), "call {at}");
             }
@@ -142,14 +119,14 @@ async fn an_erasure_that_is_cut_short_is_no_older_than_its_last_key() {
     vault.renew(TENANT, subject(ONE)).await.unwrap();
     let sealed = seal(&vault).await;
     let faults = Arc::new(Faults::default());
-    let faulty = keys.faulty(&faults).await;
+    let faulty = keys.faulty(&faults).await.unwrap();
     // After the later key is gone, before the first.
     faults.fail_at(2, false);
     faulty.erase(TENANT, subject(ONE), day(1)).await.unwrap_err();
     assert_eq!(opens(&keys.vault().await, ONE, &sealed).await, Err(VaultErrorKind::Erased), "already");
-    assert_eq!(keys.live().await, 1);
+    assert_eq!(live(&keys).await, 1);
     let ended = keys.vault().await.erase(TENANT, subject(ONE), day(3)).await.unwrap();
-    assert_eq!((ended, keys.live().await), (KeyErasure::Destroyed(day(3)), 0));
+    assert_eq!((ended, live(&keys).await), (KeyErasure::Destroyed(day(3)), 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -180,7 +157,7 @@ async fn renewals_and_an_erasure_at_once_leave_no_key() {
         for renewal in renewals {
             renewal.await.unwrap();
         }
-        assert_eq!(keys.live().await, 0, "round {round}");
+        assert_eq!(live(&keys).await, 0, "round {round}");
         assert_eq!(opens(&keys.vault().await, ONE, &sealed).await, Err(VaultErrorKind::Erased));
     }
 }

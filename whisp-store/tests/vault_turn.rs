@@ -6,56 +6,31 @@
 mod epochs;
 #[path = "support/faulty_keys.rs"]
 mod faulty_keys;
+#[path = "support/memory_keys.rs"]
+mod memory_keys;
 
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
 use epochs::{TENANT, day, due, opens, people, place, subject, turn};
-use faulty_keys::{Faults, FaultyKeys, FaultyProvider};
+use faulty_keys::Faults;
+use memory_keys::Keys;
 use whisp_core::id::TenantId;
 use whisp_core::system::SystemClock;
 use whisp_core::vault::{
-    CellName, Destroyed, Destruction, EpochDue, ErasableCell, IndexField, KeyContext, KeyProvider, KeyTable, Turn,
-    Vault, VaultError, VaultErrorKind,
+    CellName, Destroyed, Destruction, EpochDue, ErasableCell, IndexField, KeyContext, KeyTable, Turn, Vault,
+    VaultError, VaultErrorKind,
 };
 use whisp_store::keys::transit::Snapshots;
 use whisp_store::keys::transit::simulator::TransitSimulator;
 use whisp_store::{
-    CellKeyProvider, EnvelopeVault, FolderCells, LocalKeyProvider, MemoryCells, MemoryKeyTable, SqliteKeyTable,
-    TransitKeyProvider,
+    CellKeyProvider, EnvelopeVault, FolderCells, LocalKeyProvider, MemoryKeyTable, SqliteKeyTable, TransitKeyProvider,
 };
 
-/// Keys in memory, and what opens vaults over them.
-struct Keys {
-    cells: Arc<MemoryCells>,
-    provider: Arc<dyn KeyProvider>,
-    table: Arc<MemoryKeyTable>,
-}
-
-impl Keys {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let root = Arc::new(LocalKeyProvider::create(folder.path().join("root.key")).unwrap());
-        let cells = Arc::new(MemoryCells::new());
-        let provider = Arc::new(CellKeyProvider::new(root, Arc::<MemoryCells>::clone(&cells)));
-        Self { cells, provider, table: Arc::new(MemoryKeyTable::new()) }
-    }
-
-    async fn vault(&self) -> EnvelopeVault {
-        EnvelopeVault::open(Arc::clone(&self.provider), Arc::<MemoryKeyTable>::clone(&self.table)).await.unwrap()
-    }
-
-    /// A vault whose calls of table and provider fail as told.
-    async fn faulty(&self, faults: &Arc<Faults>) -> Result<EnvelopeVault, VaultError> {
-        let provider = FaultyProvider { faults: Arc::clone(faults), inner: Arc::clone(&self.provider) };
-        let table = FaultyKeys { faults: Arc::clone(faults), inner: Arc::<MemoryKeyTable>::clone(&self.table) };
-        EnvelopeVault::open(Arc::new(provider), Arc::new(table)).await
-    }
-
-    async fn has_cell(&self, epoch: u32) -> bool {
-        self.cells.read(&CellName::of(&KeyContext { tenant: TENANT, epoch })).await.unwrap().is_some()
-    }
+/// Whether the key of an epoch is in its cell.
+async fn has_cell(keys: &Keys, epoch: u32) -> bool {
+    keys.cells.read(&CellName::of(&KeyContext { tenant: TENANT, epoch })).await.unwrap().is_some()
 }
 
 #[tokio::test]
@@ -73,7 +48,7 @@ async fn an_epoch_turns_when_it_is_due_and_not_before() {
     let week = |n| EpochDue { now: day(n), begun_before: day(n - 7) };
     assert_eq!(vault.turn(TENANT, &week(7), 100).await.unwrap(), Turn::NotDue);
     assert!(matches!(turn(&vault, TENANT, &week(8)).await, Turn::Destroyed { epoch: 3, .. }));
-    assert_eq!((keys.has_cell(1).await, keys.has_cell(2).await, keys.has_cell(3).await), (false, false, true));
+    assert_eq!((has_cell(&keys, 1).await, has_cell(&keys, 2).await, has_cell(&keys, 3).await), (false, false, true));
     for vault in [vault, keys.vault().await] {
         for (n, sealed) in (0..).zip(&sealed) {
             opens(&vault, n, sealed).await.unwrap();
@@ -116,7 +91,7 @@ async fn a_turn_that_is_cut_short_anywhere_is_ended_by_whoever_comes_next() {
             assert!(done || matches!(ended, Turn::Destroyed { epoch: 2, .. } | Turn::NotDue), "{ended:?}");
             let key = keys.table.tenant(TENANT).await.unwrap().unwrap();
             assert_eq!((key.epoch, key.begun_at, key.previous), (2, Some(day(1)), None), "after call {at}");
-            assert_eq!((keys.has_cell(1).await, keys.has_cell(2).await), (false, true), "after call {at}");
+            assert_eq!((has_cell(&keys, 1).await, has_cell(&keys, 2).await), (false, true), "after call {at}");
             assert!(keys.table.of_epoch(TENANT, 1, 10).await.unwrap().is_empty());
             let fresh = keys.vault().await;
             for (n, sealed) in (0..).zip(&sealed) {
@@ -168,7 +143,7 @@ async fn many_processes_that_turn_write_and_read_at_once_end_in_one_state() {
     let key = keys.table.tenant(TENANT).await.unwrap().unwrap();
     assert_eq!(key.previous, None);
     for epoch in 0..key.epoch {
-        assert!(!keys.has_cell(epoch).await, "epoch {epoch}");
+        assert!(!has_cell(&keys, epoch).await, "epoch {epoch}");
         assert!(keys.table.of_epoch(TENANT, epoch, 1).await.unwrap().is_empty());
     }
     for (n, sealed) in (0..).zip(&*sealed) {
