@@ -4,6 +4,10 @@
 //! copy of the data, also after they were erased. So each connection has a key of its own for that, which is replaced every so
 //! often, and then destroyed (reference/privacy.md 3.4). While it is replaced there are two: what the newest one does not find
 //! is looked for by the one before, and moved.
+//!
+//! What else is found by a keyed index needs no such key: ids of messages are too many to be tried, what came in is remembered
+//! for days, and the audit log's tags are over random ids of ours. Of who let us use an account there is the platform's id, in
+//! the directory, until they take it back; it is found by the directory's own key, which stays.
 
 use std::fmt;
 
