@@ -197,9 +197,12 @@ fn plain_bytes(bytes: &[u8]) -> usize {
     }
 }
 
+/// The same of more than a word, or of less.
+#[inline(never)]
 fn plain_of_many(bytes: &[u8]) -> usize {
     let (words, rest) = bytes.as_chunks();
-    for (index, word) in words.iter().enumerate() {
+    // The first was looked at.
+    for (index, word) in words.iter().enumerate().skip(1) {
         let plain = plain_of_eight(word);
         if plain < 8 {
             return index * 8 + plain;
