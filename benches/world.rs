@@ -241,7 +241,7 @@ pub fn item(number: usize, person: usize, provenance: Provenance, at: DateTime<U
         provenance,
         at: DateTime::from_timestamp(at.timestamp(), 0).expect("times of our days"),
         dedup: id.as_str().into(),
-        event: Event::Message(Box::new(MessageEvent::new(Some(PlatformMessageId::new(&id)), contact, content))),
+        event: Event::Message(MessageEvent::new(Some(PlatformMessageId::new(&id)), contact, content)),
     }
 }
 

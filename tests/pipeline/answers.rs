@@ -89,7 +89,7 @@ async fn history_and_standby_are_kept_and_never_answered() {
     let world = World::new().await;
     for (id, provenance) in [("h1", Provenance::History), ("s1", Provenance::Standby)] {
         let message = incoming(id, whisp::model::Content::text("old question"));
-        let item = world.event(id, provenance, Event::Message(Box::new(message)));
+        let item = world.event(id, provenance, Event::Message(message));
         assert_eq!(world.ingest(vec![item]).await.stored, 1);
     }
     world.settle().await;

@@ -32,7 +32,7 @@ async fn written(bsuid: bool) -> (World, Arc<RecordingChannel>, ContactId) {
     let phone = Handle::new(HandleKind::Phone, PHONE);
     let ids = bsuid.then(|| Handle::new(HandleKind::Bsuid, BSUID)).into_iter().chain([phone]);
     message.contact = ContactRef { handles: ids.collect(), name: Some("Aigerim".into()) };
-    world.ingest(vec![world.event("m1", Provenance::Live, Event::Message(Box::new(message)))]).await;
+    world.ingest(vec![world.event("m1", Provenance::Live, Event::Message(message))]).await;
     world.settle().await;
     let contact = world.assistant.desk(world.tenant).conversation(world.conversation().await).await.unwrap().contact;
     (world, book, contact)

@@ -30,7 +30,7 @@ fn unsent(world: &World, id: &str, target: &str) -> Item {
 }
 
 fn told(world: &World, target: &str, content: Content, provenance: Provenance) -> Item {
-    world.event(&format!("again:{target}"), provenance, Event::Message(Box::new(incoming(target, content))))
+    world.event(&format!("again:{target}"), provenance, Event::Message(incoming(target, content)))
 }
 
 /// Lets everything that is parked be looked at again.

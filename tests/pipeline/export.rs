@@ -48,7 +48,7 @@ async fn plant(world: &World, person: &Person) -> (ContactId, Vec<String>) {
     // Whoever writes last is on top of the inbox.
     world.later(60);
     let text = say("text");
-    let hello = live("hello", Event::Message(Box::new(person.event("hello", Content::text(&text)))));
+    let hello = live("hello", Event::Message(person.event("hello", Content::text(&text))));
     world.ingest(vec![hello]).await;
     world.settle().await;
     let id = desk.inbox(None, 1).await.unwrap().conversations[0].id;
@@ -60,7 +60,7 @@ async fn plant(world: &World, person: &Person) -> (ContactId, Vec<String>) {
     let picture = Content::Media { items: vec![file], caption: Some(caption.as_str().into()) };
     let mut quoting = person.event("picture", picture);
     quoting.reply_to = Some(PlatformMessageId::new(&say("reply-to")));
-    world.ingest(vec![live("picture", Event::Message(Box::new(quoting)))]).await;
+    world.ingest(vec![live("picture", Event::Message(quoting))]).await;
 
     let edited = Event::Edited {
         contact: Some(person.contact()),

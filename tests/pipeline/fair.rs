@@ -145,7 +145,7 @@ impl Market {
                 provenance: Provenance::Live,
                 at: self.clock.now(),
                 dedup: id.as_str().into(),
-                event: Event::Message(Box::new(message)),
+                event: Event::Message(message),
             }
         });
         let items = items.collect();

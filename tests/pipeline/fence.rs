@@ -17,7 +17,7 @@ use crate::yielding::Yielding;
 fn written(world: &World, id: &str, handle: &Handle, at: DateTime<Utc>) -> Item {
     let mut message = incoming(id, Content::text(&format!("text of {id}")));
     message.contact.handles = vec![handle.clone()];
-    Item { at, ..world.event(id, Provenance::Live, Event::Message(Box::new(message))) }
+    Item { at, ..world.event(id, Provenance::Live, Event::Message(message)) }
 }
 
 fn who(handle: &Handle) -> ContactRef {
@@ -140,7 +140,7 @@ async fn i20_a_handle_that_is_new_leads_nothing_late_to_the_new_person() {
     let with_both = |id: &str, at| {
         let mut message = incoming(id, Content::text("again"));
         message.contact.handles = vec![bsuid.clone(), phone.clone()];
-        Item { at, ..world.event(id, Provenance::Live, Event::Message(Box::new(message))) }
+        Item { at, ..world.event(id, Provenance::Live, Event::Message(message)) }
     };
     world.ingest(vec![with_both("m2", world.now())]).await;
     let [(id, new)] = inbox(&world).await[..] else { panic!() };

@@ -44,7 +44,7 @@ async fn write(world: &World, people: std::ops::Range<usize>) {
         let phone = Handle::new(HandleKind::Phone, &format!("7701{person:07}"));
         let contact = ContactRef { handles: vec![phone], name: None };
         let message = MessageEvent::new(Some(PlatformMessageId::new(id.as_str())), contact, Content::text("Open?"));
-        world.event(&id, Provenance::Live, Event::Message(Box::new(message)))
+        world.event(&id, Provenance::Live, Event::Message(message))
     });
     world.ingest(items.collect()).await;
     world.settle().await;

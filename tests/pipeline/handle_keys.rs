@@ -24,7 +24,7 @@ const DAY: i64 = 24 * 3_600;
 fn writes(world: &World, id: &str, phone: &str) -> Item {
     let mut message = incoming(id, Content::text(&format!("text of {id}")));
     message.contact.handles = vec![Handle::new(HandleKind::Phone, phone)];
-    world.event(id, Provenance::Live, Event::Message(Box::new(message)))
+    world.event(id, Provenance::Live, Event::Message(message))
 }
 
 async fn ingest(world: &World, assistant: &Assistant, item: Item) -> usize {

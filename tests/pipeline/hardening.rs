@@ -28,7 +28,7 @@ async fn a_message_received_in_the_second_in_which_it_was_written_is_a_duplicate
     delivery.received_at += chrono::TimeDelta::seconds(30);
     assert_eq!(world.assistant.ingest(&delivery).await.unwrap().duplicates, 1);
     // And where the platform told no time, the time of receipt stands in for it, another one each time.
-    let event = || Event::Message(Box::new(incoming("m2", Content::text("Hello"))));
+    let event = || Event::Message(incoming("m2", Content::text("Hello")));
     for expected in [1, 0] {
         let mut item = world.event("m2", Provenance::Live, event());
         item.at = world.now();
@@ -41,7 +41,7 @@ async fn a_message_received_in_the_second_in_which_it_was_written_is_a_duplicate
 fn known_as(world: &World, id: &str, kind: HandleKind, handle: &str) -> Item {
     let mut message = incoming(id, Content::text("Hello"));
     message.contact.handles.push(Handle::new(kind, handle));
-    world.event(id, Provenance::Live, Event::Message(Box::new(message)))
+    world.event(id, Provenance::Live, Event::Message(message))
 }
 
 #[tokio::test]
@@ -243,7 +243,7 @@ async fn serves_them_all(leases_max: usize) {
     for n in 0..20 {
         let mut message = incoming(&format!("m{n}"), Content::text("Hello"));
         message.contact.handles = vec![Handle::new(HandleKind::Phone, &format!("7701000{n:04}"))];
-        world.ingest(vec![world.event(&format!("m{n}"), Provenance::Live, Event::Message(Box::new(message)))]).await;
+        world.ingest(vec![world.event(&format!("m{n}"), Provenance::Live, Event::Message(message))]).await;
     }
     for _ in 0..30 {
         world.later(2);
@@ -267,7 +267,7 @@ async fn a_bucket_that_never_empties_keeps_no_other_waiting_for_ever() {
             let id = format!("m{round}.{who}");
             let mut message = incoming(&id, Content::text("Hello"));
             message.contact.handles = vec![Handle::new(HandleKind::Phone, &format!("7701000{who:04}"))];
-            let items = vec![world.event(&id, Provenance::Live, Event::Message(Box::new(message)))];
+            let items = vec![world.event(&id, Provenance::Live, Event::Message(message))];
             // By the worker itself, which knows of it at once.
             worker.ingest(&Delivery { received_at: world.now(), items }).await.unwrap();
         }

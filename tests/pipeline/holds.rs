@@ -253,7 +253,7 @@ async fn i24_a_hold_under_one_id_withholds_from_an_erasure_under_another() {
         let who = ContactRef { handles: of(phone), name: None };
         let message = MessageEvent::new(Some(PlatformMessageId::new(id)), who, Content::text("It is me"));
         let world = &held.world;
-        world.ingest(vec![world.event(id, Provenance::Live, Event::Message(Box::new(message)))]).await;
+        world.ingest(vec![world.event(id, Provenance::Live, Event::Message(message))]).await;
         world.settle().await;
         assert_eq!(world.conversation().await, held.conversation, "the same conversation");
     }

@@ -258,7 +258,7 @@ async fn i_21_restoring_the_backups_from_before_an_erasure_brings_nobody_back_on
     let erased = world.conversation().await;
     let other = ContactRef { handles: vec![Handle::new(HandleKind::Phone, "77019999999")], name: None };
     let message = MessageEvent::new(Some(PlatformMessageId::new("m2")), other, Content::text("canary of another"));
-    world.ingest(vec![world.event("m2", Provenance::Live, Event::Message(Box::new(message)))]).await;
+    world.ingest(vec![world.event("m2", Provenance::Live, Event::Message(message))]).await;
     world.settle().await;
     let desk = world.assistant.desk(tenant);
     let contact = desk.conversation(erased).await.unwrap().contact;

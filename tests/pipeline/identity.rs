@@ -41,7 +41,7 @@ fn at(world: &World) -> DateTime<Utc> {
 /// A message of whoever has the handles, written at a time by the platform's clock.
 fn written(world: &World, id: &str, handles: &[Handle], text: &str, at: DateTime<Utc>) -> Item {
     let message = MessageEvent::new(Some(PlatformMessageId::new(id)), who(handles), Content::text(text));
-    Item { at, ..world.event(id, Provenance::Live, Event::Message(Box::new(message))) }
+    Item { at, ..world.event(id, Provenance::Live, Event::Message(message)) }
 }
 
 pub(crate) async fn writes(world: &World, id: &str, handles: &[Handle], text: &str) {

@@ -203,7 +203,7 @@ async fn one(world: &World, clock: &ManualClock, seen: &Seen, round: usize, rng:
     let says = |id: &str, text: &str| {
         let id = format!("{round}:{id}");
         let message = MessageEvent::new(Some(PlatformMessageId::new(&id)), phone.clone(), Content::text(text));
-        let mut item = world.event(&id, Provenance::Live, Event::Message(Box::new(message)));
+        let mut item = world.event(&id, Provenance::Live, Event::Message(message));
         item.at = DateTime::from_timestamp(clock.now().timestamp(), 0).unwrap();
         whisp::webhook::Delivery { received_at: clock.now(), items: vec![item] }
     };

@@ -51,7 +51,7 @@ impl Asked {
         };
         let content = Content::text("canary-other");
         let message = MessageEvent::new(Some(PlatformMessageId::new("o1")), somebody, content);
-        world.ingest(vec![world.event("o1", Provenance::Live, Event::Message(Box::new(message)))]).await;
+        world.ingest(vec![world.event("o1", Provenance::Live, Event::Message(message))]).await;
         world.later(86_400);
         world.says("m2", "canary-second").await;
         world.settle().await;

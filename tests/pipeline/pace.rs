@@ -75,7 +75,7 @@ impl Shop {
                 provenance: Provenance::Live,
                 at: clock.now(),
                 dedup: person.into(),
-                event: Event::Message(Box::new(message)),
+                event: Event::Message(message),
             };
             assistant.ingest(&Delivery { received_at: clock.now(), items: vec![item] }).await.unwrap();
         }

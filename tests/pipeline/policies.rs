@@ -55,7 +55,7 @@ fn from(world: &World, phone: &str, id: &str) -> Item {
     let mut message = incoming(id, whisp::model::Content::text(&format!("question {id}")));
     message.contact = contact();
     message.contact.handles = vec![whisp::model::Handle::new(whisp::model::HandleKind::Phone, phone)];
-    world.event(id, whisp::model::Provenance::Live, Event::Message(Box::new(message)))
+    world.event(id, whisp::model::Provenance::Live, Event::Message(message))
 }
 
 async fn writes(world: &World, phone: &str, id: &str) {

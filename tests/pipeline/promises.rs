@@ -154,7 +154,7 @@ async fn two_workers_share_the_buckets_and_never_answer_twice() {
         let mut message = crate::world::incoming(&format!("m{n}"), Content::text("Hello"));
         message.contact.handles =
             vec![whisp::model::Handle::new(whisp::model::HandleKind::Phone, &format!("7701000{n:04}"))];
-        let event = Event::Message(Box::new(message));
+        let event = Event::Message(message);
         world.ingest(vec![world.event(&format!("m{n}"), Provenance::Live, event)]).await;
     }
     world.later(4);

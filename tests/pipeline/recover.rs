@@ -23,7 +23,7 @@ async fn writes(world: &World, phone: &str) -> (ConversationId, ContactId) {
     let before = world.assistant.desk(world.tenant).inbox(None, 10).await.unwrap().conversations;
     let who = ContactRef { handles: vec![Handle::new(HandleKind::Phone, phone)], name: None };
     let message = MessageEvent::new(Some(PlatformMessageId::new(phone)), who, Content::text("Hello"));
-    world.ingest(vec![world.event(phone, Provenance::Live, Event::Message(Box::new(message)))]).await;
+    world.ingest(vec![world.event(phone, Provenance::Live, Event::Message(message))]).await;
     world.settle().await;
     let now = world.assistant.desk(world.tenant).inbox(None, 10).await.unwrap().conversations;
     let new = now.iter().find(|one| before.iter().all(|other| other.id != one.id)).unwrap();

@@ -29,7 +29,7 @@ async fn name(asked: &Asked) -> String {
 fn over_a_new_id(world: &World, id: &str) -> Item {
     let mut message = incoming(id, Content::text("me again"));
     message.contact.handles = vec![Handle::new(HandleKind::Bsuid, "KZ.100"), Handle::new(HandleKind::Phone, PHONE)];
-    world.event(id, Provenance::Live, Event::Message(Box::new(message)))
+    world.event(id, Provenance::Live, Event::Message(message))
 }
 
 #[tokio::test]

@@ -180,7 +180,7 @@ async fn i31_a_code_is_tried_a_few_times_and_a_stranger_uses_none_of_them_up() {
             whisp::model::Content::text(&code),
         );
         message.outgoing = false;
-        let event = asked.world.event(&id, whisp::model::Provenance::Live, Event::Message(Box::new(message)));
+        let event = asked.world.event(&id, whisp::model::Provenance::Live, Event::Message(message));
         asked.world.ingest(vec![event]).await;
     }
     asked.world.settle().await;
@@ -228,7 +228,7 @@ async fn a_code_goes_over_the_persons_own_conversation_alone() {
         stranger,
         whisp::model::Content::text("Hello"),
     );
-    let event = asked.world.event("s", whisp::model::Provenance::Live, Event::Message(Box::new(message)));
+    let event = asked.world.event("s", whisp::model::Provenance::Live, Event::Message(message));
     asked.world.ingest(vec![event]).await;
     asked.world.settle().await;
     let inbox = asked.world.assistant.desk(asked.world.tenant).inbox(None, 10).await.unwrap();

@@ -24,7 +24,7 @@ async fn two() -> (World, ContactId, ContactId) {
     world.later(DAY);
     let other = ContactRef { handles: vec![Handle::new(HandleKind::Phone, "77770000000")], name: None };
     let message = MessageEvent::new(Some(PlatformMessageId::new("o1")), other, Content::text("Hello too"));
-    world.ingest(vec![world.event("o1", Provenance::Live, Event::Message(Box::new(message)))]).await;
+    world.ingest(vec![world.event("o1", Provenance::Live, Event::Message(message))]).await;
     world.settle().await;
     let second = desk.inbox(None, 1).await.unwrap().conversations[0].contact;
     assert_ne!(first, second);

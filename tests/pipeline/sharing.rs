@@ -19,7 +19,7 @@ impl World {
             let id = format!("wamid.{round}.{contact}");
             let contact = ContactRef { handles, name: None };
             let message = MessageEvent::new(Some(PlatformMessageId::new(&id)), contact, Content::text("Hello?"));
-            self.event(&id, Provenance::Live, Event::Message(Box::new(message)))
+            self.event(&id, Provenance::Live, Event::Message(message))
         });
         self.ingest(items.collect()).await;
     }

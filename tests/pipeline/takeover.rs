@@ -121,7 +121,7 @@ async fn who_asks_for_a_person_gets_one_and_is_told_so_once() {
 async fn what_an_engine_cannot_read_goes_to_a_person() {
     let world = World::new().await;
     let photo = Content::Media { items: Vec::new(), caption: None };
-    let item = world.event("p1", Provenance::Live, Event::Message(Box::new(incoming("p1", photo))));
+    let item = world.event("p1", Provenance::Live, Event::Message(incoming("p1", photo)));
     world.ingest(vec![item]).await;
     world.settle().await;
     let conversation = world.assistant.desk(world.tenant).conversation(world.conversation().await).await.unwrap();
@@ -289,7 +289,7 @@ async fn read_marks_and_reactions_say_nothing_and_take_nothing_over() {
     let content = Content::Reaction { target: target(), emoji: Some("👍".into()) };
     let mut reaction = incoming("r1", content);
     reaction.outgoing = true;
-    world.ingest(vec![world.event("echo:r1", Provenance::Echo, Event::Message(Box::new(reaction)))]).await;
+    world.ingest(vec![world.event("echo:r1", Provenance::Echo, Event::Message(reaction))]).await;
     world.settle().await;
     let texts = world.channel.texts();
     assert!(matches!(&texts[..], [text] if text.ends_with("Answer: Hello")), "the engine answers: {texts:?}");

@@ -9,7 +9,7 @@ use crate::world::{World, contact, incoming};
 fn hologram(id: &str) -> Event {
     let mut message = incoming(id, Content::Unsupported { kind: Some("hologram".to_owned()), code: None });
     message.raw = Some("{\"type\":\"hologram\"}".into());
-    Event::Message(Box::new(message))
+    Event::Message(message)
 }
 
 #[tokio::test]

@@ -137,15 +137,15 @@ impl World {
     }
 
     pub(crate) fn message(&self, id: &str, text: &str) -> Item {
-        self.event(id, Provenance::Live, Event::Message(Box::new(incoming(id, Content::text(text)))))
+        self.event(id, Provenance::Live, Event::Message(incoming(id, Content::text(text))))
     }
 
     /// A member writes on the phone, or the platform echoes what we sent.
     pub(crate) fn echo(&self, id: &str, text: &str, tag: Option<&str>) -> Item {
         let mut message = incoming(id, Content::text(text));
         message.outgoing = true;
-        message.tag = tag.map(str::to_owned);
-        self.event(&format!("echo:{id}"), Provenance::Echo, Event::Message(Box::new(message)))
+        message.tag = tag.map(Into::into);
+        self.event(&format!("echo:{id}"), Provenance::Echo, Event::Message(message))
     }
 
     pub(crate) fn event(&self, dedup: &str, provenance: Provenance, event: Event) -> Item {
@@ -166,7 +166,7 @@ impl World {
             contact: None,
             step,
             failure: failure.map(FailureCode),
-            tag: tag.map(str::to_owned),
+            tag: tag.map(Into::into),
             pricing: None,
         });
         self.event(&format!("{id}:{step:?}"), Provenance::Live, event)

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::define_error;
 use crate::model::{
-    AccountId, ChannelKind, Content, DeliveryStep, FailureCode, Handle, Media, PlatformMessageId, Provenance,
+    AccountId, ChannelKind, Content, DeliveryStep, FailureCode, Handle, Media, PlatformMessageId, Provenance, StoryRef,
 };
-use crate::sensitive::Sensitive;
+use crate::sensitive::{Sensitive, Text};
 
 /// A request as the host's web framework received it. The body is raw: a signature is over bytes, and a body that was
 /// parsed and written again no longer matches it.
@@ -104,7 +104,7 @@ pub struct Item {
 #[non_exhaustive]
 pub enum Event {
     /// A message: from a contact, an echo of the business's own, or imported history; see [`Item::provenance`].
-    Message(Box<MessageEvent>),
+    Message(MessageEvent),
     /// The author changed a message.
     Edited {
         /// With whom the conversation is, if told.
@@ -228,15 +228,15 @@ pub struct MessageEvent {
     /// The message that it answers.
     pub reply_to: Option<PlatformMessageId>,
     /// The story that it answers.
-    pub story: Option<crate::model::StoryRef>,
+    pub story: Option<StoryRef>,
     /// Whether it was forwarded.
     pub forwarded: bool,
     /// The link or the advertisement that brought the contact.
-    pub referral: Option<Referral>,
+    pub referral: Option<Box<Referral>>,
     /// On an echo: the app that sent it, if the platform tells.
-    pub app: Option<String>,
+    pub app: Option<Text>,
     /// On an echo of our own send: the opaque tag that we sent with it ([`Outbound::tag`](crate::channel::Outbound)).
-    pub tag: Option<String>,
+    pub tag: Option<Text>,
     /// In a group, the group's id: groups are kept apart and never answered.
     pub group: Option<Sensitive>,
     /// The item, JSON as it came, of a message whose type is not in the platform's reference or whose content is malformed;
@@ -306,9 +306,9 @@ pub struct Receipt {
     /// Why it failed, if it did.
     pub failure: Option<FailureCode>,
     /// The opaque tag that we sent with the message, where the platform returns it.
-    pub tag: Option<String>,
+    pub tag: Option<Text>,
     /// What the message cost, in the platform's words: WhatsApp's pricing category.
-    pub pricing: Option<String>,
+    pub pricing: Option<Text>,
 }
 
 /// Which messages a receipt is about.

@@ -134,7 +134,7 @@ fn nothing_of_meta_reference_stays_unknown() {
 fn message(file: &str) -> Option<MessageEvent> {
     let item = items(file)?.into_iter().next().unwrap();
     let Event::Message(message) = item.event else { panic!("{file} is no message") };
-    Some(*message)
+    Some(message)
 }
 
 #[test]

@@ -105,7 +105,7 @@ async fn p27_an_erasure_asks_the_platform_when_it_is_over() {
     let bsuid = Handle::new(HandleKind::Bsuid, "KZ.1");
     let mut message = incoming("m1", Content::text("Hello"));
     message.contact = ContactRef { handles: vec![bsuid.clone()], name: None };
-    world.ingest(vec![world.event("m1", Provenance::Live, Event::Message(Box::new(message)))]).await;
+    world.ingest(vec![world.event("m1", Provenance::Live, Event::Message(message))]).await;
     world.settle().await;
     let contact = contact(&world).await;
     let id = suspected(&world).await;

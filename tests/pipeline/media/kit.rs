@@ -147,7 +147,7 @@ impl Album {
         });
         let content = Content::Media { items: items.collect(), caption: Some("Look".into()) };
         let message = MessageEvent::new(Some(PlatformMessageId::new(id)), contact(), content);
-        self.world.event(id, Provenance::Live, Event::Message(Box::new(message)))
+        self.world.event(id, Provenance::Live, Event::Message(message))
     }
 
     pub(crate) async fn sends(&self, id: &str, files: usize) {

@@ -75,7 +75,7 @@ pub(super) fn aigerim() -> ContactRef {
 /// They write something.
 pub(super) async fn says(world: &World, id: &str, content: whisp::model::Content) {
     let message = MessageEvent::new(Some(PlatformMessageId::new(id)), aigerim(), content);
-    world.ingest(vec![world.event(id, Provenance::Live, Event::Message(Box::new(message)))]).await;
+    world.ingest(vec![world.event(id, Provenance::Live, Event::Message(message))]).await;
 }
 
 pub(super) async fn contact(world: &World) -> ContactId {

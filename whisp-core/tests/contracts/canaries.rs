@@ -193,9 +193,9 @@ fn events() -> Vec<Event> {
         let mut message = MessageEvent::new(Some(mid()), who(), content);
         message.reply_to = Some(mid());
         message.story = Some(StoryRef { id: some(), url: some() });
-        message.referral = Some(referral.clone());
+        message.referral = Some(Box::new(referral.clone()));
         message.group = some();
-        Event::Message(Box::new(message))
+        Event::Message(message)
     }));
     events
 }

@@ -10,7 +10,7 @@ use whisp_core::webhook::Item;
 
 use super::cursor::{Cursor, Read};
 use super::decoder::channel;
-use super::item::{Origin, Reading};
+use super::item::Origin;
 use super::messaging::event::Messaging;
 use super::whatsapp::message::{Message, Role};
 use super::whatsapp::people::{People, WireContact};
@@ -63,7 +63,10 @@ fn entry(cursor: &mut Cursor<'_>, cx: Cx<'_>, items: &mut Vec<Item>) -> Option<(
             }
             ("messaging", Some(id), ChannelKind::Instagram | ChannelKind::Messenger) if !done => {
                 let origin = origin(cx, id, time.unwrap_or_default(), id.as_str().and_then(account_of));
-                some(cursor, items, |cursor, items| add(Messaging::read(cursor)?.reading(&origin), &origin, items))?;
+                some(cursor, items, |cursor, items| {
+                    let reading = Messaging::read(cursor)?.reading(&origin);
+                    origin.add_without_raw(reading, items)
+                })?;
                 done = true;
             }
             _ => return None,
@@ -153,7 +156,7 @@ fn value(cursor: &mut Cursor<'_>, origin: &Origin<'_>, items: &mut Vec<Item>) ->
                         status.reading(&scene, index, index == 0 && cursor.is_before(b']'))
                     };
                     index += 1;
-                    add(reading, &origin, items)
+                    origin.add_without_raw(reading, items)
                 })?;
                 done = true;
             }
@@ -162,9 +165,4 @@ fn value(cursor: &mut Cursor<'_>, origin: &Origin<'_>, items: &mut Vec<Item>) ->
         Some(())
     })?;
     done.then_some(())
-}
-
-fn add(reading: Reading, origin: &Origin<'_>, items: &mut Vec<Item>) -> Option<()> {
-    items.push(origin.item_without_raw(reading)?);
-    Some(())
 }

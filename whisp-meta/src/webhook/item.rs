@@ -39,7 +39,7 @@ pub(super) struct Reading {
 pub(super) enum What {
     Event(Event, Identity),
     /// A message of which only the content is not understood.
-    Unread(Box<MessageEvent>, Identity),
+    Unread(MessageEvent, Identity),
     /// Documented, not part of a conversation: the topic.
     Notice(String),
     /// Not understood: the platform's name for it, and with whom.
@@ -93,12 +93,12 @@ impl Origin<'_> {
         self.finish(event, dedup, reading.at, reading.provenance)
     }
 
-    /// Makes the item without the JSON; `None` if it takes that.
-    pub(super) fn item_without_raw(&self, reading: Reading) -> Option<Item> {
-        match reading.what {
-            What::Event(event, Identity::Key(key)) => Some(self.finish(event, key, reading.at, reading.provenance)),
-            _ => None,
-        }
+    /// Adds the item without the JSON; `None` if it takes that.
+    #[inline]
+    pub(super) fn add_without_raw(&self, reading: Reading, items: &mut Vec<Item>) -> Option<()> {
+        let What::Event(event, Identity::Key(key)) = reading.what else { return None };
+        items.push(self.finish(event, key, reading.at, reading.provenance));
+        Some(())
     }
 
     /// The same place under another field or array.
@@ -106,6 +106,7 @@ impl Origin<'_> {
         Origin { field, provenance, ..self.clone() }
     }
 
+    #[inline]
     fn finish(
         &self,
         event: Event,
@@ -146,8 +147,7 @@ impl Origin<'_> {
 
 /// The identity of a message: its id, which is then kept once. All others begin with a line that names their kind.
 pub(super) fn message_key(id: Sensitive) -> Identity {
-    let is_broken = id.expose().bytes().fold(false, |broken, byte| broken | (byte == b'\n'));
-    if is_broken { key("message", &[id.expose()]) } else { Identity::Key(id) }
+    if id.expose().as_bytes().contains(&b'\n') { key("message", &[id.expose()]) } else { Identity::Key(id) }
 }
 
 /// The identity made of the platform's ids: the kind of item, then the ids, a line each.

@@ -35,7 +35,7 @@ impl Text<'_> {
     }
 
     /// The text as a part of the body that it was read from.
-    pub(super) fn part_of(&self, body: &whisp_core::Text) -> Option<Sensitive> {
+    pub(super) fn part_of<T: From<whisp_core::Text>>(&self, body: &whisp_core::Text) -> Option<T> {
         self.filled().map(|text| body.part(text).into())
     }
 

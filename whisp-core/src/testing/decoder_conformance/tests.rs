@@ -98,7 +98,7 @@ impl Platform {
         let message = |content, raw| {
             let id = PlatformMessageId::new(&value["id"].to_string());
             let contact = ContactRef { handles: vec![Handle::new(HandleKind::Custom, "7")], name: None };
-            Event::Message(Box::new(MessageEvent { raw, ..MessageEvent::new(Some(id), contact, content) }))
+            Event::Message(MessageEvent { raw, ..MessageEvent::new(Some(id), contact, content) })
         };
         let unknown = Event::Unknown { kind: None, contact: None, raw: raw.clone().unwrap_or("{}".into()) };
         let event = match (value["type"].as_str(), value["text"].as_str()) {

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use whisp_core::Sensitive;
 use whisp_core::model::{Content, DeliveryStep, Handle, PlatformMessageId, Provenance};
 use whisp_core::webhook::{ContactRef, Event, MessageEvent, Receipt, ReceiptTarget, Referral};
 
@@ -236,17 +237,17 @@ fn reaction(reaction: &Reaction<'_>, sides: &mut Sides<'_>, timestamp: Int) -> O
     let mut event = MessageEvent::new(None, sides.contact.take()?, content);
     event.outgoing = sides.outgoing;
     let time = timestamp.0.unwrap_or_default().to_string();
-    Some(What::Event(Event::Message(Box::new(event)), key("reaction", &[mid, sides.sender, action, &time])))
+    Some(What::Event(Event::Message(event), key("reaction", &[mid, sides.sender, action, &time])))
 }
 
 fn postback(postback: &Postback<'_>, sides: &mut Sides<'_>) -> Option<What> {
-    let mid = postback.mid.part_of(sides.body);
+    let mid: Option<Sensitive> = postback.mid.part_of(sides.body);
     let content = Content::Postback { payload: postback.payload.sensitive(), title: postback.title.sensitive() };
     let mut event = MessageEvent::new(mid.clone().map(PlatformMessageId::from), sides.contact.take()?, content);
     event.outgoing = sides.outgoing;
-    event.referral = postback.referral.get().map(Referral::from);
+    event.referral = postback.referral.get().map(|referral| Box::new(referral.into()));
     let identity = mid.map_or(Identity::Digest, message_key);
-    Some(What::Event(Event::Message(Box::new(event)), identity))
+    Some(What::Event(Event::Message(event), identity))
 }
 
 fn receipt(kind: &str, step: DeliveryStep, receipt: &Watermark<'_>, sides: &mut Sides<'_>) -> Option<What> {

@@ -1,8 +1,9 @@
 //! The `message` of an event of Instagram or Messenger.
 
 use serde::Deserialize;
+use whisp_core::Sensitive;
 use whisp_core::model::{Content, PlatformMessageId, StoryRef};
-use whisp_core::webhook::{Event, MessageEvent, Referral};
+use whisp_core::webhook::{Event, MessageEvent};
 
 use super::attachment::{self, Attached};
 use super::event::{Sides, WireReferral};
@@ -67,7 +68,7 @@ impl Message<'_> {
 
     /// `None` if it is malformed.
     pub(super) fn what(&self, sides: &mut Sides<'_>) -> Option<What> {
-        let mid = self.mid.part_of(sides.body)?;
+        let mid: Sensitive = self.mid.part_of(sides.body)?;
         let target = PlatformMessageId::from(mid.clone());
         if self.flag("is_deleted") {
             let event = Event::Unsent { contact: sides.contact.take(), target };
@@ -79,17 +80,18 @@ impl Message<'_> {
         };
         let mut event = MessageEvent::new(Some(target), sides.contact.take()?, content);
         event.outgoing = sides.outgoing;
-        event.referral = self.others.object::<WireReferral<'_>>("referral").as_ref().map(Referral::from);
+        event.referral =
+            self.others.object::<WireReferral<'_>>("referral").map(|referral| Box::new((&referral).into()));
         if let Some(reply) = self.others.object::<ReplyTo<'_>>("reply_to") {
             event.reply_to = reply.mid.filled().map(PlatformMessageId::new);
             let story = reply.story.get();
             event.story = story.map(|story| StoryRef { id: story.id.sensitive(), url: story.url.sensitive() });
         }
         if sides.outgoing {
-            event.app = self.others.text("app_id").owned().or_else(|| self.others.text("appId").owned());
-            event.tag = self.others.text("metadata").owned();
+            event.app = ["app_id", "appId"].into_iter().find_map(|name| self.others.text(name).part_of(sides.body));
+            event.tag = self.others.text("metadata").part_of(sides.body);
         }
-        let (event, identity) = (Box::new(event), message_key(mid));
+        let identity = message_key(mid);
         Some(if unread { What::Unread(event, identity) } else { What::Event(Event::Message(event), identity) })
     }
 

@@ -117,54 +117,48 @@ pub(in crate::webhook) enum Role<'a> {
     Thread(&'a str),
 }
 
-/// What a message turns out to be.
-enum Meaning {
-    Event(Event),
-    Notice(String),
-}
-
 impl<'a> Message<'a> {
     pub(in crate::webhook) fn reading(&self, scene: &Scene<'_>, role: Role<'_>, index: usize, alone: bool) -> Reading {
         let outgoing = self.is_outgoing(scene, role);
         let mut contact = self.contact(scene, role, outgoing, index, alone);
         let mut id = self.id.part_of(scene.body);
-        let identity = self.identity(id.as_ref());
-        let what = match self.meaning(scene, &mut id, &mut contact, outgoing) {
-            Some(Meaning::Event(event)) => What::Event(event, identity),
-            Some(Meaning::Notice(topic)) => What::Notice(topic),
-            None => self.unread(id, identity, contact, outgoing),
+        let what = match self.what(scene, &mut id, &mut contact, outgoing) {
+            Some(what) => what,
+            None => self.unread(id, contact, outgoing),
         };
         Reading::new(what, self.timestamp.time())
     }
 
     /// What is not understood: a message, of which only the content is not, if it has an id, and with whom is told.
-    fn unread(&self, id: Option<Sensitive>, identity: Identity, contact: Option<ContactRef>, outgoing: bool) -> What {
+    fn unread(&self, id: Option<Sensitive>, contact: Option<ContactRef>, outgoing: bool) -> What {
         let kind = self.kind.owned();
+        let identity = self.identity(id.as_ref());
         match (id, contact, kind.as_deref()) {
             (_, contact, Some("system" | "edit" | "revoke" | "reaction")) => What::Unknown(kind, contact),
             (id @ Some(_), Some(contact), _) => {
                 let message = self.event(id, contact, Content::Unsupported { kind, code: None }, outgoing);
-                What::Unread(Box::new(message), identity)
+                What::Unread(message, identity)
             }
             (_, contact, _) => What::Unknown(kind, contact),
         }
     }
 
     /// Takes the id and the contact only if it succeeds.
-    fn meaning(
+    fn what(
         &self,
         scene: &Scene<'_>,
         id: &mut Option<Sensitive>,
         contact: &mut Option<ContactRef>,
         outgoing: bool,
-    ) -> Option<Meaning> {
+    ) -> Option<What> {
         let kind = self.kind.as_str()?;
         // `request_welcome` alone may come without an id.
         if id.is_none() && kind != "request_welcome" {
             return None;
         }
+        let identity = self.identity(id.as_ref());
         let event = match kind {
-            "system" => return self.system(),
+            "system" => return self.system(identity),
             "edit" => self.edited(scene, contact)?,
             "revoke" => {
                 let revoke: Edit<'_> = self.others.object("revoke")?;
@@ -174,23 +168,25 @@ impl<'a> Message<'a> {
             kind => {
                 let content = content(kind, self, scene)?;
                 let contact = contact.take()?;
-                Event::Message(Box::new(self.event(id.take(), contact, content, outgoing)))
+                Event::Message(self.event(id.take(), contact, content, outgoing))
             }
         };
-        Some(Meaning::Event(event))
+        Some(What::Event(event, identity))
     }
 
+    #[inline]
     fn event(&self, id: Option<Sensitive>, contact: ContactRef, content: Content, outgoing: bool) -> MessageEvent {
         let context: Option<Context<'_>> = self.others.object("context");
-        let mut event = MessageEvent::new(id.map(PlatformMessageId::from), contact, content);
-        event.outgoing = outgoing;
-        event.group = self.others.text("group_id").sensitive();
-        event.referral = self.others.object::<WireReferral<'_>>("referral").map(Referral::from);
-        if let Some(context) = context {
-            event.reply_to = context.id.filled().map(PlatformMessageId::new);
-            event.forwarded = context.forwarded.0 || context.frequently_forwarded.0;
+        let context = context.as_ref();
+        let referral: Option<WireReferral<'_>> = self.others.object("referral");
+        MessageEvent {
+            outgoing,
+            reply_to: context.and_then(|context| context.id.filled()).map(PlatformMessageId::new),
+            forwarded: context.is_some_and(|context| context.forwarded.0 || context.frequently_forwarded.0),
+            referral: referral.map(|referral| Box::new(referral.into())),
+            group: self.others.text("group_id").sensitive(),
+            ..MessageEvent::new(id.map(PlatformMessageId::from), contact, content)
         }
-        event
     }
 
     fn edited(&self, scene: &Scene<'_>, contact: &mut Option<ContactRef>) -> Option<Event> {
@@ -207,13 +203,13 @@ impl<'a> Message<'a> {
     }
 
     /// A change of the contact's ids, or of the key that their messages are encrypted with.
-    fn system(&self) -> Option<Meaning> {
+    fn system(&self, identity: Identity) -> Option<What> {
         let system: System<'_> = self.others.object("system")?;
         let number_changed = match system.kind.as_str()? {
             // The earliest form names the person `customer` and has no type in some recordings; it is not kept apart.
             "user_changed_number" | "customer_changed_number" => true,
             "user_changed_user_id" => false,
-            "customer_identity_changed" => return Some(Meaning::Notice("customer_identity_changed".to_owned())),
+            "customer_identity_changed" => return Some(What::Notice("customer_identity_changed".to_owned())),
             _ => return None,
         };
         let mut new = Vec::new();
@@ -228,7 +224,7 @@ impl<'a> Message<'a> {
         // Else the number that it comes from is one that stays.
         add_handle(&mut old, HandleKind::Phone, self.from.filled().filter(|_| number_changed));
         old.retain(|handle| !new.contains(handle));
-        (!old.is_empty() && !new.is_empty()).then_some(Meaning::Event(Event::IdentityChanged { old, new }))
+        (!old.is_empty() && !new.is_empty()).then_some(What::Event(Event::IdentityChanged { old, new }, identity))
     }
 
     fn is_outgoing(&self, scene: &Scene<'_>, role: Role<'_>) -> bool {

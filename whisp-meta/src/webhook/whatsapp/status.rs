@@ -85,8 +85,8 @@ impl Status<'_> {
             contact,
             step,
             failure: errors.iter().find_map(|error| error.code.0).map(FailureCode),
-            tag: self.biz_opaque_callback_data.owned(),
-            pricing: self.pricing.get().and_then(|pricing| pricing.category.owned()),
+            tag: self.biz_opaque_callback_data.part_of(scene.body),
+            pricing: self.pricing.get().and_then(|pricing| pricing.category.part_of(scene.body)),
         };
         What::Event(
             Event::Receipt(receipt),

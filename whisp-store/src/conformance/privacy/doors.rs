@@ -81,7 +81,7 @@ impl Person {
 
     /// They write a text.
     pub(super) async fn writes(&self, world: &World<'_>, business: &Business, id: &str, text: &str) {
-        let event = Event::Message(Box::new(self.message(id, Content::text(text))));
+        let event = Event::Message(self.message(id, Content::text(text)));
         let taken = world.ingest(vec![world.item(business, &self.id(id), Provenance::Live, event)]).await;
         assert_eq!(taken.stored, 1, "a message is taken in");
     }
@@ -117,14 +117,14 @@ async fn webhooks(world: &World<'_>, business: &Business, person: &mut Person) {
         message.reply_to = Some(PlatformMessageId::from(person.keep(&format!("reply-to-{n}"))));
         message.story = Some(StoryRef { id: Some(person.keep(&format!("story-{n}"))), url: None });
         // Nobody reads these, so they are not kept.
-        message.referral = Some(referral(person, &format!("of-{n}")));
-        events.push((Provenance::Live, Event::Message(Box::new(message))));
+        message.referral = Some(Box::new(referral(person, &format!("of-{n}"))));
+        events.push((Provenance::Live, Event::Message(message)));
     }
     for (id, provenance) in [("typed-on-the-phone", Provenance::Echo), ("from-before", Provenance::History)] {
         let content = Content::Text { text: person.keep(id) };
         let mut message = person.message(id, content);
         message.outgoing = provenance == Provenance::Echo;
-        events.push((provenance, Event::Message(Box::new(message))));
+        events.push((provenance, Event::Message(message)));
     }
     let (target, contact) = (PlatformMessageId::new(&person.id("hello")), person.contact());
     let edited = Content::Text { text: person.keep("edited") };

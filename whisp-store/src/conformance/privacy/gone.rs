@@ -169,7 +169,7 @@ pub async fn nobody_comes_back_by_what_comes_late(parts: &dyn Parts) {
     let mut anna = Person::new("anna", 1);
     let (contact, _) = plant(&world, &business, &mut anna).await;
     let live = |id: &str, text: &str| {
-        let event = Event::Message(Box::new(anna.message(id, Content::text(text))));
+        let event = Event::Message(anna.message(id, Content::text(text)));
         world.item(&business, &anna.id(id), Provenance::Live, event)
     };
     let (late, again) = (live("late", "On its way"), live("hello", "Again"));
