@@ -9,7 +9,8 @@ use whisp::error::Retry;
 use whisp::id::{RecordId, TenantId, WorkId};
 use whisp::model::{Content, DeliveryStep, HandOffReason, Handle, HandleKind, Handling, Provenance, Tenant};
 use whisp::store::{
-    BATCH_MAX, Bucket, Clear, Commit, Kind, ListOrder, ListQuery, Record, WorkItem, WorkKey, WriteBatch, WriteOp,
+    BATCH_MAX, Bucket, Clear, Commit, Kind, ListOrder, ListQuery, PAGE_MAX, Record, WorkItem, WorkKey, WriteBatch,
+    WriteOp,
 };
 use whisp::testing::SeqIds;
 use whisp::vault::Vault;
@@ -371,4 +372,15 @@ async fn a_tenant_has_a_time_zone_that_there_is() {
     for (n, zone) in [(3, "Asia/Almaty"), (4, "UTC"), (5, "America/Argentina/Buenos_Aires"), (6, "Etc/GMT-5")] {
         assert_eq!(world.assistant.create_tenant(tenant(n, zone)).await.unwrap().zone, zone);
     }
+}
+
+#[tokio::test]
+async fn a_business_with_more_accounts_than_a_page_has_all_of_them() {
+    let world = World::new().await;
+    let one = world.store.get(world.tenant, Kind::CONNECTION, world.connection.into()).await.unwrap().unwrap();
+    let others = (1..=PAGE_MAX as u128).map(|n| RecordId::from_bytes(n.to_be_bytes()));
+    let others = others.map(|id| WriteOp::Put(Record { id, version: 1, ..one.clone() })).collect();
+    let batch = WriteBatch { ops: others, ..WriteBatch::new(world.tenant) };
+    assert_eq!(world.store.commit(batch).await.unwrap(), Commit::Done);
+    assert_eq!(world.assistant.connections(world.tenant).await.unwrap().len(), PAGE_MAX + 1);
 }

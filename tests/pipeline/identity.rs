@@ -9,15 +9,12 @@ use whisp::id::{ContactId, ConversationId};
 use whisp::model::{
     AutomationMode, Content, DeliveryStep, HandOffReason, Handle, HandleKind, Handling, PlatformMessageId, Provenance,
 };
-use whisp::privacy::{HoldGround, HoldScope, NewHold};
-use whisp::store::{Commit, Kind, SubjectQuery, WriteBatch, WriteOp};
+use whisp::store::{Kind, SubjectQuery};
 use whisp::stores::SqliteStore;
-use whisp::testing::cancel_after;
 use whisp::webhook::{ContactRef, Event, Item, MessageEvent, Receipt, ReceiptTarget};
 
 use crate::rng::Rng;
 use crate::world::{DANA, World, parrot};
-use crate::yielding::Yielding;
 
 pub(crate) const OLD: &str = "77010000001";
 pub(crate) const NEW: &str = "77010000002";
