@@ -72,7 +72,7 @@ define_error! {
 }
 
 /// What one webhook delivered. Its texts may be parts of the body, which then stays in memory as long as any of them: take
-/// it in, and keep none of it ([`Text`](crate::Text) says how to keep one).
+/// it in, and keep none of it ([`Text`] says how to keep one).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Delivery {
     /// When it was received.
