@@ -54,7 +54,7 @@ async fn arrives(world: &World, id: &str) -> bool {
     let mut item = world.message(id, "Hello");
     item.account = Some(AccountId::new(FRESH));
     let delivery = Delivery { received_at: world.now(), items: vec![item] };
-    world.second(parrot()).ingest(&delivery).await.unwrap().stored == 1
+    world.another(parrot(), 99, |builder| builder).ingest(&delivery).await.unwrap().stored == 1
 }
 
 fn is_taken<T: std::fmt::Debug>(outcome: &Result<T, AssistantError>) -> bool {

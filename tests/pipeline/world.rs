@@ -91,12 +91,12 @@ impl World {
         Self { clock, store, vault, channel, assistant, tenant, connection, keys }
     }
 
-    /// A second process over the same store and keys.
     /// Connects the account again, automatic.
     pub(crate) async fn connect(&self) {
         self.assistant.connect(self.tenant, account(AutomationMode::Automatic)).await.unwrap();
     }
 
+    /// A second process over the same store and keys.
     pub(crate) fn second(&self, engine: Arc<dyn ReplyEngine>) -> Assistant {
         self.another(engine, 8, |builder| builder)
     }

@@ -6,7 +6,7 @@ use crate::assistant::admin::{CLOSING, TRIES_MAX};
 use crate::assistant::{Assistant, AssistantError, Inner};
 use crate::audit::{AuditAction, AuditDetail};
 use crate::channel::Rate;
-use crate::entity::{AuditDraft, By, ConnectionRow, Entities, RouteTarget};
+use crate::entity::{AuditDraft, By, ConnectionRow, Entities, HandleKeys, RouteTarget};
 use crate::id::{ConnectionId, RecordId, TenantId};
 use crate::model::{AccountId, AutomationMode, ChannelKind, Connection, ConnectionState};
 use crate::privacy::{About, Act, ServiceProvision};
@@ -69,13 +69,11 @@ impl Assistant {
         for _ in 0..TRIES_MAX {
             // In this order: whoever disconnects meanwhile changes the connection, and the last commit is refused.
             let before = entities.record(tenant, Kind::CONNECTION, key).await?.map(ConnectionRow::read).transpose()?;
-            let row = match before {
+            let mut row = match before {
                 Some(row) => row,
                 None => {
-                    let (handles, handle_key) = self.inner.first_handle_key(tenant, id).await?;
-                    let record = entities.new_connection(&connection, holder, handles).await?;
-                    let batch = WriteBatch::new(tenant).op(WriteOp::Put(handle_key)).op(WriteOp::Put(record.clone()));
-                    if entities.store.commit(batch).await? != Commit::Done {
+                    let record = entities.put_connection(&connection, holder, None).await?;
+                    if !self.try_put(tenant, record.clone()).await? {
                         continue;
                     }
                     ConnectionRow::read(record)?
@@ -96,9 +94,17 @@ impl Assistant {
                     return Err(AssistantError::Taken("account"));
                 }
             }
+            // One that never was live knows nobody yet.
+            let handle_key = if row.record.version == 1 {
+                let (key, record) = self.inner.first_handle_key(tenant, id).await?;
+                row.clear.handles = HandleKeys::first(key, self.now());
+                Some((key, record))
+            } else {
+                None
+            };
             connection.token = new.token.clone();
             connection.state = ConnectionState::Live;
-            let live = entities.put_connection(&connection, holder, row).await?;
+            let live = entities.put_connection(&connection, holder, Some(row)).await?;
             connection.token = SecretString::from("");
             connection.state = ConnectionState::Disconnected;
             let detail = AuditDetail::Connection {
@@ -109,12 +115,17 @@ impl Assistant {
             let audit = AuditDraft::new(AuditAction::Connected, By::Host, holder).to(Kind::CONNECTION, id);
             let granted = self.inner.allowed(tenant, holder, (id, &connection.scopes, true), Act::Host).await?;
             let mut batch = WriteBatch::new(tenant).op(WriteOp::Put(live));
+            let unused = handle_key.as_ref().map(|(key, _)| *key);
+            batch.ops.extend(handle_key.map(|(_, record)| WriteOp::Put(record)));
             batch.ops.extend(granted);
             batch.ops.extend(self.inner.audit(tenant, audit.detail(detail)).await?);
             if entities.store.commit(batch).await? == Commit::Done {
                 // It rests no longer for what the old token did.
                 self.inner.pace().forget((tenant, id));
                 return Ok(id);
+            }
+            if let Some(key) = unused {
+                entities.vault.erase(tenant, key, self.now()).await?;
             }
         }
         Err(AssistantError::Conflict("connection"))
@@ -215,7 +226,7 @@ impl Assistant {
             dead.state = ConnectionState::Disconnected;
             dead.token = SecretString::from("");
             let audit = AuditDraft::new(AuditAction::Disconnected, by, holder).to(Kind::CONNECTION, connection);
-            let dead = entities.put_connection(&dead, holder, row).await?;
+            let dead = entities.put_connection(&dead, holder, Some(row)).await?;
             let mut batch = WriteBatch::new(tenant).op(WriteOp::Put(dead));
             if was_live {
                 let act = match by {

@@ -10,6 +10,7 @@
 //!    destroyed like a person's: for good for whoever keeps no copy of the key table, and with the next
 //!    [turn](crate::assistant::Assistant::erasure_horizon) of the epoch for those who do.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -26,7 +27,7 @@ use crate::entity::{
 use crate::id::{ConnectionId, ContactId, SubjectId, TenantId};
 use crate::model::{Contact, Conversation, Tenant};
 use crate::privacy::Storage;
-use crate::store::{Commit, Kind, ListOrder, ListQuery, Record, WriteBatch, WriteOp};
+use crate::store::{Commit, Expect, Kind, ListOrder, ListQuery, Record, WriteBatch, WriteOp};
 use crate::vault::VaultErrorKind;
 
 /// How long the key of a connection's handles is the newest unless told otherwise. It should be no longer than copies of the
@@ -53,6 +54,9 @@ pub struct HandleRenewal {
     /// How many handles of contacts are found by a new key now.
     pub moved: usize,
 }
+
+/// The keys of all connections, and what holds as long as they are these.
+type AllHandleKeys = BTreeMap<ConnectionId, (Expect, Arc<OpenHandleKeys>)>;
 
 /// How far the moving of a connection's handles has come.
 enum Moved {
@@ -111,15 +115,13 @@ impl Assistant {
 }
 
 impl Inner {
-    /// Makes a key for the handles of a connection that is new; returns its id and its record.
+    /// Makes a key for the handles of a connection that is new; returns its id and its record, which is to be written with it.
     pub(super) async fn first_handle_key(
         &self,
         tenant: TenantId,
         connection: ConnectionId,
-    ) -> Result<(HandleKeys, Record), AssistantError> {
-        let now = self.clock.now();
-        let (key, record) = self.make_handle_key(tenant, connection, Moving::Done(now)).await?;
-        Ok((HandleKeys::first(key, now), record))
+    ) -> Result<(SubjectId, Record), AssistantError> {
+        self.make_handle_key(tenant, connection, Moving::Done(self.clock.now())).await
     }
 
     async fn make_handle_key(
@@ -333,20 +335,30 @@ impl Inner {
         Ok(())
     }
 
+    /// Opens the keys of all connections, as they are.
+    pub(super) async fn all_handle_keys(&self, settings: &Tenant) -> Result<AllHandleKeys, AssistantError> {
+        let mut all = BTreeMap::new();
+        for row in self.connection_rows(settings.id).await? {
+            let keys = self.handle_keys(settings, &row.clear.handles).await?;
+            all.insert(ConnectionId::from_uuid(row.record.id.as_uuid()), (row.unchanged(), keys));
+        }
+        Ok(all)
+    }
+
     /// Has the contact of a conversation found again by their handles, where their aliases are those of a key that is destroyed.
     pub(super) async fn find_again(
         &self,
         settings: &Tenant,
+        all: &AllHandleKeys,
         conversation: &Conversation,
     ) -> Result<(), AssistantError> {
         let (tenant, entities) = (settings.id, &self.entities);
+        let Some((unchanged, keys)) = all.get(&conversation.connection) else { return Ok(()) };
         for _ in 0..TRIES_MAX {
             let Some(contact) = self.contact_of(settings, conversation).await? else { return Ok(()) };
-            let row = entities.connection_row(tenant, conversation.connection).await?;
-            let keys = self.handle_keys(settings, &row.clear.handles).await?;
-            let mut batch = WriteBatch::new(tenant).expect(row.unchanged());
+            let mut batch = WriteBatch::new(tenant).expect(unchanged.clone());
             for handle in &contact.handles {
-                let places = entities.alias_keys(tenant, conversation.connection, &keys, handle).await?;
+                let places = entities.alias_keys(tenant, conversation.connection, keys, handle).await?;
                 let stored = entities.stored_handle(tenant, places).await?;
                 batch.ops.extend(stored.moves);
                 if stored.holder.is_none() {

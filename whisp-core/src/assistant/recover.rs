@@ -69,12 +69,13 @@ impl Assistant {
         let query = ListQuery { tenant, kind: Kind::CONVERSATION, parent: tenant.into(), order, after, limit };
         let page = inner.entities.store.list(&query).await?;
         let settings = inner.entities.tenant(tenant).await?.tenant;
+        let keys = inner.all_handle_keys(&settings).await?;
         for record in page.records {
             let conversation = ConversationRow::read(record)?.conversation;
             match inner.erase_again(tenant, conversation.contact.0).await? {
                 Some(receipt) => recovery.erased.push(receipt),
                 None => {
-                    inner.find_again(&settings, &conversation).await?;
+                    inner.find_again(&settings, &keys, &conversation).await?;
                     recovery.stopped += inner.stop_sends(tenant, conversation.id).await?;
                 }
             }

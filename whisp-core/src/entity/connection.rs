@@ -114,37 +114,21 @@ impl Entities {
         })
     }
 
-    /// Stages a new connection.
-    pub(crate) async fn new_connection(
-        &self,
-        connection: &Connection,
-        holder: SubjectId,
-        handles: HandleKeys,
-    ) -> Result<Record, AssistantError> {
-        let mut record = Record::new(Kind::CONNECTION, connection.id.into());
-        record.parent = Some(connection.tenant.into());
-        self.seal_connection(connection, holder, record, (0, None, handles)).await
-    }
-
-    /// Stages a connection with another token, or none.
+    /// Stages a connection: a new one, or one that is connected again with another token.
     pub(crate) async fn put_connection(
         &self,
         connection: &Connection,
         holder: SubjectId,
-        before: ConnectionRow,
+        before: Option<ConnectionRow>,
     ) -> Result<Record, AssistantError> {
-        let ConnectionRow { mut record, clear } = before;
-        record.version += 1;
-        self.seal_connection(connection, holder, record, (clear.revision + 1, clear.rate, clear.handles)).await
-    }
-
-    async fn seal_connection(
-        &self,
-        connection: &Connection,
-        holder: SubjectId,
-        mut record: Record,
-        (revision, rate, handles): (u32, Option<Rate>, HandleKeys),
-    ) -> Result<Record, AssistantError> {
+        let mut record = before.as_ref().map_or_else(
+            || Record::new(Kind::CONNECTION, connection.id.into()),
+            |row| Record { version: row.record.version + 1, ..row.record.clone() },
+        );
+        let (revision, rate, handles) = before.map_or((0, None, HandleKeys::default()), |row| {
+            (row.clear.revision + 1, row.clear.rate, row.clear.handles)
+        });
+        record.parent = Some(connection.tenant.into());
         record.position = position(connection.connected_at);
         record.subjects = vec![holder];
         record.clear = to_clear(&ConnectionClear {

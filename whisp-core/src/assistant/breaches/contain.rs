@@ -189,7 +189,7 @@ impl Assistant {
             dead.state = ConnectionState::Reauthorize;
             dead.token = SecretString::from("");
             let event = AuditDraft::new(AuditAction::TokenDestroyed, by, holder).to(Kind::CONNECTION, connection);
-            let dead = entities.put_connection(&dead, holder, row).await?;
+            let dead = entities.put_connection(&dead, holder, Some(row)).await?;
             if self.try_put_audited(tenant, dead, event).await? {
                 return Ok(true);
             }
