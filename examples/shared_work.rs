@@ -27,9 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a lease lasts in these processes.
 const LEASE: Duration = Duration::from_secs(3);
 
-/// Within what time the other server has done what a killed one held: its leases end, the other asks once a second for free
-/// ones, and what waits is answered, on a machine that does other things as well. Alone on it, it is less than a lease.
-const HAND_OVER: Duration = Duration::from_secs(LEASE.as_secs() * 3);
+/// Within what time the other server has done what a killed one held: its leases end, the other asks for them at that moment,
+/// and what waits is answered, on a machine that does other things as well. Alone on it, it is about a lease.
+const HAND_OVER: Duration = Duration::from_secs(LEASE.as_secs() * 2);
 
 const CONTACTS: usize = 40;
 

@@ -1,5 +1,6 @@
 //! Several workers over one store: they share the buckets, take over from one another, and rest when nothing waits.
 
+use chrono::TimeDelta;
 use whisp::assistant::{Assistant, Budget, Config};
 use whisp::id::TenantId;
 use whisp::model::{AutomationMode, Content, Handle, HandleKind, PlatformMessageId, Provenance};
@@ -85,6 +86,32 @@ async fn what_a_dead_worker_held_goes_to_the_other() {
     assert_eq!(world.channel.sent().len(), 5 * CONTACTS);
     let workers = world.workers().await;
     assert!(workers.len() <= 1, "the dead one is forgotten: {workers:?}");
+}
+
+#[tokio::test]
+async fn what_a_dead_worker_held_goes_to_the_other_when_its_leases_end() {
+    let world = World::new().await;
+    let second = world.second(parrot());
+    for round in 0..4 {
+        world.all_say(round).await;
+        world.both_work([&world.assistant, &second], 12).await;
+    }
+    // The first one is gone without a word, the second goes by what it is told is due next, and by nothing else.
+    world.all_say(4).await;
+    let killed = world.now();
+    while world.channel.sent().len() < 5 * CONTACTS {
+        let reports =
+            [second.step(&Budget::default()).await.unwrap(), second.deliver(&Budget::default()).await.unwrap()];
+        if reports.iter().all(|report| report.lanes == 0) {
+            let due = reports.iter().filter_map(|report| report.next_due).min();
+            let due = due.expect("it knows when the other one's leases end");
+            world.clock.set(due.max(world.now() + TimeDelta::milliseconds(5)));
+        }
+    }
+    let took = world.now() - killed;
+    let lease = Config::default().lease;
+    assert!(took <= lease, "within {took}, where leases last {lease}");
+    assert!(took > lease / 2, "leases that are held are not taken: {took}");
 }
 
 #[tokio::test]

@@ -17,6 +17,9 @@ use crate::store::{Bucket, Lease, OwnRequest, RenewRequest, WorkItem, WorkKey};
 /// How often a worker asks for buckets that nobody owns, at most. When it knows of new work it asks at once.
 pub(super) const OWN_EVERY: TimeDelta = TimeDelta::seconds(1);
 
+/// How often a worker looks for others while a lease lasts, and says that it is there.
+const LOOKS_PER_LEASE: i32 = 6;
+
 /// Which part of the leases is given up in turn where all are taken and every bucket has work: a quarter.
 const ROTATED_PART: usize = 4;
 
@@ -44,6 +47,8 @@ pub(crate) struct Lanes {
     pauses_until: Option<DateTime<Utc>>,
     /// When it last looked for other workers.
     looked_at: Option<DateTime<Utc>>,
+    /// When the leases of another worker end first, if it is heard of no more.
+    others_until: Option<DateTime<Utc>>,
     /// When buckets with work were given back last because others wait, and the last of them.
     rotated: Option<(DateTime<Utc>, (TenantId, Bucket))>,
 }
@@ -135,13 +140,31 @@ impl Lanes {
         self.leases.len()
     }
 
-    /// Returns whether it is time to look for other workers, and counts it as done.
-    pub(crate) fn looks_for_others(&mut self, now: DateTime<Utc>, every: TimeDelta) -> bool {
-        let is_due = self.looked_at.is_none_or(|at| now < at || now - at >= every);
+    /// Returns whether it is time to look for other workers, and counts it as done. It is too when leases are renewed: what
+    /// others are told lasts as long as they do.
+    pub(crate) fn looks_for_others(&mut self, now: DateTime<Utc>, lease: TimeDelta) -> bool {
+        let is_due = self.looked_at.is_none_or(|at| now < at || now - at >= lease / LOOKS_PER_LEASE)
+            || self.ending(now, lease / 2).next().is_some();
         if is_due {
             self.looked_at = Some(now);
         }
         is_due
+    }
+
+    /// Notes when the leases of another worker end first, if it is heard of no more, and whether those of one have.
+    pub(crate) const fn know_others(&mut self, until: Option<DateTime<Utc>>, some_ended: bool) {
+        self.others_until = until;
+        self.wanted |= some_ended;
+    }
+
+    /// Returns when it asks for buckets because another worker may be heard of no more; `None` once it did.
+    pub(super) fn asks_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.others_until.filter(|until| self.asked_at.is_none_or(|asked| asked < *until) && !self.pauses(now))
+    }
+
+    /// Returns the leases that end within so long.
+    fn ending(&self, now: DateTime<Utc>, within: TimeDelta) -> impl Iterator<Item = Lease> {
+        self.leases.values().copied().filter(move |lease| lease.until - now < within)
     }
 
     /// Gives up to `count` leases up, those without work first and none that is worked on, and asks for no other until
@@ -273,8 +296,9 @@ impl Inner {
         let (ending, spare, ask) = {
             let mut lanes = self.lanes();
             let half = self.config.lease / 2;
-            let ending: Vec<Lease> = lanes.leases.values().copied().filter(|lease| lease.until - now < half).collect();
-            let due = lanes.asked_at.is_none_or(|at| now < at || now - at >= OWN_EVERY);
+            let ending: Vec<Lease> = lanes.ending(now, half).collect();
+            let due = lanes.asked_at.is_none_or(|at| now < at || now - at >= OWN_EVERY)
+                || lanes.asks_at(now).is_some_and(|at| at <= now);
             let ask = (lanes.wanted || due) && !lanes.pauses(now);
             if ask {
                 lanes.asked_at = Some(now);
@@ -311,12 +335,16 @@ impl Inner {
         if ask && limit > 0 {
             let request = OwnRequest { worker: self.worker, limit, now, due_by: self.horizon(now), until };
             let new = self.entities.store.own(&request).await?;
-            let mut lanes = self.lanes();
             if !new.is_empty() {
-                // Others should know soon.
-                lanes.looked_at = None;
+                {
+                    let mut lanes = self.lanes();
+                    lanes.leases.extend(new.into_iter().map(|lease| ((lease.tenant, lease.bucket), lease)));
+                    lanes.looked_at = None;
+                }
+                // Others should know at once how long these last.
+                let surplus = self.share(now).await?;
+                self.entities.store.release(&surplus).await?;
             }
-            lanes.leases.extend(new.into_iter().map(|lease| ((lease.tenant, lease.bucket), lease)));
         }
         Ok(self.lanes().leases.values().copied().collect())
     }

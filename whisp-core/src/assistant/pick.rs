@@ -134,6 +134,8 @@ impl Inner {
             told_until.into_iter().for_each(|until| ready.due(until));
             tenants.entry(lease.tenant).or_default().push(lease);
         }
+        let asks_at = self.lanes().asks_at(now);
+        asks_at.into_iter().for_each(|at| ready.due(at));
         let mut tenants: Vec<Vec<Lease>> = tenants.into_values().collect();
         if !tenants.is_empty() {
             // Each time another one is first, so that also more tenants than fit into a round are all served.

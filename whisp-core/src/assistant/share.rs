@@ -1,8 +1,8 @@
 //! Sharing the buckets between workers, so that one that comes later finds something to do.
 //!
 //! Who holds buckets says so in a record of the directory, which ends with its leases. Who holds more than a fair share
-//! gives the rest back, and asks for none for a moment; the others ask once a second. A worker that is alone and holds
-//! nothing writes nothing.
+//! gives the rest back, and asks for none for a moment; the others ask once a second, and when the record of one ends that
+//! is heard of no more. A worker that is alone and holds nothing writes nothing.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -10,9 +10,6 @@ use crate::assistant::own::OWN_EVERY;
 use crate::assistant::{AssistantError, Inner};
 use crate::id::TenantId;
 use crate::store::{Commit, Kind, Lease, ListOrder, ListQuery, Record, WriteBatch, WriteOp};
-
-/// How often a worker looks for others while a lease lasts.
-const LOOKS_PER_LEASE: i32 = 6;
 
 /// Of how many workers it knows.
 const WORKERS_MAX: usize = 1_000;
@@ -31,7 +28,7 @@ impl Inner {
     /// Returns what is more than a fair share, if there are other workers, for it to be given back: nothing is done in it any
     /// more. What is being worked on stays.
     pub(crate) async fn share(&self, now: DateTime<Utc>) -> Result<Vec<Lease>, AssistantError> {
-        if !self.lanes().looks_for_others(now, self.config.lease / LOOKS_PER_LEASE) {
+        if !self.lanes().looks_for_others(now, self.config.lease) {
             return Ok(Vec::new());
         }
         let query = ListQuery {
@@ -48,6 +45,7 @@ impl Inner {
         let (living, dead): (Vec<&Record>, Vec<&Record>) =
             others.into_iter().partition(|worker| worker.expires_at.is_some_and(|until| until > now));
         self.pace().share_between(living.len() + 1);
+        self.lanes().know_others(living.iter().filter_map(|worker| worker.expires_at).min(), !dead.is_empty());
         let held = self.lanes().held();
         if held == 0 && living.is_empty() && dead.is_empty() {
             return Ok(Vec::new());

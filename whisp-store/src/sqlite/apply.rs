@@ -33,6 +33,8 @@ struct KindTable<'c> {
     place: Statement<'c>,
     insert: Statement<'c>,
     update: Statement<'c>,
+    /// Where what the indexes go by stays: SQLite writes an index anew for each column that is set, changed or not.
+    update_in_place: Statement<'c>,
     delete: Statement<'c>,
     lookup: Option<Path<'c>>,
 }
@@ -40,8 +42,17 @@ struct KindTable<'c> {
 /// Where a record is, and what leads to it, as it is stored.
 struct Place {
     row: i64,
+    ways: Ways,
     lookups: Vec<u8>,
     subjects: Vec<u8>,
+}
+
+/// What the indexes of its table go by.
+#[derive(PartialEq, Eq)]
+struct Ways {
+    parent: Option<[u8; 16]>,
+    position: i64,
+    expires_at: Option<i64>,
 }
 
 /// Adds to and removes from a table that leads to records.
@@ -120,9 +131,9 @@ impl<'c> Tables<'c> {
             tenant.into_bytes(),
             record.id.into_bytes(),
             columns.version,
-            record.parent.map(RecordId::into_bytes),
-            record.position,
-            record.expires_at.map(micros),
+            columns.ways.parent,
+            columns.ways.position,
+            columns.ways.expires_at,
             &columns.lookups,
             &columns.subjects,
             &record.clear.0,
@@ -133,25 +144,22 @@ impl<'c> Tables<'c> {
 
     fn update(&mut self, tenant: TenantId, record: &Record) -> Result<(), Failure> {
         let columns = Columns::of(record);
-        let Place { row, lookups, subjects } = self.place(tenant, record.kind, record.id)?;
+        let Place { row, ways, lookups, subjects } = self.place(tenant, record.kind, record.id)?;
         let table = self.kinds.get_mut(record.kind.name()).ok_or_else(Failure::corrupt)?;
-        table.update.execute((
-            row,
-            columns.version,
-            record.parent.map(RecordId::into_bytes),
-            record.position,
-            record.expires_at.map(micros),
-            &columns.lookups,
-            &columns.subjects,
-            &record.clear.0,
-            &record.sealed.0,
-        ))?;
-        let (old, new) = ((&*lookups, &*subjects), (&*columns.lookups, &*columns.subjects));
-        self.replace_paths(tenant, record.kind, record.id, old, new)
+        let Columns { version, ways: new_ways, lookups: new_lookups, subjects: new_subjects } = columns;
+        let (clear, sealed) = (&record.clear.0, &record.sealed.0);
+        if ways == new_ways {
+            table.update_in_place.execute((row, version, &new_lookups, &new_subjects, clear, sealed))?;
+        } else {
+            let Ways { parent, position, expires_at } = new_ways;
+            let values = (row, version, &new_lookups, &new_subjects, clear, sealed, parent, position, expires_at);
+            table.update.execute(values)?;
+        }
+        self.replace_paths(tenant, record.kind, record.id, (&lookups, &subjects), (&new_lookups, &new_subjects))
     }
 
     fn delete(&mut self, tenant: TenantId, kind: Kind, id: RecordId) -> Result<(), Failure> {
-        let Place { row, lookups, subjects } = self.place(tenant, kind, id)?;
+        let Place { row, lookups, subjects, .. } = self.place(tenant, kind, id)?;
         let table = self.kinds.get_mut(kind.name()).ok_or_else(Failure::corrupt)?;
         table.delete.execute([row])?;
         self.replace_paths(tenant, kind, id, (&lookups, &subjects), (&[], &[]))
@@ -170,7 +178,8 @@ impl<'c> Tables<'c> {
     fn look_up(&mut self, tenant: TenantId, kind: Kind, id: RecordId) -> Result<Option<(i64, Place)>, Failure> {
         let table = self.kinds.get_mut(kind.name()).ok_or_else(Failure::corrupt)?;
         let found = table.place.query_row((tenant.into_bytes(), id.into_bytes()), |row| {
-            Ok((row.get(0)?, Place { row: row.get(1)?, lookups: row.get(2)?, subjects: row.get(3)? }))
+            let ways = Ways { parent: row.get(4)?, position: row.get(5)?, expires_at: row.get(6)? };
+            Ok((row.get(0)?, Place { row: row.get(1)?, ways, lookups: row.get(2)?, subjects: row.get(3)? }))
         });
         Ok(found.optional()?)
     }
@@ -257,7 +266,8 @@ impl<'c> KindTable<'c> {
         let lookup = |sql: &str| conn.prepare(&sql.replace("{kind}", name));
         Ok(Self {
             place: conn.prepare(&format!(
-                "SELECT version, row, lookups, subjects FROM record_{name} WHERE tenant = ?1 AND id = ?2"
+                "SELECT version, row, lookups, subjects, parent, position, expires_at FROM record_{name} \
+                 WHERE tenant = ?1 AND id = ?2"
             ))?,
             insert: conn.prepare(&format!(
                 "INSERT INTO record_{name} \
@@ -265,8 +275,12 @@ impl<'c> KindTable<'c> {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
             ))?,
             update: conn.prepare(&format!(
-                "UPDATE record_{name} SET version = ?2, parent = ?3, position = ?4, expires_at = ?5, lookups = ?6, \
-                 subjects = ?7, clear = ?8, sealed = ?9 WHERE row = ?1"
+                "UPDATE record_{name} SET version = ?2, lookups = ?3, subjects = ?4, clear = ?5, sealed = ?6, \
+                 parent = ?7, position = ?8, expires_at = ?9 WHERE row = ?1"
+            ))?,
+            update_in_place: conn.prepare(&format!(
+                "UPDATE record_{name} SET version = ?2, lookups = ?3, subjects = ?4, clear = ?5, sealed = ?6 \
+                 WHERE row = ?1"
             ))?,
             delete: conn.prepare(&format!("DELETE FROM record_{name} WHERE row = ?1"))?,
             lookup: if kind.paths().found {
@@ -284,6 +298,7 @@ impl<'c> KindTable<'c> {
 /// The fields of a record that SQLite keeps in another form.
 struct Columns {
     version: i64,
+    ways: Ways,
     lookups: Vec<u8>,
     subjects: Vec<u8>,
 }
@@ -293,6 +308,11 @@ impl Columns {
         Self {
             // Versions count up from 1 by one: none ever comes near the end of an i64.
             version: i64::try_from(record.version).unwrap_or(i64::MAX),
+            ways: Ways {
+                parent: record.parent.map(RecordId::into_bytes),
+                position: record.position,
+                expires_at: record.expires_at.map(micros),
+            },
             lookups: join(record.lookups.iter().map(|lookup| lookup.0)),
             subjects: join(record.subjects.iter().map(|subject| subject.into_bytes())),
         }
