@@ -13,11 +13,11 @@ use crate::id::{SubjectId, TenantId};
 #[cfg(doc)]
 use crate::model::Containment;
 use crate::model::Tenant;
-use crate::privacy::permit::Generation;
+use crate::privacy::permit::{PERMIT_LIFE, Seen};
 use crate::privacy::published::{Published, Widening};
 use crate::privacy::{
-    About, Denied, DeniedReason, Grant, LawfulBasis, Permit, ProcessingActivity, Purpose, PurposeKind, Register,
-    Standing,
+    About, Categories, Denied, DeniedReason, Grant, LawfulBasis, Permit, ProcessingActivity, Purpose, PurposeKind,
+    Register, Standing,
 };
 
 /// How long the gate trusts what it has read about a person: a withdrawal that another process committed is noticed
@@ -92,6 +92,8 @@ struct Known {
     since: Option<DateTime<Utc>>,
     /// `None` where nothing was read yet.
     young: Option<Young>,
+    /// Until when what was read carries a grant.
+    carries_until: DateTime<Utc>,
     generation: Arc<AtomicU64>,
 }
 
@@ -112,20 +114,22 @@ impl Young {
     }
 }
 
-/// What was found of somebody, and how often something had changed about them by then.
-type Found = (Result<(), DeniedReason>, Generation);
+/// Which data a grant is for, and what it rests on.
+type Granted = (Categories, Seen);
 
 impl Known {
     /// Answers by what was read lately; `None` where it has to be read anew.
-    fn answer(&self, asked: &Asked<'_>, now: DateTime<Utc>) -> Option<Found> {
+    fn answer(&self, asked: &Asked<'_>, now: DateTime<Utc>) -> Option<Result<Seen, DeniedReason>> {
         if !self.young.is_some_and(|young| young.is_so(now)) {
             return None;
         }
-        let seen = self.generation.load(Ordering::Acquire);
-        let verdict = asked.check(&self.standing, self.since, now);
-        // For a purpose that was not widened, nobody looked since when they are known.
-        let unread = verdict == Err(DeniedReason::Widened) && self.since.is_none();
-        (!unread).then(|| (verdict, (Arc::clone(&self.generation), seen)))
+        let was = self.generation.load(Ordering::Acquire);
+        match asked.check(&self.standing, self.since, now) {
+            Ok(()) => Some(Ok(Seen { generation: Arc::clone(&self.generation), was, until: self.carries_until })),
+            // For a purpose that was not widened, nobody looked since when they are known.
+            Err(DeniedReason::Widened) if self.since.is_none() => None,
+            Err(reason) => Some(Err(reason)),
+        }
     }
 }
 
@@ -179,11 +183,14 @@ impl Gate {
         now: DateTime<Utc>,
     ) -> Result<Permit<P>, Denied> {
         let about = about.into();
-        // As `grant` does: each layer between would move what is asked for all the time around once more.
-        match self.remembered(tenant, P::PURPOSE, &about, now) {
-            Some(known) => known.map(Permit::of),
-            None => Box::pin(self.read(tenant, P::PURPOSE, &about, now)).await.map(Permit::of),
-        }
+        let granted = match self.remembered(tenant, P::PURPOSE, &about, now) {
+            Some(known) => known,
+            // Apart, because it is large and seldom.
+            None => Box::pin(self.read(tenant, P::PURPOSE, &about, now)).await,
+        };
+        // Made here, where it stays: each layer between would move it once more.
+        let (categories, seen) = granted.map_err(|reason| Denied { purpose: P::PURPOSE, reason })?;
+        Ok(Permit::of(Grant::new((tenant.id, about.subject), P::PURPOSE, categories, seen, now)))
     }
 
     /// Asks for a grant for a purpose that is a value, such as one of the host's own.
@@ -200,11 +207,12 @@ impl Gate {
         about: &About,
         now: DateTime<Utc>,
     ) -> Result<Grant, Denied> {
-        match self.remembered(tenant, purpose, about, now) {
+        let granted = match self.remembered(tenant, purpose, about, now) {
             Some(known) => known,
-            // Apart, because it is large and seldom.
             None => Box::pin(self.read(tenant, purpose, about, now)).await,
-        }
+        };
+        let (categories, seen) = granted.map_err(|reason| Denied { purpose, reason })?;
+        Ok(Grant::new((tenant.id, about.subject), purpose, categories, seen, now))
     }
 
     /// Finds the activity that the purpose is used for, where it may be used at all.
@@ -214,25 +222,24 @@ impl Gate {
         purpose: Purpose,
         about: &About,
         now: DateTime<Utc>,
-    ) -> Result<&ProcessingActivity, Denied> {
+    ) -> Result<&ProcessingActivity, DeniedReason> {
         if purpose == Purpose::AutomatedReplies && !tenant.automation {
-            return Err(Denied { purpose, reason: DeniedReason::AutomationOff });
+            return Err(DeniedReason::AutomationOff);
         }
-        self.register.activity(purpose, about, now).map_err(|reason| Denied { purpose, reason })
+        self.register.activity(purpose, about, now)
     }
 
     /// Decides by what was read lately; `None` where something has to be read anew.
-    #[inline]
     fn remembered(
         &self,
         tenant: &Tenant,
         purpose: Purpose,
         about: &About,
         now: DateTime<Utc>,
-    ) -> Option<Result<Grant, Denied>> {
+    ) -> Option<Result<Granted, DeniedReason>> {
         let activity = match self.activity(tenant, purpose, about, now) {
             Ok(activity) => activity,
-            Err(denied) => return Some(Err(denied)),
+            Err(reason) => return Some(Err(reason)),
         };
         let found = {
             let memory = self.memory();
@@ -244,7 +251,7 @@ impl Gate {
                 }
                 match published.check(activity, now) {
                     Ok(widening) => widening,
-                    Err(reason) => return Some(Err(Denied { purpose, reason })),
+                    Err(reason) => return Some(Err(reason)),
                 }
             } else {
                 None
@@ -253,7 +260,7 @@ impl Gate {
             // Without a move to the front: whoever is asked about for longer is read anew, and put there by that.
             known.peek(&(tenant.id, about.subject))?.answer(&asked, now)?
         };
-        Some(self.granted(tenant, activity, about.subject, found, now))
+        Some(self.granted(tenant, activity, found))
     }
 
     /// Reads what has to be read, and decides.
@@ -263,14 +270,13 @@ impl Gate {
         purpose: Purpose,
         about: &About,
         now: DateTime<Utc>,
-    ) -> Result<Grant, Denied> {
+    ) -> Result<Granted, DeniedReason> {
         let activity = self.activity(tenant, purpose, about, now)?;
-        let denied = |reason| Denied { purpose, reason };
         let key = (tenant.id, about.subject);
         // What a person can say no to asks for their yes where it was widened. Of the rest they are told.
-        let published = if purpose.is_optional() { Some(self.published(now).await.map_err(denied)?) } else { None };
+        let published = if purpose.is_optional() { Some(self.published(now).await?) } else { None };
         let widening = match &published {
-            Some(published) => published.check(activity, now).map_err(denied)?,
+            Some(published) => published.check(activity, now)?,
             None => None,
         };
         let asked = Asked { purpose, basis: &activity.basis, widening: widening.as_ref() };
@@ -279,22 +285,22 @@ impl Gate {
             Some(found) => found,
             None => {
                 // The generation is taken before the log is read, so that a withdrawal in between voids what we read.
-                let generation = self.generation(key).ok_or(denied(DeniedReason::Voided))?;
+                let generation = self.generation(key).ok_or(DeniedReason::Voided)?;
                 let seen = generation.load(Ordering::Acquire);
                 let standing = self.entities.standing(tenant.id, about.subject).await;
-                let standing = standing.map_err(|_| denied(DeniedReason::Unavailable))?;
+                let standing = standing.map_err(|_| DeniedReason::Unavailable)?;
                 // Only then is it needed, and a notice widens something once in a long while.
                 let since = match widening {
                     Some(_) => self.entities.known_since(tenant, about).await,
                     None => Ok(None),
                 };
-                let since = since.map_err(|_| denied(DeniedReason::Unavailable))?;
+                let since = since.map_err(|_| DeniedReason::Unavailable)?;
                 let verdict = asked.check(&standing, since, now);
-                let seen = self.remember(key, (standing, since), now, &generation, seen);
-                (verdict, (generation, seen))
+                let was = self.remember(key, (standing, since), now, &generation, seen);
+                verdict.map(|()| Seen { generation, was, until: now + PERMIT_LIFE })
             }
         };
-        self.granted(tenant, activity, about.subject, found, now)
+        self.granted(tenant, activity, found)
     }
 
     /// Grants, where nothing was found that speaks against it.
@@ -302,18 +308,14 @@ impl Gate {
         &self,
         tenant: &Tenant,
         activity: &ProcessingActivity,
-        subject: SubjectId,
-        (verdict, generation): Found,
-        now: DateTime<Utc>,
-    ) -> Result<Grant, Denied> {
-        let purpose = activity.purpose;
-        let denied = |reason| Denied { purpose, reason };
-        verdict.map_err(denied)?;
+        found: Result<Seen, DeniedReason>,
+    ) -> Result<Granted, DeniedReason> {
+        let seen = found?;
         // Last: who stops the tenant after this voids what is granted here.
-        if leaves(purpose) {
-            self.lets_out(tenant).map_err(denied)?;
+        if leaves(activity.purpose) {
+            self.lets_out(tenant)?;
         }
-        Ok(Grant::new((tenant.id, subject), purpose, activity.categories, generation, now))
+        Ok((activity.categories, seen))
     }
 
     /// Returns whether anything of a tenant's may leave: not while a breach is being contained. Ask after a grant was given:
@@ -375,6 +377,7 @@ impl Gate {
         self.memory().published = None;
     }
 
+    #[inline]
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -389,8 +392,13 @@ impl Gate {
             return Some(Arc::clone(&known.generation));
         }
         let generation = Arc::new(AtomicU64::new(0));
-        let unread =
-            Known { standing: Standing::default(), since: None, young: None, generation: Arc::clone(&generation) };
+        let unread = Known {
+            standing: Standing::default(),
+            since: None,
+            young: None,
+            carries_until: DateTime::UNIX_EPOCH,
+            generation: Arc::clone(&generation),
+        };
         // What is pushed out can no longer be voided by name, so its permits end here.
         if let Some((_, evicted)) = memory.known.push(key, unread) {
             evicted.generation.fetch_add(1, Ordering::AcqRel);
@@ -419,6 +427,7 @@ impl Gate {
             known.standing = standing;
             known.since = since;
             known.young = Some(Young::new(now, STANDING_LIFE));
+            known.carries_until = now + PERMIT_LIFE;
         }
         seen
     }

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::id::{SubjectId, TenantId};
 use crate::privacy::{Categories, DataCategory, Purpose, PurposeKind};
 
-/// How long a permit holds at most.
+/// How long a permit holds at most, from when it was read where the person stands.
 pub const PERMIT_LIFE: TimeDelta = TimeDelta::seconds(60);
 
 /// The proof that purpose `P` may read or send about a person now. It is neither cloned, stored nor sent elsewhere,
@@ -48,7 +48,7 @@ impl<P: PurposeKind> Permit<P> {
     /// Reads what was kept at an earlier time, though its own time may have come since: for the copy of who asked then, and
     /// under a hold that was placed then.
     pub(crate) fn reading_as_of(mut self, at: DateTime<Utc>) -> Self {
-        self.grant.as_of = Some(at.min(self.grant.granted_at()));
+        self.grant.reads_as_of = at.min(self.grant.granted_at);
         self
     }
 
@@ -65,25 +65,32 @@ pub struct Grant {
     subject: SubjectId,
     purpose: Purpose,
     categories: Categories,
-    generation: Arc<AtomicU64>,
-    seen: u64,
-    expires_at: DateTime<Utc>,
-    /// When what is read must still have been kept; `None` for now.
-    as_of: Option<DateTime<Utc>>,
+    seen: Seen,
+    granted_at: DateTime<Utc>,
+    /// When what is read must still have been kept.
+    reads_as_of: DateTime<Utc>,
 }
 
-/// How often something changed about a person, as it is now and as it was seen.
-pub(super) type Generation = (Arc<AtomicU64>, u64);
+/// What a grant rests on: where the person stood.
+#[derive(Debug)]
+pub(super) struct Seen {
+    /// How often something changed about the person, as it is now.
+    pub(super) generation: Arc<AtomicU64>,
+    /// The same as it was then.
+    pub(super) was: u64,
+    /// Until when what was seen carries a grant.
+    pub(super) until: DateTime<Utc>,
+}
 
 impl Grant {
     pub(super) fn new(
         (tenant, subject): (TenantId, SubjectId),
         purpose: Purpose,
         categories: Categories,
-        (generation, seen): Generation,
+        seen: Seen,
         now: DateTime<Utc>,
     ) -> Self {
-        Self { tenant, subject, purpose, categories, generation, seen, expires_at: now + PERMIT_LIFE, as_of: None }
+        Self { tenant, subject, purpose, categories, seen, granted_at: now, reads_as_of: now }
     }
 
     /// Returns whose data it is about.
@@ -106,14 +113,14 @@ impl Grant {
 
     /// Returns when it was given.
     #[must_use]
-    pub fn granted_at(&self) -> DateTime<Utc> {
-        self.expires_at - PERMIT_LIFE
+    pub const fn granted_at(&self) -> DateTime<Utc> {
+        self.granted_at
     }
 
     /// Returns the time by which it is told what is past its time: what ended by then is read by nobody.
     #[must_use]
-    pub fn reads_as_of(&self) -> DateTime<Utc> {
-        self.as_of.unwrap_or_else(|| self.granted_at())
+    pub const fn reads_as_of(&self) -> DateTime<Utc> {
+        self.reads_as_of
     }
 
     /// Returns whether it is for data of this kind. The vault checks this.
@@ -131,7 +138,7 @@ impl Grant {
         if !self.is_current() {
             return Err(Denied { purpose: self.purpose, reason: DeniedReason::Voided });
         }
-        if now >= self.expires_at {
+        if now >= self.seen.until {
             return Err(Denied { purpose: self.purpose, reason: DeniedReason::Expired });
         }
         Ok(())
@@ -141,7 +148,7 @@ impl Grant {
     #[inline]
     #[must_use]
     pub fn is_current(&self) -> bool {
-        self.generation.load(Ordering::Acquire) == self.seen
+        self.seen.generation.load(Ordering::Acquire) == self.seen.was
     }
 
     /// Makes a grant for every kind of data that holds for [`PERMIT_LIFE`], for tests of vaults, channels and engines.
@@ -161,13 +168,14 @@ impl Grant {
         categories: Categories,
         now: DateTime<Utc>,
     ) -> Self {
-        Self::new((tenant, subject), purpose, categories, (Arc::new(AtomicU64::new(0)), 0), now)
+        let seen = Seen { generation: Arc::new(AtomicU64::new(0)), was: 0, until: now + PERMIT_LIFE };
+        Self::new((tenant, subject), purpose, categories, seen, now)
     }
 
     /// Voids this grant, as a withdrawal does, for tests.
     #[cfg(any(test, feature = "test-util"))]
     pub fn void_for_tests(&self) {
-        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.seen.generation.fetch_add(1, Ordering::AcqRel);
     }
 }
 
