@@ -17,15 +17,16 @@ use crate::entity::{AuditDraft, By, Entities, Former, Holder, from_clear, positi
 use crate::id::{ContactId, MemberId, RecordId, RequestId, SubjectId, TenantId};
 use crate::privacy::ProcessorId;
 use crate::store::{
-    Commit, Kind, ListOrder, ListQuery, PAGE_MAX, Record, StoreError, SubjectQuery, WriteBatch, WriteOp,
+    Commit, Kind, ListOrder, ListQuery, PAGE_MAX, Record, StoreError, SubjectCursor, SubjectPage, SubjectQuery,
+    WriteBatch, WriteOp,
 };
 use crate::vault::KeyErasure;
 
 #[cfg(doc)]
 use crate::store::ErasableStore;
 
-/// How many records one commit deletes.
-const CHUNK_MAX: usize = 500;
+/// How many records one commit deletes. Whoever else writes waits for it, about 50 ms where these are spread over a file.
+const CHUNK_MAX: usize = 1_000;
 
 /// How often somebody else may get in between before the call gives up.
 const TRIES_MAX: usize = 64;
@@ -389,7 +390,7 @@ impl Inner {
                 KeyErasure::Absent => None,
             }
         };
-        let mut refused = 0;
+        let (mut refused, mut ahead): (_, Option<SubjectPage>) = (0, None);
         while refused < TRIES_MAX {
             let Some(mut record) = self.entities.record(tenant, Kind::ERASURE, subject.into()).await? else {
                 // Somebody else has ended it meanwhile.
@@ -397,9 +398,11 @@ impl Inner {
                 return Ok(from_clear(&there.ok_or(AssistantError::NotFound("receipt"))?)?);
             };
             let mut state: ErasureClear = from_clear(&record)?;
-            // Always from the beginning: what was deleted is gone, what was written meanwhile is found.
-            let query = SubjectQuery { tenant, subject, after: None, limit: CHUNK_MAX };
-            let found = self.entities.store.of_subject(&query).await?.records;
+            // In the end from the beginning: what was deleted is gone, what was written meanwhile is found.
+            let SubjectPage { records: found, next } = match ahead.take().filter(|page| !page.records.is_empty()) {
+                Some(page) => page,
+                None => self.left_of(tenant, subject, None).await?,
+            };
             if found.is_empty() {
                 if self.erase_elsewhere(tenant, subject, &mut state).await?
                     || self.ask_to_forget(tenant, &mut record, &mut state).await?
@@ -421,10 +424,29 @@ impl Inner {
             }
             self.delete_files(tenant, &found).await?;
             let batch = self.deletion(tenant, record, state, &found).await?;
+            // The next ones are read while these go.
+            let following = async {
+                match next {
+                    Some(_) => self.left_of(tenant, subject, next).await.map(Some),
+                    None => Ok(None),
+                }
+            };
+            let (gone, following) = futures_util::future::join(self.commit_beside(batch), following).await;
+            let following = following?;
             // Refused: one of them was changed this moment, and is found again in its new version.
-            refused += usize::from(!self.commit_beside(batch).await?);
+            if gone? { ahead = following } else { refused += 1 }
         }
         Err(AssistantError::Conflict("erasure"))
+    }
+
+    /// Reads what is left of somebody, a page of it.
+    async fn left_of(
+        &self,
+        tenant: TenantId,
+        subject: SubjectId,
+        after: Option<SubjectCursor>,
+    ) -> Result<SubjectPage, StoreError> {
+        self.entities.store.of_subject(&SubjectQuery { tenant, subject, after, limit: CHUNK_MAX }).await
     }
 
     /// Stages the end of some records. How many there were is written with it, so that a crash counts none twice.

@@ -178,6 +178,10 @@ impl<'c> Log<'c> {
         self.not_before = 0;
         self.is_full.store(false, Ordering::Relaxed);
         self.has_deleted &= mode != Mode::Truncate;
+        // SQLite as rusqlite builds it keeps the pages of all connections in one place. Where readers have filled that, a writer
+        // with less than its share keeps no page for longer than it is at it, and reads each anew, for ever. So all begin anew
+        // now and then, which costs milliseconds.
+        self.conn.release_memory()?;
         Ok(true)
     }
 }

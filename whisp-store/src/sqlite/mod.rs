@@ -153,6 +153,10 @@ impl SqliteOptions {
 /// replaced leaves the log with the next deletion or [`compact`](SqliteStore::compact). What SQLite itself leaves between
 /// the rows of a page goes with [`rewrite`](SqliteStore::rewrite).
 ///
+/// SQLite as rusqlite builds it keeps the pages of all connections of a process in one place, behind one lock. Where many read
+/// while much is written, build it with `LIBSQLITE3_FLAGS=-USQLITE_ENABLE_MEMORY_MANAGEMENT` in the environment, for example in
+/// `.cargo/config.toml`: then each connection has its own.
+///
 /// The file is readable for its owner alone and, with `-wal` and `-shm` beside it, a whole; copy it only with
 /// [`backup`](SqliteStore::backup). `-lock` beside it keeps other processes out and holds nothing. Other programs may
 /// read it: briefly, or the log grows to its limit.
