@@ -381,6 +381,8 @@ impl World {
         };
         let (tenant, new) = self.connection(shop);
         if on {
+            // At another moment than the one before: see `World::populate`.
+            self.sim.clock.advance(TimeDelta::milliseconds(1));
             self.desk(process, "connect", open, async move { assistant.connect(tenant, new).await.map(drop) });
             return;
         }

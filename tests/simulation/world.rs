@@ -152,6 +152,8 @@ impl World {
             sim.model().accounts.push(Shop { tenant, channel, account, automatic, connected });
             let shop = sim.model().accounts.len() - 1;
             let (tenant, connection) = self.connection(shop);
+            // One after another: those of one moment are listed by ids that the vault makes with keys of its own.
+            self.sim.clock.advance(TimeDelta::milliseconds(1));
             block_on(self.observer.connect(tenant, connection)).unwrap();
             for _ in 0..1 + self.dice.below(3) {
                 let person = self.person(shop);
