@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use whisp::assistant::{AssistantError, Budget};
 use whisp::model::AutomationMode;
-use whisp::privacy::{Act, POLICY_LIFE, Purpose, STANDING_LIFE, Statement};
+use whisp::privacy::{
+    Act, DeniedReason, PERMIT_LIFE, POLICY_LIFE, Purpose, STANDING_LIFE, ServiceProvision, Statement,
+};
 use whisp::store::Kind;
 
 use crate::tap::Tap;
@@ -78,6 +81,26 @@ async fn i9_what_was_read_is_trusted_for_seconds_and_not_at_all_by_a_clock_that_
         world.later(moves);
         let read = world.assistant.desk(world.tenant).messages(world.conversation().await, None, 10).await;
         assert_eq!(read.is_ok(), trusted, "{moves} s later: {read:?}");
+    }
+}
+
+#[tokio::test]
+async fn i9_a_permit_holds_for_a_minute_from_when_it_was_read_where_the_person_stands() {
+    let (_, world) = world().await;
+    world.says("m1", "one").await;
+    let contact = world.assistant.desk(world.tenant).conversation(world.conversation().await).await.unwrap().contact;
+    let tenant = world.assistant.tenant(world.tenant).await.unwrap();
+    let gate = world.assistant.gate_for_tests();
+    // What was read before is trusted no more.
+    world.later(STANDING_LIFE.num_seconds());
+    let read_at = world.now();
+    let later = read_at + STANDING_LIFE - TimeDelta::seconds(1);
+    let ends = read_at + PERMIT_LIFE;
+    for now in [read_at, later] {
+        let permit = gate.permit::<ServiceProvision>(&tenant, contact, now).await.unwrap();
+        assert_eq!(permit.grant().granted_at(), now);
+        permit.grant().recheck(ends - TimeDelta::milliseconds(1)).unwrap();
+        assert_eq!(permit.grant().recheck(ends).unwrap_err().reason, DeniedReason::Expired, "asked for at {now}");
     }
 }
 

@@ -218,6 +218,12 @@ impl Lanes {
             .is_some_and(|backlog| backlog.is_of(lease) && backlog.is_empty())
     }
 
+    /// Takes note of leases that are new, and that others have not been told of.
+    fn took(&mut self, new: Vec<Lease>) {
+        self.leases.extend(new.into_iter().map(|lease| ((lease.tenant, lease.bucket), lease)));
+        self.looked_at = None;
+    }
+
     pub(crate) fn prolong(&mut self, lease: Lease) {
         if let Some(held) = self.leases.get_mut(&(lease.tenant, lease.bucket)).filter(|held| held.fence == lease.fence)
         {
@@ -327,26 +333,27 @@ impl Inner {
             }
         }
         // After the others were renewed: what can't be given back ends by itself, and must take no other lease with it.
-        let free: Vec<Lease> = surplus.into_iter().chain(spare).collect();
-        if !free.is_empty() {
-            self.entities.store.release(&free).await?;
-        }
+        self.give_back(surplus.into_iter().chain(spare).collect()).await?;
         let limit = leases_max.saturating_sub(self.lanes().leases.len());
         if ask && limit > 0 {
             let request = OwnRequest { worker: self.worker, limit, now, due_by: self.horizon(now), until };
             let new = self.entities.store.own(&request).await?;
             if !new.is_empty() {
-                {
-                    let mut lanes = self.lanes();
-                    lanes.leases.extend(new.into_iter().map(|lease| ((lease.tenant, lease.bucket), lease)));
-                    lanes.looked_at = None;
-                }
+                self.lanes().took(new);
                 // Others should know at once how long these last.
                 let surplus = self.share(now).await?;
-                self.entities.store.release(&surplus).await?;
+                self.give_back(surplus).await?;
             }
         }
         Ok(self.lanes().leases.values().copied().collect())
+    }
+
+    /// Gives leases back, where there are any.
+    async fn give_back(&self, leases: Vec<Lease>) -> Result<(), AssistantError> {
+        if !leases.is_empty() {
+            self.entities.store.release(&leases).await?;
+        }
+        Ok(())
     }
 
     /// Gives every lease back.
