@@ -1,8 +1,6 @@
 //! A permit and a grant come from the gate alone: their fields are nobody else's.
 
 use std::marker::PhantomData;
-use std::sync::Arc;
-
 use chrono::DateTime;
 use whisp_core::id::{SubjectId, TenantId};
 use whisp_core::privacy::{Grant, Permit, Purpose, ServiceProvision};
@@ -16,9 +14,8 @@ fn build() -> Grant {
         tenant: TenantId::from_bytes([1; 16]),
         subject: SubjectId::from_bytes([2; 16]),
         purpose: Purpose::ServiceProvision,
-        generation: Arc::default(),
-        seen: 0,
-        expires_at: DateTime::UNIX_EPOCH,
+        granted_at: DateTime::UNIX_EPOCH,
+        reads_as_of: DateTime::UNIX_EPOCH,
     }
 }
 
