@@ -211,7 +211,7 @@ mod small_disk {
         while changes < 400 {
             record.version += 1;
             // Of what stays the same SQLite writes nothing.
-            record.sealed = Sealed(vec![u8::from(record.version % 2 == 0); 20_000]);
+            record.sealed = Sealed(vec![u8::from(record.version.is_multiple_of(2)); 20_000]);
             match store.commit(WriteBatch::new(TENANT).op(WriteOp::Put(record.clone()))).await {
                 Ok(_) => changes += 1,
                 Err(error) => {
