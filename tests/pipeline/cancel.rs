@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use whisp::assistant::Budget;
+use whisp::assistant::{Budget, Config};
 use whisp::model::{AutomationMode, DeliveryStep};
 use whisp::stores::MemoryStore;
 use whisp::testing::cancel_after;
@@ -66,6 +66,8 @@ async fn a_delivery_dropped_anywhere_sends_at_most_once_and_knows_when_it_does_n
         world.says("m1", "Hello").await;
         world.later(4);
         world.step().await;
+        // It is time to look for other workers too.
+        world.later(Config::default().lease.num_seconds() / 6);
         let done = cancel_after(polls, world.assistant.deliver(&Budget::default())).await.is_some();
         world.later(61);
         world.settle().await;
@@ -79,7 +81,7 @@ async fn a_delivery_dropped_anywhere_sends_at_most_once_and_knows_when_it_does_n
             other => panic!("{other:?} after {polls} polls"),
         }
         if done {
-            assert!(polls > 5 && doubts > 0, "dropped at {polls} awaits, {doubts} doubts");
+            assert!(polls > 10 && doubts > 0, "dropped at {polls} awaits, {doubts} doubts");
             return;
         }
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use secrecy::ExposeSecret;
-use whisp::assistant::{Assistant, AssistantError, Budget, PackagePart};
+use whisp::assistant::{Assistant, AssistantError, Budget, Config, PackagePart};
 use whisp::audit::AuditAction;
 use whisp::channel::{
     Capabilities, Channel, ChannelError, ChannelErrorKind, Outbound, OutboundBody, SendReceipt, TextLimit,
@@ -302,6 +302,8 @@ async fn p27_nothing_leaves_after_the_commit_at_whichever_await_of_a_delivery_it
         later(4);
         world.step().await;
         let id = breaches(&world).suspect(NewBreach { from: clock.now(), ..new(&world) }).await.unwrap().id;
+        // It is time to look for other workers too.
+        later(Config::default().lease.num_seconds() / 6);
         let budget = Budget::default();
         let mut deliver = Box::pin(world.assistant.deliver(&budget));
         let done = cancel_after(polls, &mut deliver).await;
@@ -323,7 +325,7 @@ async fn p27_nothing_leaves_after_the_commit_at_whichever_await_of_a_delivery_it
             other => panic!("{other:?} after {polls} polls"),
         }
         if ended {
-            assert!(waited > 5 && sent > 1, "{waited} {sent}");
+            assert!(waited > 10 && sent > 1, "{waited} {sent}");
             return;
         }
     }
