@@ -56,6 +56,18 @@ impl World {
     }
 }
 
+/// Two workers that share the buckets, and something new to do in all of them.
+async fn two_that_share() -> (World, Assistant) {
+    let world = World::new().await;
+    let second = world.second(parrot());
+    for round in 0..4 {
+        world.all_say(round).await;
+        world.both_work([&world.assistant, &second], 12).await;
+    }
+    world.all_say(4).await;
+    (world, second)
+}
+
 #[tokio::test]
 async fn a_worker_that_comes_later_gets_its_share() {
     let world = World::new().await;
@@ -74,13 +86,7 @@ async fn a_worker_that_comes_later_gets_its_share() {
 
 #[tokio::test]
 async fn what_a_dead_worker_held_goes_to_the_other() {
-    let world = World::new().await;
-    let second = world.second(parrot());
-    for round in 0..4 {
-        world.all_say(round).await;
-        world.both_work([&world.assistant, &second], 12).await;
-    }
-    world.all_say(4).await;
+    let (world, second) = two_that_share().await;
     // The first one is gone without a word.
     world.both_work([&second, &second], 75).await;
     assert_eq!(world.channel.sent().len(), 5 * CONTACTS);
@@ -90,14 +96,8 @@ async fn what_a_dead_worker_held_goes_to_the_other() {
 
 #[tokio::test]
 async fn what_a_dead_worker_held_goes_to_the_other_when_its_leases_end() {
-    let world = World::new().await;
-    let second = world.second(parrot());
-    for round in 0..4 {
-        world.all_say(round).await;
-        world.both_work([&world.assistant, &second], 12).await;
-    }
+    let (world, second) = two_that_share().await;
     // The first one is gone without a word, the second goes by what it is told is due next, and by nothing else.
-    world.all_say(4).await;
     let killed = world.now();
     while world.channel.sent().len() < 5 * CONTACTS {
         let reports =
