@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use futures_util::future::{OptionFuture, join};
 use serde::{Deserialize, Serialize};
 
 use crate::assistant::contact_book::BookEntry;
@@ -425,16 +426,10 @@ impl Inner {
             self.delete_files(tenant, &found).await?;
             let batch = self.deletion(tenant, record, state, &found).await?;
             // The next ones are read while these go.
-            let following = async {
-                match next {
-                    Some(_) => self.left_of(tenant, subject, next).await.map(Some),
-                    None => Ok(None),
-                }
-            };
-            let (gone, following) = futures_util::future::join(self.commit_beside(batch), following).await;
-            let following = following?;
+            let following = OptionFuture::from(next.map(|next| self.left_of(tenant, subject, Some(next))));
+            let (gone, following) = join(self.commit_beside(batch), following).await;
             // Refused: one of them was changed this moment, and is found again in its new version.
-            if gone? { ahead = following } else { refused += 1 }
+            if gone? { ahead = following.transpose()? } else { refused += 1 }
         }
         Err(AssistantError::Conflict("erasure"))
     }

@@ -92,7 +92,7 @@ struct Known {
     since: Option<DateTime<Utc>>,
     /// `None` where nothing was read yet.
     young: Option<Young>,
-    /// Until when what was read carries a grant.
+    /// Until when what was read carries a grant: reckoned once, because a permit is asked for all the time.
     carries_until: DateTime<Utc>,
     generation: Arc<AtomicU64>,
 }

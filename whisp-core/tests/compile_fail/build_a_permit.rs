@@ -1,6 +1,7 @@
 //! A permit and a grant come from the gate alone: their fields are nobody else's.
 
 use std::marker::PhantomData;
+
 use chrono::DateTime;
 use whisp_core::id::{SubjectId, TenantId};
 use whisp_core::privacy::{Grant, Permit, Purpose, ServiceProvision};
