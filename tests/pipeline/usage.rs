@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use whisp::Sensitive;
-use whisp::assistant::{AssistantError, Config, ExportedData, NewUsage, UsageNoted};
+use whisp::assistant::{Assistant, AssistantError, Config, ExportedData, NewUsage, RETENTION_SETTLES, UsageNoted};
 use whisp::model::AutomationMode;
 use whisp::privacy::{
     About, Act, Categories, DataCategory, DeniedReason, Device, LawfulBasis, ProcessingActivity, Purpose, Statement,
@@ -18,8 +18,8 @@ use crate::world::{DANA, World, parrot};
 
 const AGENT: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Mobile/15E148 Safari/604.1";
 
-/// A business whose host notes uses, and takes what people give to support.
-async fn world() -> World {
+/// A host notes uses, and takes what people give to support.
+fn config() -> Config {
     let activity = |purpose, about, category| {
         ProcessingActivity::new(purpose, about, LawfulBasis::Contract, Categories::of(&[category]))
     };
@@ -32,8 +32,12 @@ async fn world() -> World {
     ] {
         config.register = config.register.with(activity(purpose, about, category)).unwrap();
     }
-    World::equipped(Arc::new(MemoryStore::new()), parrot(), AutomationMode::Automatic, |builder| builder.config(config))
-        .await
+    config
+}
+
+async fn world() -> World {
+    let store = Arc::new(MemoryStore::new());
+    World::equipped(store, parrot(), AutomationMode::Automatic, |builder| builder.config(config())).await
 }
 
 fn new(feature: &str) -> NewUsage<'_> {
@@ -52,6 +56,37 @@ async fn stored(world: &World, about: &About, kind: Kind) -> usize {
     let query = SubjectQuery { tenant: world.tenant, subject: about.subject, after: None, limit: 1_000 };
     let records = world.store.of_subject(&query).await.unwrap().records;
     records.iter().filter(|record| record.kind == kind).count()
+}
+
+#[tokio::test]
+async fn p29_a_shorter_rule_of_the_host_takes_hold_of_uses_and_of_what_support_was_given() {
+    let world = world().await;
+    world.says("m1", "Hello").await;
+    let conversation = world.conversation().await;
+    let desk = world.assistant.desk(world.tenant);
+    let contact = desk.conversation(conversation).await.unwrap().contact;
+    desk.usage().note(DANA, Purpose::Security, new("inbox")).await.unwrap();
+    for about in [About::from(DANA), About::from(contact)] {
+        desk.support().take(about, &Sensitive::from("it does not work")).await.unwrap();
+    }
+    let settled = async |assistant: &Assistant| {
+        assistant.sweep(1_000).await.unwrap().into_result().unwrap();
+        world.clock.set(world.now() + RETENTION_SETTLES);
+        assistant.sweep(1_000).await.unwrap().into_result().unwrap().redated
+    };
+    assert_eq!(settled(&world.assistant).await, 0, "all is dated by the rules as they are");
+    let mut config = config();
+    config.retention.usage = TimeDelta::days(2);
+    config.retention.support = TimeDelta::days(3);
+    let stricter = world.another(parrot(), 9, |builder| builder.config(config));
+    assert_eq!(settled(&stricter).await, 3);
+    world.later(TimeDelta::days(2).num_seconds());
+    assert_eq!(desk.usage().of(DANA, Purpose::Security, None, 10).await.unwrap().0, []);
+    assert_eq!(desk.support().of(contact, None, 10).await.unwrap().0.len(), 1);
+    world.later(TimeDelta::days(1).num_seconds());
+    for about in [About::from(DANA), About::from(contact)] {
+        assert!(desk.support().of(about, None, 10).await.unwrap().0.is_empty());
+    }
 }
 
 #[tokio::test]

@@ -106,7 +106,8 @@ pub struct Retention {
     pub special: TimeDelta,
     /// Suggestions that nobody used.
     pub suggestions: TimeDelta,
-    /// What a webhook held that we could not read: hours (promise P1).
+    /// What a webhook held that we could not read: hours (promise P1). A rule that gets shorter takes hold of what comes from then
+    /// on.
     pub raw: TimeDelta,
     /// What could not be done.
     pub dead_letters: TimeDelta,

@@ -5,8 +5,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::assistant::{AssistantError, Inner, Retention, SweepReport};
-use crate::entity::{ConversationRow, MessageRow, SuggestionRow, ending_by, from_clear, to_clear};
-use crate::id::{RecordId, TenantId};
+use crate::entity::{ConversationRow, Entities, MessageRow, SuggestionRow, ending_by, from_clear, to_clear};
+use crate::id::{RecordId, SubjectId, TenantId};
 use crate::model::{ContentKind, Tenant};
 use crate::store::{Commit, Cursor, Kind, ListOrder, ListQuery, Record, Version, WriteBatch, WriteOp};
 
@@ -23,6 +23,11 @@ pub(crate) struct DatedClear {
     messages: i64,
     files: i64,
     suggestions: i64,
+    /// `None` in what was written before support and usage were dated anew: nobody knows by which rule they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    support: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    usage: Option<i64>,
     /// Since when these are the rules.
     since: DateTime<Utc>,
     /// How far everything has been dated by them; `None` once it is.
@@ -40,12 +45,16 @@ struct Pass {
 
 impl DatedClear {
     fn new(keeps: &Retention, since: DateTime<Utc>, pass: Option<Pass>) -> Self {
-        let [messages, files, suggestions] = [keeps.messages, keeps.files, keeps.suggestions].map(|t| t.num_seconds());
-        Self { messages, files, suggestions, since, pass }
+        let Retention { messages, files, suggestions, support, usage, .. } = keeps;
+        let [messages, files, suggestions] = [messages, files, suggestions].map(TimeDelta::num_seconds);
+        let [support, usage] = [support, usage].map(|keep| Some(keep.num_seconds()));
+        Self { messages, files, suggestions, support, usage, since, pass }
     }
 
-    const fn rules(&self) -> [i64; 3] {
-        [self.messages, self.files, self.suggestions]
+    /// What was not known is as good as for ever.
+    fn rules(&self) -> [i64; 5] {
+        let [support, usage] = [self.support, self.usage].map(|keep| keep.unwrap_or(i64::MAX));
+        [self.messages, self.files, self.suggestions, support, usage]
     }
 
     /// Returns these rules in the place of those before: with a pass over everything if one of them is shorter, or the one
@@ -96,7 +105,7 @@ impl Inner {
         let Some(mut pass) = dated.pass.filter(|_| at >= dated.since + RETENTION_SETTLES) else { return Ok(()) };
         let left = limit.saturating_sub(report.redated);
         let mut dating = Dating { inner: self, tenant: tenant.id, keeps, at, left };
-        let whole = dating.conversations(&mut pass).await;
+        let whole = dating.everybody(&mut pass).await;
         report.redated += left - dating.left;
         let done = whole?;
         report.more |= !done;
@@ -124,6 +133,36 @@ impl Inner {
 }
 
 impl Dating<'_> {
+    /// Dates what there is of the contacts, of the team and of the account holder. Returns whether all is. The team is small,
+    /// and is begun anew where it was not done.
+    async fn everybody(&mut self, pass: &mut Pass) -> Result<bool, AssistantError> {
+        if !self.conversations(pass).await? {
+            return Ok(false);
+        }
+        let settings = self.inner.entities.tenant(self.tenant).await?.tenant;
+        let mut query = self.query(Kind::MEMBER, self.tenant.into(), None);
+        let mut people = vec![settings.account_holder];
+        loop {
+            let page = self.inner.entities.store.list(&query).await?;
+            people.extend(page.records.iter().map(|member| SubjectId::from_uuid(member.id.as_uuid())));
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => break,
+            }
+        }
+        for person in people {
+            if !self.given(person).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Dates what somebody gave to support, and what is noted of their use. Returns whether all is.
+    async fn given(&mut self, person: SubjectId) -> Result<bool, AssistantError> {
+        Ok(self.under(Kind::SUPPORT, person.into()).await? && self.under(Kind::USAGE, person.into()).await?)
+    }
+
     /// Goes through the conversations in the order of their last activity: one that moves on meanwhile is met again. Returns
     /// whether all are done.
     async fn conversations(&mut self, pass: &mut Pass) -> Result<bool, AssistantError> {
@@ -143,32 +182,40 @@ impl Dating<'_> {
         }
     }
 
-    /// Dates the messages, the files and the suggestions of a conversation. Returns whether all are.
+    /// Dates the messages, the files and the suggestions of a conversation, and what its contact gave. Returns whether all is.
     async fn conversation(&mut self, row: ConversationRow) -> Result<bool, AssistantError> {
         let parent = RecordId::from(row.conversation.id);
-        for kind in [Kind::MESSAGE, Kind::SUGGESTION] {
-            let mut query = self.query(kind, parent, None);
-            loop {
-                let page = self.inner.entities.store.list(&query).await?;
-                let mut earlier = Vec::new();
-                for record in page.records {
-                    if kind == Kind::SUGGESTION {
-                        let at = SuggestionRow::read(record.clone())?.clear.at;
-                        earlier.extend(self.earlier(record, at + self.keeps.suggestions));
-                    } else {
+        Ok(self.under(Kind::MESSAGE, parent).await?
+            && self.under(Kind::SUGGESTION, parent).await?
+            && self.given(row.conversation.contact.0).await?)
+    }
+
+    /// Dates the records of a kind under a parent. Returns whether all are.
+    async fn under(&mut self, kind: Kind, parent: RecordId) -> Result<bool, AssistantError> {
+        let mut query = self.query(kind, parent, None);
+        loop {
+            let page = self.inner.entities.store.list(&query).await?;
+            let mut earlier = Vec::new();
+            for record in page.records {
+                let until = match kind {
+                    Kind::SUGGESTION => SuggestionRow::read(record.clone())?.clear.at + self.keeps.suggestions,
+                    Kind::SUPPORT => Entities::support_clear(&record)?.at + self.keeps.support,
+                    Kind::USAGE => Entities::usage_clear(&record)?.at + self.keeps.usage,
+                    _ => {
                         self.message(record, &mut earlier).await?;
+                        continue;
                     }
-                }
-                if !self.write(earlier).await? {
-                    return Ok(false);
-                }
-                match page.next {
-                    Some(next) => query.after = Some(next),
-                    None => break,
-                }
+                };
+                earlier.extend(self.earlier(record, until));
+            }
+            if !self.write(earlier).await? {
+                return Ok(false);
+            }
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => return Ok(true),
             }
         }
-        Ok(true)
     }
 
     /// Dates a message and its files, from when it came.
@@ -226,6 +273,18 @@ mod tests {
     fn rules(days: [i64; 3]) -> DatedClear {
         let [messages, files, suggestions] = days.map(TimeDelta::days);
         DatedClear::new(&Retention { messages, files, suggestions, ..Retention::default() }, NOW, None)
+    }
+
+    #[test]
+    fn what_was_dated_before_support_and_usage_were_is_dated_by_them() {
+        let before = DatedClear { support: None, usage: None, ..rules([9, 9, 9]) };
+        assert!(rules([9, 9, 9]).after(Some(&before)).pass.is_some());
+        let longer = Retention { support: TimeDelta::days(999), ..Retention::default() };
+        let before = DatedClear::new(&longer, NOW, None);
+        assert!(DatedClear::new(&Retention::default(), NOW, None).after(Some(&before)).pass.is_some());
+        let longer =
+            DatedClear::new(&longer, NOW, None).after(Some(&DatedClear::new(&Retention::default(), NOW, None)));
+        assert_eq!(longer.pass, None);
     }
 
     #[test]

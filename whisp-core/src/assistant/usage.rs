@@ -184,7 +184,7 @@ impl UsageLog {
             id: RecordId::from_uuid(inner.ids.time_ordered(now)),
             subject: about.subject,
             at,
-            expires_at: now + inner.config.retention.usage,
+            expires_at: at + inner.config.retention.usage,
         };
         let secret = UsageSecret {
             feature: new.feature.trim().to_owned(),
