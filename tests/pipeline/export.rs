@@ -154,7 +154,7 @@ async fn each_line_of_a_copy_has_its_shape() {
 #[tokio::test]
 async fn a_copy_comes_in_pages_under_restriction_too_and_of_the_erased_there_is_none() {
     let world = World::new().await;
-    for n in 0..230 {
+    for n in 0..430 {
         world.says(&format!("m{n}"), &format!("number {n}")).await;
     }
     let desk = world.assistant.desk(world.tenant);
@@ -162,9 +162,9 @@ async fn a_copy_comes_in_pages_under_restriction_too_and_of_the_erased_there_is_
     let restriction = Statement::Restriction { ground: RestrictionGround::Claim, stands: true };
     desk.declare(contact, restriction, Act::Host).await.unwrap();
     let first = world.assistant.export(world.tenant, contact, None).await.unwrap();
-    assert!(first.entries.len() <= 200 && first.next.is_some());
+    assert!(first.entries.len() <= 400 && first.next.is_some());
     let text = lines(&export(&world, contact).await);
-    for n in 0..230 {
+    for n in 0..430 {
         assert!(text.contains(&format!("number {n}\"")), "number {n}");
     }
     world.assistant.erase(world.tenant, contact).await.unwrap();

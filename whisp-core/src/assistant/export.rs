@@ -1,6 +1,7 @@
 //! Access and portability: everything that is kept about a contact, in a form that people and programs read.
 
 use chrono::{DateTime, Utc};
+use futures_util::future::{OptionFuture, join};
 
 use crate::assistant::{Assistant, AssistantError, ExportPage, Exported, ExportedData, Inner};
 use crate::audit::{AuditAction, Outcome};
@@ -11,10 +12,13 @@ use crate::entity::{
 use crate::id::{MemberId, TenantId};
 use crate::model::{Author, Conversation, Tenant};
 use crate::privacy::{About, Grant, Permit, Rights};
-use crate::store::{Kind, Record, SubjectCursor, SubjectQuery};
+use crate::store::{Kind, Record, SubjectCursor, SubjectPage, SubjectQuery};
 
-/// How many records one page holds.
-const PAGE: usize = 200;
+/// How many records are read at a time.
+const READ_MAX: usize = 100;
+
+/// How many of those reads make a page. What comes next is read while what came before is opened.
+const READS: usize = 4;
 
 impl Assistant {
     /// Reads what is kept about a contact, a page at a time, whatever their conversations are and however much it is. Only
@@ -91,19 +95,42 @@ impl Inner {
         tenant: TenantId,
         after: Option<SubjectCursor>,
     ) -> Result<ExportPage, AssistantError> {
-        let query = SubjectQuery { tenant, subject: grant.subject(), after, limit: PAGE };
-        let page = self.entities.store.of_subject(&query).await?;
-        let mut entries = Vec::with_capacity(page.records.len() + 1);
+        let mut entries = Vec::with_capacity(READS * READ_MAX + 1);
         if after.is_none() {
             entries.extend(self.exported_business(grant, tenant).await?);
         }
-        for record in page.records.into_iter().filter(|record| !record.is_past(grant.reads_as_of())) {
+        let read = |after| async move {
+            let query = SubjectQuery { tenant, subject: grant.subject(), after, limit: READ_MAX };
+            self.entities.store.of_subject(&query).await
+        };
+        let (mut page, mut reads) = (read(after).await?, 1);
+        loop {
+            let SubjectPage { records, next } = page;
+            let following = OptionFuture::from(next.filter(|_| reads < READS).map(|next| read(Some(next))));
+            let (following, opened) = join(following, self.opened(grant, tenant, records, &mut entries)).await;
+            opened?;
+            match following {
+                Some(following) => (page, reads) = (following?, reads + 1),
+                None => return Ok(ExportPage { entries, next }),
+            }
+        }
+    }
+
+    /// Opens records that the person may have.
+    async fn opened(
+        &self,
+        grant: &Grant,
+        tenant: TenantId,
+        records: Vec<Record>,
+        entries: &mut Vec<Exported>,
+    ) -> Result<(), AssistantError> {
+        for record in records.into_iter().filter(|record| !record.is_past(grant.reads_as_of())) {
             if record.kind == Kind::DISCLOSURE && !Entities::disclosure(&record)?.is_told(grant.granted_at()) {
                 continue;
             }
             entries.push(self.exported(grant, tenant, record).await?);
         }
-        Ok(ExportPage { entries, next: page.next })
+        Ok(())
     }
 
     /// Opens what stands in the directory about the account holder of a tenant; `None` about anybody else.
