@@ -35,6 +35,7 @@ mod legal;
 mod letters;
 mod masking;
 mod media;
+mod mentioned;
 mod pace;
 mod policies;
 mod portable;

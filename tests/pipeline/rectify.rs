@@ -3,8 +3,8 @@
 use whisp::Sensitive;
 use whisp::assistant::AssistantError;
 use whisp::audit::AuditAction;
-use whisp::id::TenantId;
-use whisp::model::{Content, Handle, HandleKind, Provenance};
+use whisp::id::{MessageId, TenantId};
+use whisp::model::{Content, Handle, HandleKind, PlatformMessageId, Provenance};
 use whisp::privacy::{
     About, Proof, ProofStrength, RequestError, RequestEvent, RequestKind, RequestOutcome, RequestState, SubjectRequest,
 };
@@ -12,7 +12,7 @@ use whisp::store::{Commit, Kind, WriteBatch, WriteOp};
 use whisp::webhook::{Event, Item};
 
 use crate::requests::Asked;
-use crate::world::{DANA, PHONE, World, incoming};
+use crate::world::{DANA, PHONE, World, contact, incoming};
 
 async fn asked() -> (Asked, SubjectRequest) {
     let asked = Asked::with("Hello").await;
@@ -75,6 +75,74 @@ async fn p44_a_corrected_name_replaces_the_wrong_one_for_good() {
     let (entries, _) = asked.world.assistant.audit(asked.world.tenant).events(None, 1_000).await.unwrap();
     let log = serde_json::to_string(&entries.iter().map(|entry| &entry.event).collect::<Vec<_>>()).unwrap();
     assert!(!log.contains("Canary"), "{log}");
+}
+
+#[tokio::test]
+async fn p44_a_note_stands_beside_what_somebody_wrote_and_the_one_before_it_is_read_by_nobody() {
+    let (asked, request) = asked().await;
+    let message = asked.world.messages().await[0].id;
+    let early = asked.requests().annotate(request.id(), message, &"canary-early".into()).await;
+    assert!(matches!(early, Err(AssistantError::Request(RequestError::WrongState { .. }))), "{early:?}");
+    asked.granted().await;
+    for wrong in ["", "  ", &"x".repeat(4_097)] {
+        let refused = asked.requests().annotate(request.id(), message, &Sensitive::from(wrong)).await;
+        assert!(matches!(refused, Err(AssistantError::Invalid(_))), "{refused:?}");
+    }
+    let unknown = asked.requests().annotate(request.id(), MessageId::from_bytes([9; 16]), &"canary-lost".into()).await;
+    assert!(matches!(unknown, Err(AssistantError::NotFound("message"))), "{unknown:?}");
+    let note = Sensitive::from("canary-first: they say that it was two");
+    let done = asked.requests().annotate(request.id(), message, &note).await.unwrap();
+    assert!(matches!(done.state(), RequestState::Executing { .. }) && done.steps_left().next().is_none());
+    let before = asked.world.store.get(asked.world.tenant, Kind::MESSAGE, message.into()).await.unwrap().unwrap();
+    let note = Sensitive::from("canary-second: they say that it was three");
+    asked.requests().annotate(request.id(), message, &note).await.unwrap();
+    let read = asked.world.messages().await;
+    assert_eq!((read[0].content.readable(), read[0].note.as_ref()), (Some("Hello"), Some(&note)));
+    assert!(read[1..].iter().all(|other| other.note.is_none()));
+
+    // It goes with the message: into the person's copy, and away with them. It is in no log.
+    let person = About::from(asked.contact);
+    let copy = asked.world.assistant.export(asked.world.tenant, person, None).await.unwrap();
+    let copy = serde_json::to_string(&copy.entries).unwrap();
+    assert!(copy.contains("canary-second") && !copy.contains("canary-first"), "{copy}");
+    let logged = asked.logged().await;
+    assert_eq!(logged.iter().filter(|action| **action == AuditAction::Rectified).count(), 2, "{logged:?}");
+    let (entries, _) = asked.world.assistant.audit(asked.world.tenant).events(None, 1_000).await.unwrap();
+    let log = serde_json::to_string(&entries.iter().map(|entry| &entry.event).collect::<Vec<_>>()).unwrap();
+    assert!(!log.contains("canary"), "{log}");
+
+    // Whoever puts the old bytes back has put back nothing.
+    let now = asked.world.store.get(asked.world.tenant, Kind::MESSAGE, message.into()).await.unwrap().unwrap();
+    let forged = whisp::store::Record { version: now.version + 1, sealed: before.sealed, ..now };
+    let put = asked.world.store.commit(WriteBatch::new(asked.world.tenant).op(WriteOp::Put(forged))).await.unwrap();
+    assert_eq!(put, Commit::Done);
+    let desk = asked.world.assistant.desk(asked.world.tenant);
+    let read = desk.messages(asked.conversation, None, 100).await;
+    assert!(matches!(read, Err(AssistantError::Vault(_))), "{read:?}");
+}
+
+#[tokio::test]
+async fn p44_a_note_outlives_an_edit_and_not_the_message() {
+    let (asked, request) = asked().await;
+    let message = asked.world.messages().await[0].id;
+    asked.granted().await;
+    let note = Sensitive::from("they say that it was two");
+    asked.requests().annotate(request.id(), message, &note).await.unwrap();
+    asked.world.later(1);
+    let (target, whose) = (PlatformMessageId::new("m1"), Some(contact()));
+    let content = Some(Content::text("Hello again"));
+    let edited = Event::Edited { contact: whose.clone(), target: target.clone(), content };
+    asked.world.ingest(vec![asked.world.event("e1", Provenance::Live, edited)]).await;
+    asked.world.settle().await;
+    let read = &asked.world.messages().await[0];
+    assert_eq!((read.content.readable(), read.note.as_ref()), (Some("Hello again"), Some(&note)));
+    let unsent = Event::Unsent { contact: whose, target };
+    asked.world.ingest(vec![asked.world.event("e2", Provenance::Live, unsent)]).await;
+    asked.world.settle().await;
+    let read = &asked.world.messages().await[0];
+    assert_eq!((&read.content, read.note.as_ref()), (&Content::Unsent, None));
+    let late = asked.requests().annotate(request.id(), message, &note).await;
+    assert!(matches!(late, Err(AssistantError::Invalid(_))), "{late:?}");
 }
 
 #[tokio::test]

@@ -10,7 +10,10 @@ use whisp::kpi::{KpiWindow, built_in};
 use whisp::model::{
     AccountId, AutomationMode, ChannelKind, Content, Location, Media, MediaKind, PlatformMessageId, Provenance,
 };
-use whisp::privacy::{Act, DeniedReason, LawfulBasis, Notice, Purpose, RestrictionGround, Statement};
+use whisp::privacy::{
+    Act, DeniedReason, LawfulBasis, Notice, Proof, ProofStrength, Purpose, RequestEvent, RequestKind,
+    RestrictionGround, Statement,
+};
 use whisp::store::{Kind, ListOrder, ListQuery};
 use whisp::stores::MemoryStore;
 use whisp::testing::{ScriptedEngine, Yielding, cancel_after};
@@ -52,6 +55,13 @@ async fn elsewhere() -> World {
         desk.declare(contact, statement, Act::Host).await.unwrap();
         world.later(60);
     }
+    let request = desk.requests().take_in(contact, RequestKind::Rectification).await.unwrap();
+    let proof = Proof { strength: ProofStrength::Confirmed, at: world.now() };
+    for event in [RequestEvent::Prove(proof), RequestEvent::Assess, RequestEvent::Approve] {
+        desk.requests().apply(request.id(), event).await.unwrap();
+    }
+    let first = world.messages().await[0].id;
+    desk.requests().annotate(request.id(), first, &"They say that it was tea".into()).await.unwrap();
     world
 }
 

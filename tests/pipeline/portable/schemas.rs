@@ -87,6 +87,7 @@ fn messages() -> Vec<ExportedData> {
         platform_id: Some(PlatformMessageId::new("m2")),
         reply_to: Some(PlatformMessageId::new("m1")),
         story: Some(StoryRef { id: None, url: Some("https://a.example".into()) }),
+        note: Some("It was two, not three".into()),
         inquiry: Some(InquiryId::from_bytes([2; 16])),
         delivery: Some(delivery.clone()),
     };
@@ -99,6 +100,7 @@ fn messages() -> Vec<ExportedData> {
         platform_id: None,
         reply_to: None,
         story: None,
+        note: None,
         inquiry: None,
         delivery: Some(Delivery::queued(at())).filter(|delivery| delivery.step != DeliveryStep::Queued),
     };
@@ -259,7 +261,7 @@ fn optional() -> BTreeMap<&'static str, &'static [&'static str]> {
     BTreeMap::from([
         ("disclosure", &["retained_until", "told_from"][..]),
         ("file", &["theirs"]),
-        ("message", &["platform_id", "reply_to", "story", "inquiry", "delivery"]),
+        ("message", &["platform_id", "reply_to", "story", "note", "inquiry", "delivery"]),
         ("statement", &["notice", "until"]),
         ("suggestion", &["decides"]),
         ("usage", &["network", "device"]),

@@ -224,6 +224,7 @@ impl Inner {
                     platform_id: message.platform_id,
                     reply_to: message.reply_to,
                     story: message.story,
+                    note: message.note,
                     inquiry: message.inquiry,
                     delivery: message.delivery,
                 }

@@ -162,6 +162,9 @@ pub enum ExportedData {
         /// The story that it answers.
         #[serde(skip_serializing_if = "Option::is_none")]
         story: Option<StoryRef>,
+        /// What was noted beside it, because somebody says that it is wrong.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        note: Option<Sensitive>,
         /// To which inquiry it belongs.
         #[serde(skip_serializing_if = "Option::is_none")]
         inquiry: Option<InquiryId>,

@@ -326,6 +326,7 @@ impl<'a> Stage<'a> {
             handle: event.contact.handles.first().cloned(),
             reply_to: event.reply_to.clone(),
             story: event.story.clone(),
+            note: None,
             at: self.at(item),
             received_at: self.received_at,
             inquiry: None,

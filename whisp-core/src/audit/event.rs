@@ -151,6 +151,8 @@ pub enum AuditAction {
     PolicyTold,
     /// What is kept of a person was corrected.
     Rectified,
+    /// What somebody wrote was taken out, because of whom they wrote about.
+    Redacted,
     /// What is kept of a person may not be used.
     Restricted,
     /// A person was told that their request arrived.

@@ -275,7 +275,7 @@ fn the_receipt_of_an_erasure_is_kept_like_this() {
 fn by_which_rules_things_are_dated_is_kept_like_this() {
     is_kept::<DatedClear>(&[
         r#"{"messages":31536000,"files":31536000,"suggestions":2592000,"since":"2026-11-22T09:00:00Z"}"#,
-        r#"{"messages":1,"files":1,"suggestions":1,"since":"2026-11-22T09:00:00Z","pass":{}}"#,
+        r#"{"messages":1,"files":1,"suggestions":1,"support":1,"usage":1,"since":"2026-11-22T09:00:00Z","pass":{}}"#,
         r#"{"messages":1,"files":1,"suggestions":1,"since":"2026-11-22T09:00:00Z","pass":{"after":{"position":9,"id":"00000000-0000-0000-0000-000000000001"}}}"#,
     ]);
 }
@@ -324,6 +324,7 @@ fn an_event_of_the_audit_log_is_kept_like_this() {
         "policy_declined",
         "policy_told",
         "rectified",
+        "redacted",
         "restricted",
         "restriction_ended",
         "retention_set",
@@ -369,6 +370,7 @@ fn what_is_sealed_of_a_connection_a_contact_and_a_message_is_kept_like_this() {
     is_kept::<MessageSecret>(&[
         r#"{"said":{"in":{"type":"text","text":"Hello"}},"platform_id":"wamid.1","handle":{"kind":"phone","value":"7701"},"reply_to":"wamid.0"}"#,
         r#"{"said":{"in":{"type":"text","text":"Hello"}},"platform_id":"aWd","story":{"id":"17900","url":"https://a.example/b"}}"#,
+        r#"{"said":{"in":{"type":"text","text":"Hello"}},"note":"They say that it was two"}"#,
         r#"{"said":{"out":{"send":"text","text":"Hello"}}}"#,
     ]);
 }

@@ -11,6 +11,7 @@ use crate::model::{
     Author, Content, ContentKind, Conversation, Delivery, Handle, Message, PlatformMessageId, Provenance, StoryRef,
 };
 use crate::privacy::{DataCategory, Grant};
+use crate::sensitive::Sensitive;
 use crate::store::{BlindIndex, Cursor, FindQuery, Kind, ListOrder, ListQuery, Record, StoreError};
 use crate::vault::{IndexField, SealContext, VaultError};
 
@@ -58,6 +59,8 @@ pub(super) struct MessageSecret {
     reply_to: Option<PlatformMessageId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     story: Option<StoryRef>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    note: Option<Sensitive>,
 }
 
 /// A message that is about to be stored.
@@ -74,6 +77,7 @@ pub(crate) struct MessageDraft {
     pub(crate) handle: Option<Handle>,
     pub(crate) reply_to: Option<PlatformMessageId>,
     pub(crate) story: Option<StoryRef>,
+    pub(crate) note: Option<Sensitive>,
     pub(crate) at: DateTime<Utc>,
     pub(crate) received_at: DateTime<Utc>,
     pub(crate) inquiry: Option<InquiryId>,
@@ -111,6 +115,7 @@ impl Outgoing {
             handle: None,
             reply_to: self.reply_to,
             story: None,
+            note: None,
             at: now,
             received_at: now,
             inquiry: self.inquiry,
@@ -256,6 +261,7 @@ impl Entities {
             handle: draft.handle.clone(),
             reply_to: draft.reply_to.clone(),
             story: draft.story.clone(),
+            note: draft.note.clone(),
         };
         record.sealed = self.seal(&context(tenant, draft.contact, record.id, 0), &secret).await?;
         Ok(record)
@@ -326,6 +332,7 @@ impl Entities {
                 handle: None,
                 reply_to: None,
                 story: None,
+                note: None,
             }
         } else {
             self.open(grant, &context(tenant, contact, row.record.id, row.clear.revision), &row.record).await?
@@ -349,12 +356,13 @@ impl Entities {
             received_at: row.clear.received_at,
             inquiry: row.clear.inquiry,
             revision: row.clear.revision,
+            note: secret.note,
             delivery: row.clear.delivery.clone(),
         };
         Ok((message, body))
     }
 
-    /// Changes a message's content or platform id: seals it anew, one revision on. Of a message that was taken back only
+    /// Changes a message's content, the note beside it or its platform id: seals it anew, one revision on. Of a message that was taken back only
     /// the index of the id changes. The row is staged by whoever holds it.
     pub(crate) async fn reseal(
         &self,
@@ -378,6 +386,7 @@ impl Entities {
                 row.clear.kind = content.kind();
                 secret.said = Said::In(content);
             }
+            Change::Note(note) => secret.note = Some(note),
             Change::PlatformId(_, id) => secret.platform_id = Some(id),
         }
         row.record.sealed = self.seal(&SealContext { revision: row.clear.revision + 1, ..before }, &secret).await?;
@@ -390,5 +399,6 @@ impl Entities {
 #[derive(Debug)]
 pub(crate) enum Change {
     Content(Content),
+    Note(Sensitive),
     PlatformId(ConnectionId, PlatformMessageId),
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{ContactId, ConversationId, InquiryId, MemberId, MessageId, SuggestionId};
 use crate::model::{Content, Delivery, Handle, PlatformMessageId, StoryRef};
 use crate::reply::EngineId;
+use crate::sensitive::Sensitive;
 
 /// Who wrote a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,8 +84,11 @@ pub struct Message {
     pub received_at: DateTime<Utc>,
     /// The inquiry that it answers, for what we send. `None` for what came in: the inquiries' own times tell.
     pub inquiry: Option<InquiryId>,
-    /// How often its content changed: 0 as it came, plus one for each edit.
+    /// How often what is sealed of it changed: 0 as it came, plus one for each edit, note and id of the platform.
     pub revision: u32,
+    /// What a member noted beside it, because somebody says that it is wrong
+    /// ([`Requests::annotate`](crate::assistant::Requests::annotate)). Engines do not see it.
+    pub note: Option<Sensitive>,
     /// What became of it, if it went out.
     pub delivery: Option<Delivery>,
 }

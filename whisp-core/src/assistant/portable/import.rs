@@ -292,6 +292,7 @@ impl Import<'_> {
             handle: None,
             reply_to: message.reply_to.clone(),
             story: message.story.clone(),
+            note: message.note.clone(),
             at: message.at.min(self.now),
             received_at: self.now,
             inquiry: None,

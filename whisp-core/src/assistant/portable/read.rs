@@ -71,6 +71,8 @@ pub(super) struct CopiedMessage {
     #[serde(default)]
     pub(super) story: Option<StoryRef>,
     #[serde(default)]
+    pub(super) note: Option<Sensitive>,
+    #[serde(default)]
     pub(super) delivery: Option<Delivery>,
 }
 

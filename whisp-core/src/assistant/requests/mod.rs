@@ -1,9 +1,11 @@
 //! What people ask about their data, from its arrival to the answer: taken down, proven, decided, done, answered, each
 //! step in the audit log and the time for it watched by [`sweep`](Assistant::sweep).
 
+mod annotate;
 mod copy;
 mod declared;
 mod erase;
+mod mentioned;
 mod prove;
 mod rectify;
 mod restrict;
@@ -28,7 +30,8 @@ use crate::assistant::Assistant;
 /// The step of what a person does for a request, where nothing of ours is to be done.
 const ANSWER_STEP: &str = "answer";
 
-/// The requests of people about their data: of a tenant's contacts, of its members, of the account holder.
+/// The requests of people about their data: of a tenant's contacts, of its members, of the account holder, of whomever
+/// somebody wrote about.
 ///
 /// | what | how |
 /// |---|---|
@@ -37,7 +40,8 @@ const ANSWER_STEP: &str = "answer";
 /// | What is decided | [`apply`](Self::apply): assess, approve, refuse, put off |
 /// | A copy | [`copy`](Self::copy), page by page, of what there was when it was asked |
 /// | An erasure | [`erase`](Self::erase); from the proof on, until then, nothing of a contact's is used for anything else |
-/// | A correction | [`rectify`](Self::rectify) |
+/// | A correction | [`rectify`](Self::rectify) a name, [`annotate`](Self::annotate) what was written |
+/// | Somebody whom others wrote about | [`take_in_of_mentioned`](Self::take_in_of_mentioned), then `annotate`, [`redact`](Self::redact) |
 /// | A withdrawal, an objection, a restriction | [`Desk::declare`] |
 /// | The answer | [`answer`](Self::answer), once the person was told |
 ///
@@ -92,7 +96,12 @@ impl Requests {
         if inner.kind_of(tenant, about.subject).await? != Some(about.kind) {
             return Err(AssistantError::NotFound("person"));
         }
-        let mut row = inner.new_request(about.subject, kind)?;
+        self.receive(about.subject, kind).await
+    }
+
+    async fn receive(&self, subject: SubjectId, kind: RequestKind) -> Result<SubjectRequest, AssistantError> {
+        let (inner, tenant) = (&self.desk.assistant.inner, self.desk.tenant);
+        let mut row = inner.new_request(subject, kind)?;
         let mut batch = WriteBatch::new(tenant);
         batch.ops = inner.staged(tenant, &mut row, AuditAction::RequestReceived, self.desk.whom()).await?;
         self.desk.commit(batch).await?;
@@ -191,13 +200,15 @@ impl Requests {
         self.is_declared(id).await?;
         self.change(id, AuditAction::RequestAnswered, |request| {
             let mut request = request.clone();
-            // An erasure is done by `erase`, and by nobody else.
-            let by_people = request.kind() != RequestKind::Erasure;
-            if by_people && matches!(request.state(), RequestState::Approved | RequestState::Partial { .. }) {
+            if request.kind() != RequestKind::Erasure
+                && matches!(request.state(), RequestState::Approved | RequestState::Partial { .. })
+            {
                 request = request.apply(RequestEvent::Execute(vec![ANSWER_STEP.to_owned()]), law, now)?;
             }
-            let left: Vec<String> = request.steps_left().map(|step| step.name.clone()).collect();
-            for step in left.into_iter().filter(|_| by_people) {
+            // An erasure is done by `erase`, and by nobody else.
+            let by_people = request.steps_left().filter(|step| step.name != erase::STEP);
+            let left: Vec<String> = by_people.map(|step| step.name.clone()).collect();
+            for step in left {
                 let outcome = StepOutcome::Done { records };
                 request = request.apply(RequestEvent::Report { step, outcome }, law, now)?;
             }

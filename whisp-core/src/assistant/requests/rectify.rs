@@ -1,5 +1,7 @@
 //! Corrects what is kept of somebody (promise P44, Art. 16 GDPR).
 
+use chrono::{DateTime, Utc};
+
 use super::Requests;
 use crate::assistant::AssistantError;
 use crate::assistant::admin::check_name;
@@ -7,7 +9,7 @@ use crate::assistant::desk::TRIES_MAX;
 use crate::audit::AuditAction;
 use crate::entity::AuditDraft;
 use crate::id::{ContactId, MemberId};
-use crate::privacy::{RequestEvent, RequestKind, RequestState, Rights, StepOutcome, SubjectRequest};
+use crate::privacy::{Law, RequestEvent, RequestKind, RequestState, Rights, StepOutcome, SubjectRequest};
 use crate::sensitive::Sensitive;
 use crate::store::{WriteBatch, WriteOp};
 
@@ -19,7 +21,7 @@ impl Requests {
     /// or that of the account holder, who is the business, in a commit before. The name before can't be read any more, not even
     /// if its bytes are put back. What a platform tells later does not overwrite it.
     ///
-    /// What somebody wrote is what they said, and is not rewritten; ids are the platform's, and are corrected there. Tell
+    /// What somebody wrote is what they said, and is not rewritten: [`annotate`](Self::annotate) it; ids are the platform's, and are corrected there. Tell
     /// whoever was given the name ([`Assistant::recipients`](crate::assistant::Assistant::recipients); Art. 19); an engine
     /// elsewhere never is.
     ///
@@ -36,22 +38,9 @@ impl Requests {
         for _ in 0..TRIES_MAX {
             let now = inner.clock.now();
             let mut row = self.row(id).await?;
-            let request = &row.clear.request;
-            let subject = request.subject();
-            if request.kind() != RequestKind::Rectification {
-                return Err(AssistantError::Invalid("the person did not ask for a correction"));
-            }
+            let subject = row.clear.request.subject();
+            row.clear.request = corrected(&row.clear.request, &inner.config.law, now)?;
             let mut batch = WriteBatch::new(tenant);
-            let done =
-                matches!(request.state(), RequestState::Executing { .. }) && request.steps_left().next().is_none();
-            let corrected = if done {
-                request.clone()
-            } else {
-                let begin = RequestEvent::Execute(vec![STEP.to_owned()]);
-                let outcome = StepOutcome::Done { records: 1 };
-                let report = RequestEvent::Report { step: STEP.to_owned(), outcome };
-                request.apply(begin, &inner.config.law, now)?.apply(report, &inner.config.law, now)?
-            };
             let settings = inner.entities.tenant(tenant).await?.tenant;
             let record = if subject == settings.account_holder {
                 // It stands in the directory, so it is a commit of its own; whoever repeats the call gives the name once more.
@@ -73,7 +62,6 @@ impl Requests {
                 batch.ops.push(WriteOp::Put(record));
                 batch.ops.extend(inner.audit(tenant, event).await?);
             }
-            row.clear.request = corrected;
             batch.ops.extend(inner.staged(tenant, &mut row, AuditAction::RequestStep, self.desk.whom()).await?);
             if inner.commit_beside(batch).await? {
                 return Ok(row.clear.request);
@@ -81,4 +69,22 @@ impl Requests {
         }
         Err(AssistantError::Conflict("request"))
     }
+}
+
+/// Returns a request for a correction as it is once something was corrected. A mistake in that is corrected too, so it may
+/// be done already.
+pub(super) fn corrected(
+    request: &SubjectRequest,
+    law: &Law,
+    now: DateTime<Utc>,
+) -> Result<SubjectRequest, AssistantError> {
+    if request.kind() != RequestKind::Rectification {
+        return Err(AssistantError::Invalid("the person did not ask for a correction"));
+    }
+    if matches!(request.state(), RequestState::Executing { .. }) && request.steps_left().next().is_none() {
+        return Ok(request.clone());
+    }
+    let begin = RequestEvent::Execute(vec![STEP.to_owned()]);
+    let report = RequestEvent::Report { step: STEP.to_owned(), outcome: StepOutcome::Done { records: 1 } };
+    Ok(request.apply(begin, law, now)?.apply(report, law, now)?)
 }
