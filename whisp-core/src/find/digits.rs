@@ -3,11 +3,14 @@
 use std::cell::LazyCell;
 use std::ops::Deref;
 
-use super::tokens::{Token, digit, is_invisible, look_alike};
+use super::tokens::{Token, digit, has_letters, is_invisible, look_alike};
 use super::{BETWEEN_MESSAGES, Finding, FindingKind, checks};
 
 /// The most digits that a number here has: a card's.
 const DIGITS_MAX: usize = 19;
+
+/// The fewest: a phone's in a town.
+const DIGITS_MIN: usize = 6;
 
 /// So many digits in a row are somebody's number, whatever it is.
 const NUMBER_MIN: usize = 9;
@@ -51,7 +54,7 @@ struct Group {
 }
 
 /// Groups that may belong to one number, with their digits.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Run {
     groups: Vec<Group>,
     /// How many digits each group has.
@@ -61,7 +64,7 @@ struct Run {
 
 /// Finds numbers.
 pub(super) fn numbers(text: &str, tokens: &[Token], found: &mut Vec<Finding>) {
-    let mut run = Run::default();
+    let mut run = Run::of(tokens.len());
     let mut last = 0;
     for token in tokens {
         let word = text.get(token.start..token.end).unwrap_or_default();
@@ -118,9 +121,19 @@ fn is_joint(gap: &str) -> bool {
 }
 
 impl Run {
+    /// An empty one with room for so many groups.
+    fn of(groups: usize) -> Self {
+        let (sizes, digits) = (Vec::with_capacity(groups), Vec::with_capacity(groups * DIGITS_MIN));
+        Self { groups: Vec::with_capacity(groups), sizes, digits }
+    }
+
     fn push(&mut self, start: usize, word: &str, plus: bool, letters: usize, fold: bool) {
         let first = self.digits.len();
-        self.digits.extend(word.chars().filter_map(|c| digit(c).or_else(|| look_alike(c).filter(|_| fold))));
+        if word.bytes().all(|byte| byte.is_ascii_digit()) {
+            self.digits.extend(word.bytes().map(|byte| byte - b'0'));
+        } else {
+            self.digits.extend(word.chars().filter_map(|c| digit(c).or_else(|| look_alike(c).filter(|_| fold))));
+        }
         self.sizes.push(self.digits.len() - first);
         self.groups.push(Group { start, end: start + word.len(), first, plus, letters });
     }
@@ -174,7 +187,7 @@ fn classify(
     shape: &[usize],
     is_cued: &impl Deref<Target = bool>,
 ) -> Option<FindingKind> {
-    let first = groups.first()?;
+    let first = groups.first().filter(|_| digits.len() >= DIGITS_MIN)?;
     if matches!(first.letters, 1 | 2) && groups.len() == 1 && (6..=9).contains(&digits.len()) {
         return Some(FindingKind::Document);
     }
@@ -234,8 +247,7 @@ fn is_cued(text: &str, first: &Group) -> bool {
         from += 1;
     }
     let before = before.get(from..).unwrap_or_default();
-    if !before.bytes().any(|byte| byte.is_ascii_alphabetic() || !byte.is_ascii()) {
-        // Among digits alone there is no word.
+    if !has_letters(before) {
         return false;
     }
     let before = before.to_lowercase();

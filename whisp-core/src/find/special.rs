@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
-use super::tokens::is_invisible;
+use super::tokens::{has_letters, is_invisible};
 
 /// Which special category a text tells of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -389,6 +389,9 @@ fn plain(text: &str) -> String {
 /// ```
 #[must_use]
 pub fn special(text: &str) -> Option<SpecialKind> {
+    if !has_letters(text) {
+        return None;
+    }
     let text = plain(text);
     let mut rest = text.as_str();
     while let Some((_, next)) = rest.split_once(' ') {

@@ -56,6 +56,11 @@ fn is_word(c: char) -> bool {
     }
 }
 
+/// Returns whether there may be a letter: all of it is looked at, since that takes less time than to stop at the first.
+pub(super) fn has_letters(text: &str) -> bool {
+    text.bytes().fold(false, |found, byte| found | byte.is_ascii_alphabetic() | !byte.is_ascii())
+}
+
 /// Returns the words that hold a digit.
 pub(super) fn with_digits(text: &str) -> Vec<Token> {
     let mut tokens = Vec::new();
@@ -80,7 +85,7 @@ pub(super) fn with_digits(text: &str) -> Vec<Token> {
         }
         token.end = at + c.len_utf8();
         // Most letters are Cyrillic or Latin, and none of those is a digit.
-        if (c.is_ascii_digit() || c > '\u{52f}') && digit(c).is_some() {
+        if c.is_ascii_digit() || c > '\u{52f}' && digit(c).is_some() {
             token.digits += 1;
         } else if look_alike(c).is_some() {
             token.look_alikes += 1;
