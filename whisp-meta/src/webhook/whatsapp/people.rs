@@ -14,7 +14,8 @@ const LINEAR_MAX: usize = 8;
 
 /// An element of `contacts[]`.
 pub(in crate::webhook) struct WireContact<'a> {
-    profile: Obj<Profile<'a>>,
+    /// The name in the profile, else the username.
+    name: Text<'a>,
     wa_id: Text<'a>,
     user_id: Text<'a>,
     parent_user_id: Text<'a>,
@@ -22,7 +23,8 @@ pub(in crate::webhook) struct WireContact<'a> {
 
 impl<'a> Read<'a> for WireContact<'a> {
     fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
-        let (mut profile, mut wa_id, mut user_id, mut parent_user_id) = (None, None, None, None);
+        let mut profile: Option<Obj<Profile<'a>>> = None;
+        let (mut wa_id, mut user_id, mut parent_user_id) = (None, None, None);
         cursor.object(|cursor, name| match name.as_ref() {
             "profile" => once(&mut profile, cursor.obj()?),
             "wa_id" => once(&mut wa_id, cursor.text()?),
@@ -31,7 +33,7 @@ impl<'a> Read<'a> for WireContact<'a> {
             _ => cursor.skip(),
         })?;
         Some(Self {
-            profile: profile.unwrap_or_default(),
+            name: profile.and_then(|profile| profile.0).map(Profile::shown).unwrap_or_default(),
             wa_id: wa_id.unwrap_or_default(),
             user_id: user_id.unwrap_or_default(),
             parent_user_id: parent_user_id.unwrap_or_default(),
@@ -42,6 +44,12 @@ impl<'a> Read<'a> for WireContact<'a> {
 struct Profile<'a> {
     name: Text<'a>,
     username: Text<'a>,
+}
+
+impl<'a> Profile<'a> {
+    fn shown(self) -> Text<'a> {
+        if self.name.filled().is_some() { self.name } else { self.username }
+    }
 }
 
 impl<'a> Read<'a> for Profile<'a> {
@@ -94,17 +102,19 @@ impl<'a> People<'a> {
             (HandleKind::Phone, ids.phone, beside.and_then(|contact| contact.wa_id.filled())),
         ];
         let mut handles = Vec::with_capacity(told.iter().filter(|(_, a, b)| a.or(*b).is_some()).count());
+        let mut add = |kind, value: &str| handles.push(Handle { kind, value: self.body.part(value).into() });
         for (kind, by_item, by_contact) in told {
-            for value in [by_item, by_contact.filter(|_| by_contact != by_item)].into_iter().flatten() {
-                handles.push(Handle { kind, value: self.body.part(value).into() });
+            if let Some(value) = by_item {
+                add(kind, value);
+            }
+            if let Some(value) = by_contact.filter(|_| by_contact != by_item) {
+                add(kind, value);
             }
         }
         if handles.is_empty() {
             return None;
         }
-        let profile = beside.and_then(|contact| contact.profile.get());
-        let name =
-            profile.and_then(|profile| profile.name.part_of(self.body).or_else(|| profile.username.part_of(self.body)));
+        let name = beside.and_then(|contact| contact.name.part_of(self.body));
         Some(ContactRef { handles, name })
     }
 
