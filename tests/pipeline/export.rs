@@ -59,7 +59,7 @@ async fn plant(world: &World, person: &Person) -> (ContactId, Vec<String>) {
     let caption = say("caption");
     let picture = Content::Media { items: vec![file], caption: Some(caption.as_str().into()) };
     let mut quoting = person.event("picture", picture);
-    quoting.reply_to = Some(PlatformMessageId::new(&say("reply-to")));
+    quoting.extras.reply_to = Some(PlatformMessageId::new(&say("reply-to")));
     world.ingest(vec![live("picture", Event::Message(quoting))]).await;
 
     let edited = Event::Edited {

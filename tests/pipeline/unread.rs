@@ -8,7 +8,7 @@ use crate::world::{World, contact, incoming};
 
 fn hologram(id: &str) -> Event {
     let mut message = incoming(id, Content::Unsupported { kind: Some("hologram".to_owned()), code: None });
-    message.raw = Some("{\"type\":\"hologram\"}".into());
+    message.extras.raw = Some("{\"type\":\"hologram\"}".into());
     Event::Message(message)
 }
 

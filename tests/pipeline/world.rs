@@ -144,7 +144,7 @@ impl World {
     pub(crate) fn echo(&self, id: &str, text: &str, tag: Option<&str>) -> Item {
         let mut message = incoming(id, Content::text(text));
         message.outgoing = true;
-        message.tag = tag.map(Into::into);
+        message.extras.tag = tag.map(Into::into);
         self.event(&format!("echo:{id}"), Provenance::Echo, Event::Message(message))
     }
 

@@ -1,6 +1,7 @@
 //! What comes in: a platform's webhook, verified and taken apart into items that each stand alone.
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -36,7 +37,7 @@ impl fmt::Debug for WebhookRequest {
 ///    nothing of the body is returned.
 /// 2. What is signed but not understood is an item of [`Event::Unknown`] with its raw JSON, never an error. A message of
 ///    which only the content is not understood stays a message, because somebody waits for an answer: its content is
-///    [`Content::Unsupported`], its JSON is in [`MessageEvent::raw`].
+///    [`Content::Unsupported`], its JSON is in [`Extra::raw`].
 /// 3. Every item of a batch stands alone: a malformed one is [`Event::Unknown`] and its siblings are decoded.
 /// 4. The same bytes give the same items, with the same [`Item::dedup`].
 /// 5. A redelivery of an item, alone or in another batch, gives the same [`Item::dedup`]; two different items of one
@@ -181,7 +182,7 @@ pub enum Event {
         /// The item, JSON as it came.
         raw: Sensitive,
     },
-    /// Not in the platform's reference, or malformed, and no message ([`MessageEvent::raw`]). Kept raw and sealed for a short
+    /// Not in the platform's reference, or malformed, and no message ([`Extra::raw`]). Kept raw and sealed for a short
     /// time.
     Unknown {
         /// The platform's name of the type or field, if there is one.
@@ -197,9 +198,9 @@ impl Event {
     /// Returns whether it, or the content of the message that it is, was not understood: it is not in the platform's
     /// reference, or malformed.
     #[must_use]
-    pub const fn is_unknown(&self) -> bool {
+    pub fn is_unknown(&self) -> bool {
         match self {
-            Self::Message(message) => message.raw.is_some(),
+            Self::Message(message) => message.extras.raw.is_some(),
             event => matches!(event, Self::Unknown { .. }),
         }
     }
@@ -225,6 +226,66 @@ pub struct MessageEvent {
     pub outgoing: bool,
     /// What it says.
     pub content: Content,
+    /// What only some messages have.
+    pub extras: Extras,
+}
+
+impl MessageEvent {
+    /// A message from `contact` that says `content`, with nothing else known.
+    #[must_use]
+    pub const fn new(id: Option<PlatformMessageId>, contact: ContactRef, content: Content) -> Self {
+        Self { id, contact, outgoing: false, content, extras: Extras::NONE }
+    }
+}
+
+/// What only some messages have: it reads, and is changed, as the [`Extra`] in it, and takes memory only once it is changed.
+///
+/// # Examples
+/// ```
+/// use whisp_core::webhook::Extras;
+/// let mut extras = Extras::NONE;
+/// assert!(!extras.forwarded);
+/// extras.forwarded = true;
+/// assert!(extras.forwarded && extras != Extras::NONE);
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Extras(Option<Box<Extra>>);
+
+impl Extras {
+    /// None of it.
+    pub const NONE: Self = Self(None);
+}
+
+impl Deref for Extras {
+    type Target = Extra;
+
+    fn deref(&self) -> &Extra {
+        static NONE: Extra = Extra::NONE;
+        self.0.as_deref().unwrap_or(&NONE)
+    }
+}
+
+impl DerefMut for Extras {
+    fn deref_mut(&mut self) -> &mut Extra {
+        self.0.get_or_insert_default()
+    }
+}
+
+impl PartialEq for Extras {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl From<Extra> for Extras {
+    fn from(extra: Extra) -> Self {
+        Self(Some(extra).filter(|extra| *extra != Extra::NONE).map(Box::new))
+    }
+}
+
+/// What may be told of a message beside who wrote it and what it says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Extra {
     /// The message that it answers.
     pub reply_to: Option<PlatformMessageId>,
     /// The story that it answers.
@@ -232,7 +293,7 @@ pub struct MessageEvent {
     /// Whether it was forwarded.
     pub forwarded: bool,
     /// The link or the advertisement that brought the contact.
-    pub referral: Option<Box<Referral>>,
+    pub referral: Option<Referral>,
     /// On an echo: the app that sent it, if the platform tells.
     pub app: Option<Text>,
     /// On an echo of our own send: the opaque tag that we sent with it ([`Outbound::tag`](crate::channel::Outbound)).
@@ -240,29 +301,21 @@ pub struct MessageEvent {
     /// In a group, the group's id: groups are kept apart and never answered.
     pub group: Option<Sensitive>,
     /// The item, JSON as it came, of a message whose type is not in the platform's reference or whose content is malformed;
-    /// `content` is then [`Content::Unsupported`]. Kept sealed for a short time beside the message.
+    /// the content is then [`Content::Unsupported`]. Kept sealed for a short time beside the message.
     pub raw: Option<Sensitive>,
 }
 
-impl MessageEvent {
-    /// A message from `contact` that says `content`, with nothing else known.
-    #[must_use]
-    pub const fn new(id: Option<PlatformMessageId>, contact: ContactRef, content: Content) -> Self {
-        Self {
-            id,
-            contact,
-            outgoing: false,
-            content,
-            reply_to: None,
-            story: None,
-            forwarded: false,
-            referral: None,
-            app: None,
-            tag: None,
-            group: None,
-            raw: None,
-        }
-    }
+impl Extra {
+    const NONE: Self = Self {
+        reply_to: None,
+        story: None,
+        forwarded: false,
+        referral: None,
+        app: None,
+        tag: None,
+        group: None,
+        raw: None,
+    };
 }
 
 /// Where a contact came from.

@@ -88,13 +88,13 @@ fn extras(message: &MessageEvent) -> String {
     let kinds: Vec<HandleKind> = message.contact.handles.iter().map(|handle| handle.kind).collect();
     [
         (kinds.contains(&HandleKind::Bsuid), " bsuid"),
-        (message.reply_to.is_some(), " reply"),
-        (message.story.is_some(), " story"),
-        (message.forwarded, " forwarded"),
-        (message.referral.is_some(), " referral"),
-        (message.tag.is_some(), " tag"),
-        (message.group.is_some(), " group"),
-        (message.raw.is_some(), " UNREAD"),
+        (message.extras.reply_to.is_some(), " reply"),
+        (message.extras.story.is_some(), " story"),
+        (message.extras.forwarded, " forwarded"),
+        (message.extras.referral.is_some(), " referral"),
+        (message.extras.tag.is_some(), " tag"),
+        (message.extras.group.is_some(), " group"),
+        (message.extras.raw.is_some(), " UNREAD"),
     ]
     .into_iter()
     .filter(|(is, _)| *is)

@@ -165,7 +165,7 @@ impl<'a> Stage<'a> {
     /// Stages what happened; returns whether there was anything to write.
     async fn event(&mut self, account: &Account, item: &Item) -> Result<bool, AssistantError> {
         match &item.event {
-            Event::Message(message) if message.group.is_none() && !message.contact.handles.is_empty() => {
+            Event::Message(message) if message.extras.group.is_none() && !message.contact.handles.is_empty() => {
                 self.message(account, item, message).await
             }
             Event::Edited { contact, target, content } => {
@@ -274,7 +274,7 @@ impl<'a> Stage<'a> {
             Some(id) => Some(entities.platform_index(tenant, account.connection, id).await?),
             None => None,
         };
-        let tag = match &event.tag {
+        let tag = match &event.extras.tag {
             Some(tag) => Some(entities.tag_index(tenant, tag).await?),
             None => None,
         };
@@ -324,8 +324,8 @@ impl<'a> Stage<'a> {
             said: Said::In(event.content.clone()),
             platform_id: event.id.clone(),
             handle: event.contact.handles.first().cloned(),
-            reply_to: event.reply_to.clone(),
-            story: event.story.clone(),
+            reply_to: event.extras.reply_to.clone(),
+            story: event.extras.story.clone(),
             note: None,
             at: self.at(item),
             received_at: self.received_at,
@@ -343,7 +343,7 @@ impl<'a> Stage<'a> {
         }
         self.op(WriteOp::Put(record));
         self.files(account, item, &draft, files_until).await?;
-        if let Some(raw) = &event.raw {
+        if let Some(raw) = &event.extras.raw {
             let keep = self.inner.config.retention.raw;
             self.raw(account, Some(alias), "message", raw, (item.at, keep)).await?;
         }

@@ -124,10 +124,10 @@ pub fn what_is_not_understood_is_kept(harness: &dyn DecoderHarness) -> Result<()
         let (right, raw) = match (&item.event, sent.what) {
             (Event::Message(message), What::Text) => {
                 let told = Content::Text { text: sent.word.into() };
-                (message.content == told && message.raw.is_none(), None)
+                (message.content == told && message.extras.raw.is_none(), None)
             }
             (Event::Message(message), What::Unreadable) => {
-                (matches!(message.content, Content::Unsupported { .. }), message.raw.as_ref())
+                (matches!(message.content, Content::Unsupported { .. }), message.extras.raw.as_ref())
             }
             (Event::Unknown { raw, .. }, What::Novelty | What::Malformed) => (true, Some(raw)),
             _ => (false, None),

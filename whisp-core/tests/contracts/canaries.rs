@@ -191,10 +191,10 @@ fn events() -> Vec<Event> {
     ];
     events.extend(contents().into_iter().map(|content| {
         let mut message = MessageEvent::new(Some(mid()), who(), content);
-        message.reply_to = Some(mid());
-        message.story = Some(StoryRef { id: some(), url: some() });
-        message.referral = Some(Box::new(referral.clone()));
-        message.group = some();
+        message.extras.reply_to = Some(mid());
+        message.extras.story = Some(StoryRef { id: some(), url: some() });
+        message.extras.referral = Some(referral.clone());
+        message.extras.group = some();
         Event::Message(message)
     }));
     events

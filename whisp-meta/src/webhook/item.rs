@@ -80,7 +80,7 @@ impl Origin<'_> {
         let (event, dedup) = match reading.what {
             What::Event(event, identity) => (event, identity.or_else(digest)),
             What::Unread(mut message, identity) => {
-                message.raw = Some(raw_text());
+                message.extras.raw = Some(raw_text());
                 (Event::Message(message), identity.or_else(digest))
             }
             // Two notices may say the same at different times: the account was restricted, and then again.

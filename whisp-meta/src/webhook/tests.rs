@@ -341,8 +341,8 @@ fn a_message_whose_content_is_not_understood_is_a_message_all_the_same() {
         assert!(event.is_unknown());
         assert_eq!(dedup.expose(), "m1", "known again by its id");
         assert_eq!(message.contact.handles[0].value.expose(), "3");
-        assert_eq!(message.reply_to.is_some(), kind == Some("hologram"));
-        assert!(message.raw.as_ref().is_some_and(|raw| raw.expose().contains("m1")));
+        assert_eq!(message.extras.reply_to.is_some(), kind == Some("hologram"));
+        assert!(message.extras.raw.as_ref().is_some_and(|raw| raw.expose().contains("m1")));
         assert_eq!(message.content, Content::Unsupported { kind: kind.map(str::to_owned), code: None });
     }
     // What nobody wrote as a message is none, and neither is what nobody knows whose it is.

@@ -74,7 +74,7 @@ impl World {
             true => self.says(&Say::StoryReply { story, text: "Lovely".into() }),
             false => self.says(&Say::StoryMention { story }),
         };
-        match (&event.content, &event.story) {
+        match (&event.content, &event.extras.story) {
             (Content::StoryMention(story), None) | (Content::Text { .. }, Some(story)) => {
                 MediaRequest::story(story, event.id.clone())
             }

@@ -8,7 +8,7 @@ use super::*;
 use crate::error::Retry;
 use crate::model::{AccountId, ChannelKind, Handle, HandleKind, PlatformMessageId, Provenance};
 use crate::testing::case::assert_complete;
-use crate::webhook::{ContactRef, MessageEvent};
+use crate::webhook::{ContactRef, Extra, MessageEvent};
 
 /// What a decoder does wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +98,10 @@ impl Platform {
         let message = |content, raw| {
             let id = PlatformMessageId::new(&value["id"].to_string());
             let contact = ContactRef { handles: vec![Handle::new(HandleKind::Custom, "7")], name: None };
-            Event::Message(MessageEvent { raw, ..MessageEvent::new(Some(id), contact, content) })
+            Event::Message(MessageEvent {
+                extras: Extra { raw, ..Extra::default() }.into(),
+                ..MessageEvent::new(Some(id), contact, content)
+            })
         };
         let unknown = Event::Unknown { kind: None, contact: None, raw: raw.clone().unwrap_or("{}".into()) };
         let event = match (value["type"].as_str(), value["text"].as_str()) {

@@ -245,7 +245,9 @@ fn postback(postback: &Postback<'_>, sides: &mut Sides<'_>) -> Option<What> {
     let content = Content::Postback { payload: postback.payload.sensitive(), title: postback.title.sensitive() };
     let mut event = MessageEvent::new(mid.clone().map(PlatformMessageId::from), sides.contact.take()?, content);
     event.outgoing = sides.outgoing;
-    event.referral = postback.referral.get().map(|referral| Box::new(referral.into()));
+    if let Some(referral) = postback.referral.get() {
+        event.extras.referral = Some(referral.into());
+    }
     let identity = mid.map_or(Identity::Digest, message_key);
     Some(What::Event(Event::Message(event), identity))
 }

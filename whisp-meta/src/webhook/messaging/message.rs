@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use whisp_core::Sensitive;
 use whisp_core::model::{Content, PlatformMessageId, StoryRef};
-use whisp_core::webhook::{Event, MessageEvent};
+use whisp_core::webhook::{Event, Extra, MessageEvent, Referral};
 
 use super::attachment::{self, Attached};
 use super::event::{Sides, WireReferral};
@@ -80,19 +80,26 @@ impl Message<'_> {
         };
         let mut event = MessageEvent::new(Some(target), sides.contact.take()?, content);
         event.outgoing = sides.outgoing;
-        event.referral =
-            self.others.object::<WireReferral<'_>>("referral").map(|referral| Box::new((&referral).into()));
-        if let Some(reply) = self.others.object::<ReplyTo<'_>>("reply_to") {
-            event.reply_to = reply.mid.filled().map(PlatformMessageId::new);
-            let story = reply.story.get();
-            event.story = story.map(|story| StoryRef { id: story.id.sensitive(), url: story.url.sensitive() });
-        }
-        if sides.outgoing {
-            event.app = ["app_id", "appId"].into_iter().find_map(|name| self.others.text(name).part_of(sides.body));
-            event.tag = self.others.text("metadata").part_of(sides.body);
+        if !self.others.0.is_empty() {
+            event.extras = self.extra(sides).into();
         }
         let identity = message_key(mid);
         Some(if unread { What::Unread(event, identity) } else { What::Event(Event::Message(event), identity) })
+    }
+
+    fn extra(&self, sides: &Sides<'_>) -> Extra {
+        let referral: Option<WireReferral<'_>> = self.others.object("referral");
+        let mut extra = Extra { referral: referral.as_ref().map(Referral::from), ..Extra::default() };
+        if let Some(reply) = self.others.object::<ReplyTo<'_>>("reply_to") {
+            extra.reply_to = reply.mid.filled().map(PlatformMessageId::new);
+            let story = reply.story.get();
+            extra.story = story.map(|story| StoryRef { id: story.id.sensitive(), url: story.url.sensitive() });
+        }
+        if sides.outgoing {
+            extra.app = ["app_id", "appId"].into_iter().find_map(|name| self.others.text(name).part_of(sides.body));
+            extra.tag = self.others.text("metadata").part_of(sides.body);
+        }
+        extra
     }
 
     fn content(&self, sides: &Sides<'_>) -> Attached {

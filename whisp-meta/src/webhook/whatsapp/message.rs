@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use whisp_core::Sensitive;
 use whisp_core::model::{Content, HandleKind, PlatformMessageId};
-use whisp_core::webhook::{ContactRef, Event, MessageEvent, Referral};
+use whisp_core::webhook::{ContactRef, Event, Extra, Extras, MessageEvent, Referral};
 
 use super::Scene;
 use super::content::content;
@@ -176,16 +176,20 @@ impl<'a> Message<'a> {
 
     #[inline]
     fn event(&self, id: Option<Sensitive>, contact: ContactRef, content: Content, outgoing: bool) -> MessageEvent {
+        let extras = if self.others.0.is_empty() { Extras::NONE } else { self.extra().into() };
+        MessageEvent { outgoing, extras, ..MessageEvent::new(id.map(PlatformMessageId::from), contact, content) }
+    }
+
+    fn extra(&self) -> Extra {
         let context: Option<Context<'_>> = self.others.object("context");
         let context = context.as_ref();
         let referral: Option<WireReferral<'_>> = self.others.object("referral");
-        MessageEvent {
-            outgoing,
+        Extra {
             reply_to: context.and_then(|context| context.id.filled()).map(PlatformMessageId::new),
             forwarded: context.is_some_and(|context| context.forwarded.0 || context.frequently_forwarded.0),
-            referral: referral.map(|referral| Box::new(referral.into())),
+            referral: referral.map(Referral::from),
             group: self.others.text("group_id").sensitive(),
-            ..MessageEvent::new(id.map(PlatformMessageId::from), contact, content)
+            ..Extra::default()
         }
     }
 

@@ -114,10 +114,10 @@ async fn webhooks(world: &World<'_>, business: &Business, person: &mut Person) {
     let mut events = Vec::new();
     for (n, content) in contents(person).into_iter().enumerate() {
         let mut message = person.message(&format!("content-{n}"), content);
-        message.reply_to = Some(PlatformMessageId::from(person.keep(&format!("reply-to-{n}"))));
-        message.story = Some(StoryRef { id: Some(person.keep(&format!("story-{n}"))), url: None });
+        message.extras.reply_to = Some(PlatformMessageId::from(person.keep(&format!("reply-to-{n}"))));
+        message.extras.story = Some(StoryRef { id: Some(person.keep(&format!("story-{n}"))), url: None });
         // Nobody reads these, so they are not kept.
-        message.referral = Some(Box::new(referral(person, &format!("of-{n}"))));
+        message.extras.referral = Some(referral(person, &format!("of-{n}")));
         events.push((Provenance::Live, Event::Message(message)));
     }
     for (id, provenance) in [("typed-on-the-phone", Provenance::Echo), ("from-before", Provenance::History)] {
