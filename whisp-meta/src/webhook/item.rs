@@ -9,7 +9,7 @@ use whisp_core::model::{AccountId, ChannelKind, Handle, HandleKind, Provenance};
 use whisp_core::webhook::{ContactRef, Event, Item, MessageEvent};
 use whisp_core::{Sensitive, Text};
 
-use super::wire::{Int, compact};
+use super::wire::{self, Int, compact};
 
 /// Where in a body an item was found.
 #[derive(Clone)]
@@ -145,10 +145,10 @@ impl Origin<'_> {
     }
 }
 
-/// The identity of a message: its id, which is then kept once. All others begin with a line that names their kind.
-pub(super) fn message_key(id: Sensitive) -> Identity {
-    // All of it is looked at, many bytes at a time: ids are short.
-    let has_lines = id.expose().bytes().fold(false, |found, byte| found | (byte == b'\n'));
+/// The identity of a message: its id, which is then kept once. All others begin with a line that names their kind, which an
+/// id does only if what it was read from held an escaped line's end.
+pub(super) fn message_key(id: Sensitive, from: &wire::Text<'_>) -> Identity {
+    let has_lines = !from.is_plain() && id.expose().contains('\n');
     if has_lines { key("message", &[id.expose()]) } else { Identity::Key(id) }
 }
 

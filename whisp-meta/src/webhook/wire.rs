@@ -25,6 +25,11 @@ impl Text<'_> {
         self.0.as_deref()
     }
 
+    /// Whether it stands in the body as it is, with nothing escaped.
+    pub(super) const fn is_plain(&self) -> bool {
+        matches!(self.0, Some(Cow::Borrowed(_)))
+    }
+
     /// The text if there is any. Meta writes an id that it withholds as an empty string.
     pub(super) fn filled(&self) -> Option<&str> {
         self.as_str().filter(|text| !text.is_empty())

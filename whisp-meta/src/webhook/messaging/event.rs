@@ -248,7 +248,7 @@ fn postback(postback: &Postback<'_>, sides: &mut Sides<'_>) -> Option<What> {
     if let Some(referral) = postback.referral.get() {
         event.extras.referral = Some(referral.into());
     }
-    let identity = mid.map_or(Identity::Digest, message_key);
+    let identity = mid.map_or(Identity::Digest, |mid| message_key(mid, &postback.mid));
     Some(What::Event(Event::Message(event), identity))
 }
 

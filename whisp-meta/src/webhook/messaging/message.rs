@@ -83,7 +83,7 @@ impl Message<'_> {
         if !self.others.0.is_empty() {
             event.extras = self.extra(sides).into();
         }
-        let identity = message_key(mid);
+        let identity = message_key(mid, &self.mid);
         Some(if unread { What::Unread(event, identity) } else { What::Event(Event::Message(event), identity) })
     }
 

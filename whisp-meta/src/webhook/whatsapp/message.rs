@@ -276,7 +276,7 @@ impl<'a> Message<'a> {
         match (id, self.kind.as_str()) {
             // Its media follow under the same id: another item.
             (Some(id), Some("media_placeholder")) => key("placeholder", &[id.expose()]),
-            (Some(id), _) => message_key(id.clone()),
+            (Some(id), _) => message_key(id.clone(), &self.id),
             (None, _) => Identity::Digest,
         }
     }
