@@ -188,7 +188,7 @@ fn classify(
     is_cued: &impl Deref<Target = bool>,
 ) -> Option<FindingKind> {
     let first = groups.first().filter(|_| digits.len() >= DIGITS_MIN)?;
-    if matches!(first.letters, 1 | 2) && groups.len() == 1 && (6..=9).contains(&digits.len()) {
+    if matches!(first.letters, 1 | 2) && groups.len() == 1 && (DIGITS_MIN..=9).contains(&digits.len()) {
         return Some(FindingKind::Document);
     }
     if digits.len() == 11 && checks::snils(digits) && (shape == [3, 3, 3, 2] || !is_phone(digits, shape, first.plus)) {

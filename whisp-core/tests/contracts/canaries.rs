@@ -143,6 +143,7 @@ fn the_model_hides_what_is_personal() {
             received_at: DateTime::UNIX_EPOCH,
             inquiry: None,
             revision: 0,
+            note: some(),
             delivery: None,
         });
         hides(&Suggestion {
