@@ -9,7 +9,10 @@ use whisp_core::model::{
     Content, FlowReply, Handle, HandleKind, Location, Media, MediaKind, OrderItem, PlatformMessageId, Provenance,
     Share, ShareKind, SharedContact, StoryRef,
 };
-use whisp_core::privacy::{Act, GlassReason, HoldGround, HoldScope, NewHold, Notice, Purpose, RequestKind, Statement};
+use whisp_core::privacy::{
+    Act, GlassReason, HoldGround, HoldScope, NewHold, Notice, Proof, ProofStrength, Purpose, RequestEvent, RequestKind,
+    Statement,
+};
 use whisp_core::webhook::{Comment, ContactRef, Event, MessageEvent, Referral};
 
 use super::raw::Needle;
@@ -217,6 +220,14 @@ async fn desk(world: &World<'_>, business: &Business, person: &mut Person, (cont
     let notice = Notice { version: "2025-08-12".to_owned(), language: "kk".to_owned(), evidence: None };
     let given = Statement::given(Purpose::AutomatedReplies, Some(notice));
     desk.declare(contact, given, Act::Host).await.expect("takes a statement down");
+    let (newest, _) = desk.messages(conversation, None, 1).await.expect("reads");
+    let wrong = newest.first().expect("something was written").id;
+    let request = desk.requests().take_in(contact, RequestKind::Rectification).await.expect("takes a request down");
+    let proof = Proof { strength: ProofStrength::Confirmed, at: world.now() };
+    for event in [RequestEvent::Prove(proof), RequestEvent::Assess, RequestEvent::Approve] {
+        desk.requests().apply(request.id(), event).await.expect("goes on with it");
+    }
+    desk.requests().annotate(request.id(), wrong, &person.keep("note")).await.expect("puts a note beside it");
 }
 
 /// Somebody, and where they write.
