@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use whisp::Sensitive;
 use whisp::assistant::{AssistantError, Config};
 use whisp::audit::AuditAction;
+use whisp::channel::OutboundBody;
 use whisp::model::{AutomationMode, Content};
 use whisp::privacy::{
     HoldGround, HoldScope, NewHold, Proof, ProofStrength, RequestError, RequestEvent, RequestKind, RequestOutcome,
@@ -77,6 +78,36 @@ async fn a_note_of_whoever_was_written_about_stands_beside_it() {
     asked.requests().annotate(request.id(), message, &note).await.unwrap();
     assert_eq!(asked.world.messages().await[0].note, Some(note));
     let answered = asked.requests().answer(request.id(), 1).await.unwrap();
+    assert_eq!(*answered.state(), RequestState::Answered { outcome: RequestOutcome::Approved });
+}
+
+#[tokio::test]
+async fn what_is_on_its_way_is_left_alone_until_it_is_there() {
+    let asked = written().await;
+    let desk = asked.world.assistant.desk(asked.world.tenant);
+    let message = desk.send(asked.conversation, OutboundBody::text("Timur? He owes everybody")).await.unwrap();
+    let (erasure, correction) =
+        (granted(&asked, RequestKind::Erasure).await, granted(&asked, RequestKind::Rectification).await);
+    let early = asked.requests().redact(erasure.id(), message).await;
+    assert!(matches!(early, Err(AssistantError::Invalid(_))), "{early:?}");
+    let early = asked.requests().annotate(correction.id(), message, &"He has paid".into()).await;
+    assert!(matches!(early, Err(AssistantError::Invalid(_))), "{early:?}");
+    asked.world.settle().await;
+    assert_eq!(asked.world.channel.texts().last().unwrap(), "Timur? He owes everybody");
+    asked.requests().annotate(correction.id(), message, &"He has paid".into()).await.unwrap();
+    asked.requests().redact(erasure.id(), message).await.unwrap();
+    let read = asked.world.messages().await;
+    let read = read.iter().find(|each| each.id == message).unwrap();
+    assert_eq!((&read.content, &read.note), (&Content::Unsent, &None));
+}
+
+#[tokio::test]
+async fn whoever_was_written_about_is_told_by_people_what_is_said() {
+    let asked = written().await;
+    let request = granted(&asked, RequestKind::Access).await;
+    let copy = asked.requests().copy(request.id(), None).await;
+    assert!(matches!(copy, Err(AssistantError::NotFound("person"))), "nothing is theirs alone: {copy:?}");
+    let answered = asked.requests().answer(request.id(), 3).await.unwrap();
     assert_eq!(*answered.state(), RequestState::Answered { outcome: RequestOutcome::Approved });
 }
 

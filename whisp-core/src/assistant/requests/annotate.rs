@@ -8,7 +8,7 @@ use crate::assistant::stage::too_large;
 use crate::audit::AuditAction;
 use crate::entity::{AuditDraft, Change, MessageRow};
 use crate::id::{ContactId, MessageId, RequestId};
-use crate::model::ContentKind;
+use crate::model::{ContentKind, DeliveryStep};
 use crate::privacy::{Rights, SubjectRequest};
 use crate::sensitive::Sensitive;
 use crate::store::{WriteBatch, WriteOp};
@@ -25,8 +25,8 @@ impl Requests {
     /// those of whose conversation it is, and away when the message goes. Engines do not see it.
     ///
     /// # Errors
-    /// [`AssistantError::Invalid`] if the person did not ask for a correction, the note is empty or longer than 4,096 bytes, or
-    /// the message was taken back; [`Request`](AssistantError::Request) if it is not granted;
+    /// [`AssistantError::Invalid`] if the person did not ask for a correction, the note is empty or longer than 4,096 bytes, the
+    /// message was taken back or is on its way still; [`Request`](AssistantError::Request) if it is not granted;
     /// [`NotFound`](AssistantError::NotFound), [`Denied`](AssistantError::Denied), [`Conflict`](AssistantError::Conflict); by the
     /// store and the vault.
     ///
@@ -66,7 +66,7 @@ impl Requests {
         Err(AssistantError::Conflict("message"))
     }
 
-    /// Returns a message that says something still, and whose conversation it is in.
+    /// Returns a message that says something still and is not on its way, and whose conversation it is in.
     pub(super) async fn written(&self, message: MessageId) -> Result<(MessageRow, ContactId), AssistantError> {
         let (inner, tenant) = (&self.desk.assistant.inner, self.desk.tenant);
         let row = inner.entities.message_row(tenant, message).await?;
@@ -74,6 +74,9 @@ impl Requests {
             row.filter(|row| !row.record.is_past(inner.clock.now())).ok_or(AssistantError::NotFound("message"))?;
         if row.clear.kind == ContentKind::Unsent {
             return Err(AssistantError::Invalid("the message was taken back: nothing is left of it"));
+        }
+        if row.clear.delivery.as_ref().is_some_and(|delivery| delivery.step.rank() <= DeliveryStep::InDoubt.rank()) {
+            return Err(AssistantError::Invalid("the message is on its way: wait until it is sent or given up"));
         }
         let contact = *row.record.subjects.first().ok_or(AssistantError::NotFound("contact"))?;
         Ok((row, ContactId(contact)))

@@ -6,7 +6,6 @@ use crate::assistant::desk::TRIES_MAX;
 use crate::audit::AuditAction;
 use crate::entity::AuditDraft;
 use crate::id::{MessageId, RequestId, SubjectId};
-use crate::model::DeliveryStep;
 use crate::privacy::{RequestEvent, RequestKind, RequestState, SubjectRequest};
 use crate::store::{WriteBatch, WriteOp};
 
@@ -76,10 +75,6 @@ impl Requests {
                 batch.ops = inner.staged(tenant, &mut row, AuditAction::RequestBegun, self.desk.whom()).await?;
             }
             let (mut written, contact) = self.written(message).await?;
-            let on_its_way = |step| step <= DeliveryStep::InDoubt.rank();
-            if written.clear.delivery.as_ref().is_some_and(|delivery| on_its_way(delivery.step.rank())) {
-                return Err(AssistantError::Invalid("the message is on its way: wait until it is sent or given up"));
-            }
             inner.keep_before(tenant, &written).await?;
             written.unsend();
             batch.ops.extend(inner.forget_files(tenant, message).await?);

@@ -21,7 +21,8 @@ impl Requests {
     /// or that of the account holder, who is the business, in a commit before. The name before can't be read any more, not even
     /// if its bytes are put back. What a platform tells later does not overwrite it.
     ///
-    /// What somebody wrote is what they said, and is not rewritten: [`annotate`](Self::annotate) it; ids are the platform's, and are corrected there. Tell
+    /// What somebody wrote is what they said, and is not rewritten: [`annotate`](Self::annotate) it. Ids are the platform's, and
+    /// are corrected there. Tell
     /// whoever was given the name ([`Assistant::recipients`](crate::assistant::Assistant::recipients); Art. 19); an engine
     /// elsewhere never is.
     ///
