@@ -29,6 +29,7 @@ fn config() -> Config {
         (Purpose::Analytics, SubjectKind::Member, DataCategory::Usage),
         (Purpose::Support, SubjectKind::Member, DataCategory::Support),
         (Purpose::Support, SubjectKind::Contact, DataCategory::Support),
+        (Purpose::Support, SubjectKind::AccountHolder, DataCategory::Support),
     ] {
         config.register = config.register.with(activity(purpose, about, category)).unwrap();
     }
@@ -66,7 +67,8 @@ async fn p29_a_shorter_rule_of_the_host_takes_hold_of_uses_and_of_what_support_w
     let desk = world.assistant.desk(world.tenant);
     let contact = desk.conversation(conversation).await.unwrap().contact;
     desk.usage().note(DANA, Purpose::Security, new("inbox")).await.unwrap();
-    for about in [About::from(DANA), About::from(contact)] {
+    let holder = About::holder(&world.assistant.tenant(world.tenant).await.unwrap());
+    for about in [About::from(DANA), About::from(contact), holder.clone()] {
         desk.support().take(about, &Sensitive::from("it does not work")).await.unwrap();
     }
     let settled = async |assistant: &Assistant| {
@@ -79,12 +81,12 @@ async fn p29_a_shorter_rule_of_the_host_takes_hold_of_uses_and_of_what_support_w
     config.retention.usage = TimeDelta::days(2);
     config.retention.support = TimeDelta::days(3);
     let stricter = world.another(parrot(), 9, |builder| builder.config(config));
-    assert_eq!(settled(&stricter).await, 3);
+    assert_eq!(settled(&stricter).await, 4);
     world.later(TimeDelta::days(2).num_seconds());
     assert_eq!(desk.usage().of(DANA, Purpose::Security, None, 10).await.unwrap().0, []);
     assert_eq!(desk.support().of(contact, None, 10).await.unwrap().0.len(), 1);
     world.later(TimeDelta::days(1).num_seconds());
-    for about in [About::from(DANA), About::from(contact)] {
+    for about in [About::from(DANA), About::from(contact), holder] {
         assert!(desk.support().of(about, None, 10).await.unwrap().0.is_empty());
     }
 }

@@ -95,7 +95,7 @@ impl Inner {
         tenant: TenantId,
         after: Option<SubjectCursor>,
     ) -> Result<ExportPage, AssistantError> {
-        let mut entries = Vec::with_capacity(READS * READ_MAX + 1);
+        let mut entries = Vec::new();
         if after.is_none() {
             entries.extend(self.exported_business(grant, tenant).await?);
         }
@@ -124,6 +124,7 @@ impl Inner {
         records: Vec<Record>,
         entries: &mut Vec<Exported>,
     ) -> Result<(), AssistantError> {
+        entries.reserve(records.len());
         for record in records.into_iter().filter(|record| !record.is_past(grant.reads_as_of())) {
             if record.kind == Kind::DISCLOSURE && !Entities::disclosure(&record)?.is_told(grant.granted_at()) {
                 continue;

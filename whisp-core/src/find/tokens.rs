@@ -56,7 +56,8 @@ fn is_word(c: char) -> bool {
     }
 }
 
-/// Returns whether there may be a letter: all of it is looked at, since that takes less time than to stop at the first.
+/// Returns whether there may be a letter. It does not stop at the first, so that it looks at many bytes at a time: a text
+/// without letters is what it is there for, and the others are short.
 pub(super) fn has_letters(text: &str) -> bool {
     text.bytes().fold(false, |found, byte| found | byte.is_ascii_alphabetic() | !byte.is_ascii())
 }
