@@ -217,6 +217,8 @@ async fn desk(world: &World<'_>, business: &Business, person: &mut Person, (cont
     let failure = ChannelError::new("send", ChannelErrorKind::Invalid, Retry::Never).with_source(cause);
     world.channel.fail_next(failure);
     desk.send(conversation, OutboundBody::text(person.keep("refused").expose())).await.expect("sends");
+    // What is on its way still takes no note.
+    world.settle().await;
     let notice = Notice { version: "2025-08-12".to_owned(), language: "kk".to_owned(), evidence: None };
     let given = Statement::given(Purpose::AutomatedReplies, Some(notice));
     desk.declare(contact, given, Act::Host).await.expect("takes a statement down");
