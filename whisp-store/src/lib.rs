@@ -40,6 +40,9 @@
 pub mod audit;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(test)]
+#[cfg(feature = "conformance")]
+mod contracts;
 pub mod keys;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod kinds;

@@ -252,14 +252,3 @@ const fn tenant(n: u8) -> TenantId {
 const fn file(n: u8) -> MediaId {
     MediaId::from_bytes([n; 16])
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_contract_has_a_case_and_every_case_is_listed() {
-        assert_eq!(include_str!("conformance.rs").matches("\npub async fn ").count(), CASES.len());
-        assert!((1..=6).all(|number| CASES.iter().any(|(of, _)| *of == number)));
-    }
-}

@@ -146,14 +146,3 @@ async fn put(cells: &dyn ErasableCell, n: u8, there: Option<&[u8]>, value: &[u8]
     let there = cells.compare_and_put(&name(n), there, value).await.expect("answers");
     there.map(|value| value.to_vec())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_contract_has_a_case_and_every_case_is_listed() {
-        assert_eq!(include_str!("cell.rs").matches("\npub async fn ").count(), CELL_CASES.len());
-        assert!((1..=6).all(|number| CELL_CASES.iter().any(|(of, _)| *of == number)));
-    }
-}

@@ -182,14 +182,3 @@ fn now() -> DateTime<Utc> {
 fn secret(n: u8) -> SecretKey {
     SecretKey::new(Zeroizing::new([n; 32]))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_contract_has_a_case_and_every_case_is_listed() {
-        assert_eq!(include_str!("provider.rs").matches("\npub async fn ").count(), PROVIDER_CASES.len());
-        assert!((1..=7).all(|number| PROVIDER_CASES.iter().any(|(of, _)| *of == number)));
-    }
-}

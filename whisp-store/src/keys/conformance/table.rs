@@ -404,14 +404,3 @@ fn rewrap(of: u8, from: SubjectKey, epoch: u32) -> Rewrap {
     let to = SubjectKey { version: from.version, epoch, wrapped: WrappedKey(vec![of ^ 0x55; 61]) };
     Rewrap { subject: subject(of), from, to }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_contract_has_a_case_and_every_case_is_listed() {
-        assert_eq!(include_str!("table.rs").matches("\npub async fn ").count(), TABLE_CASES.len());
-        assert!((1..=8).all(|number| TABLE_CASES.iter().any(|(of, _)| *of == number)));
-    }
-}
