@@ -69,6 +69,7 @@ mod entity;
 pub mod error;
 pub mod find;
 pub mod id;
+mod instant;
 pub mod kpi;
 pub mod media;
 pub mod model;

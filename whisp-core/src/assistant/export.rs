@@ -14,11 +14,14 @@ use crate::model::{Author, Conversation, Tenant};
 use crate::privacy::{About, Grant, Permit, Rights};
 use crate::store::{Kind, Record, SubjectCursor, SubjectPage, SubjectQuery};
 
-/// How many records are read at a time.
-const READ_MAX: usize = 100;
+/// How many records are read at a time. What comes next is read while what came before is opened.
+const READ_MAX: usize = 95;
 
-/// How many of those reads make a page. What comes next is read while what came before is opened.
-const READS: usize = 4;
+/// How many are read first of a page: nothing can be opened meanwhile.
+const FIRST_MAX: usize = 20;
+
+/// How many reads make a page, of up to 400 records.
+const READS: usize = 5;
 
 impl Assistant {
     /// Reads what is kept about a contact, a page at a time, whatever their conversations are and however much it is. Only
@@ -99,14 +102,14 @@ impl Inner {
         if after.is_none() {
             entries.extend(self.exported_business(grant, tenant).await?);
         }
-        let read = |after| async move {
-            let query = SubjectQuery { tenant, subject: grant.subject(), after, limit: READ_MAX };
+        let read = |after, limit| async move {
+            let query = SubjectQuery { tenant, subject: grant.subject(), after, limit };
             self.entities.store.of_subject(&query).await
         };
-        let (mut page, mut reads) = (read(after).await?, 1);
+        let (mut page, mut reads) = (read(after, FIRST_MAX).await?, 1);
         loop {
             let SubjectPage { records, next } = page;
-            let following = OptionFuture::from(next.filter(|_| reads < READS).map(|next| read(Some(next))));
+            let following = OptionFuture::from(next.filter(|_| reads < READS).map(|next| read(Some(next), READ_MAX)));
             let (following, opened) = join(following, self.opened(grant, tenant, records, &mut entries)).await;
             opened?;
             match following {
@@ -214,22 +217,7 @@ impl Inner {
                 let row = MemberRow::read(record)?;
                 ExportedData::Member { name, role: row.clear.role, joined_at: row.clear.joined_at }
             }
-            Kind::MESSAGE => {
-                let (message, _) = entities.message(grant, tenant, &MessageRow::read(record)?).await?;
-                ExportedData::Message {
-                    conversation: message.conversation,
-                    author: message.author,
-                    provenance: message.provenance,
-                    content: message.content,
-                    at: message.at,
-                    platform_id: message.platform_id,
-                    reply_to: message.reply_to,
-                    story: message.story,
-                    note: message.note,
-                    inquiry: message.inquiry,
-                    delivery: message.delivery,
-                }
-            }
+            Kind::MESSAGE => entities.exported_message(grant, tenant, MessageRow::read(record)?).await?,
             Kind::RAW => ExportedData::Raw { value: entities.raw(grant, tenant, &record).await? },
             Kind::SUGGESTION => {
                 let suggestion = entities.suggestion(grant, tenant, &SuggestionRow::read(record)?).await?;

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::audit::{AuditAction, AuditDetail};
 use crate::id::{ConversationId, InquiryId, MessageId, RecordId};
+use crate::instant;
 use crate::model::{Author, ChannelKind, Content, Delivery, Handle, PlatformMessageId, Provenance, StoryRef};
 use crate::privacy::{Act, Device, Disclosure, GlassReason, Network, Purpose, Role, Statement};
 use crate::sensitive::Sensitive;
@@ -32,7 +33,7 @@ pub struct Exported {
     /// Which.
     pub id: RecordId,
     /// Until when it is kept; absent as long as the person is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(serialize_with = "instant::option::serialize", skip_serializing_if = "Option::is_none")]
     pub kept_until: Option<DateTime<Utc>>,
     /// What it is.
     #[serde(flatten)]
@@ -152,6 +153,7 @@ pub enum ExportedData {
         /// What it says.
         content: Content,
         /// When.
+        #[serde(serialize_with = "instant::serialize")]
         at: DateTime<Utc>,
         /// The platform's id of it.
         #[serde(skip_serializing_if = "Option::is_none")]

@@ -3,8 +3,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::assistant::AssistantError;
+use crate::assistant::{AssistantError, ExportedData};
 use crate::channel::OutboundBody;
+use crate::entity::message_clear::MessageClear;
 use crate::entity::{Entities, from_clear, position, to_clear};
 use crate::id::{ConnectionId, ContactId, ConversationId, InquiryId, MessageId, RecordId, TenantId};
 use crate::model::{
@@ -14,31 +15,6 @@ use crate::privacy::{DataCategory, Grant};
 use crate::sensitive::Sensitive;
 use crate::store::{BlindIndex, Cursor, FindQuery, Kind, ListOrder, ListQuery, Record, StoreError};
 use crate::vault::{IndexField, SealContext, VaultError};
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct MessageClear {
-    #[serde(flatten)]
-    pub(crate) author: Author,
-    pub(crate) provenance: Provenance,
-    pub(crate) kind: ContentKind,
-    pub(crate) at: DateTime<Utc>,
-    pub(crate) received_at: DateTime<Utc>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) inquiry: Option<InquiryId>,
-    pub(crate) revision: u32,
-    /// When the author edited it last, by the platform's clock.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) edited_at: Option<DateTime<Utc>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) delivery: Option<Delivery>,
-    /// Our opaque tag on a message that goes out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) tag: Option<String>,
-    /// Whether it goes out so that the person can use a right: under restriction too, whoever has the conversation, and no
-    /// engine sees it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) for_rights: bool,
-}
 
 /// What a message says: what came, or what is to go out.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -317,6 +293,22 @@ impl Entities {
         Ok((page.records.into_iter().map(MessageRow::read).collect::<Result<_, _>>()?, page.next))
     }
 
+    /// Opens what is sealed of a message.
+    async fn secret(&self, grant: &Grant, tenant: TenantId, row: &MessageRow) -> Result<MessageSecret, AssistantError> {
+        if row.clear.kind == ContentKind::Unsent {
+            return Ok(MessageSecret {
+                said: Said::In(Content::Unsent),
+                platform_id: None,
+                handle: None,
+                reply_to: None,
+                story: None,
+                note: None,
+            });
+        }
+        let contact = ContactId(grant.subject());
+        self.open(grant, &context(tenant, contact, row.record.id, row.clear.revision), &row.record).await
+    }
+
     /// Opens a message.
     pub(crate) async fn message(
         &self,
@@ -324,19 +316,7 @@ impl Entities {
         tenant: TenantId,
         row: &MessageRow,
     ) -> Result<(Message, Option<OutboundBody>), AssistantError> {
-        let contact = ContactId(grant.subject());
-        let secret = if row.clear.kind == ContentKind::Unsent {
-            MessageSecret {
-                said: Said::In(Content::Unsent),
-                platform_id: None,
-                handle: None,
-                reply_to: None,
-                story: None,
-                note: None,
-            }
-        } else {
-            self.open(grant, &context(tenant, contact, row.record.id, row.clear.revision), &row.record).await?
-        };
+        let secret = self.secret(grant, tenant, row).await?;
         let (content, body) = match secret.said {
             Said::In(content) => (content, None),
             Said::Out(body) => (body.content(), Some(body)),
@@ -344,7 +324,7 @@ impl Entities {
         let message = Message {
             id: row.id(),
             conversation: row.conversation().ok_or(AssistantError::NotFound("conversation"))?,
-            contact,
+            contact: ContactId(grant.subject()),
             author: row.clear.author.clone(),
             provenance: row.clear.provenance,
             content,
@@ -362,8 +342,34 @@ impl Entities {
         Ok((message, body))
     }
 
-    /// Changes a message's content, the note beside it or its platform id: seals it anew, one revision on. Of a message that was taken back only
-    /// the index of the id changes. The row is staged by whoever holds it.
+    /// Opens a message for a copy. There may be a million: nothing of it is copied once more.
+    pub(crate) async fn exported_message(
+        &self,
+        grant: &Grant,
+        tenant: TenantId,
+        row: MessageRow,
+    ) -> Result<ExportedData, AssistantError> {
+        let secret = self.secret(grant, tenant, &row).await?;
+        Ok(ExportedData::Message {
+            conversation: row.conversation().ok_or(AssistantError::NotFound("conversation"))?,
+            author: row.clear.author,
+            provenance: row.clear.provenance,
+            content: match secret.said {
+                Said::In(content) => content,
+                Said::Out(body) => body.content(),
+            },
+            at: row.clear.at,
+            platform_id: secret.platform_id,
+            reply_to: secret.reply_to,
+            story: secret.story,
+            note: secret.note,
+            inquiry: row.clear.inquiry,
+            delivery: row.clear.delivery,
+        })
+    }
+
+    /// Changes a message's content, the note beside it or its platform id: seals it anew, one revision on. Of a message that was
+    /// taken back only the index of the id changes. The row is staged by whoever holds it.
     pub(crate) async fn reseal(
         &self,
         grant: &Grant,

@@ -13,6 +13,7 @@ mod legal;
 mod media;
 mod member;
 mod message;
+mod message_clear;
 mod plain;
 mod policy;
 mod raw;

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ConnectionId, ContactId, ConversationId, InquiryId, MemberId, MessageId};
+use crate::instant;
 use crate::model::ChannelKind;
 
 /// Why a conversation went to a person.
@@ -80,10 +81,13 @@ pub struct Conversation {
     /// What waits to be sent, in order.
     pub outbox: Vec<MessageId>,
     /// When the contact last wrote, by the platform's clock: opens the messaging window.
+    #[serde(with = "instant::option", default)]
     pub contact_wrote_at: Option<DateTime<Utc>>,
     /// The last thing that happened in it: the order of the inbox.
+    #[serde(with = "instant")]
     pub active_at: DateTime<Utc>,
     /// When it began.
+    #[serde(with = "instant")]
     pub created_at: DateTime<Utc>,
     /// Until when a code counts that was sent here and has to come back, so that the contact proves who they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,14 +126,19 @@ pub struct Inquiry {
     /// Whose.
     pub contact: ContactId,
     /// When the contact's first message was written, by the platform's clock.
+    #[serde(with = "instant")]
     pub opened_at: DateTime<Utc>,
     /// When anybody last wrote in it.
+    #[serde(with = "instant")]
     pub active_at: DateTime<Utc>,
     /// When anybody first answered, if anybody did: a member or an engine.
+    #[serde(with = "instant::option", default)]
     pub first_reply_at: Option<DateTime<Utc>>,
     /// When a member first answered, if one did.
+    #[serde(with = "instant::option", default)]
     pub first_member_reply_at: Option<DateTime<Utc>>,
     /// When it was said in this inquiry that answers are automatic, if it was.
+    #[serde(with = "instant::option", default)]
     pub disclosed_at: Option<DateTime<Utc>>,
     /// When and how it ended, if it did.
     pub resolved: Option<(DateTime<Utc>, Resolution)>,

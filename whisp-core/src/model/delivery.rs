@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::channel::ChannelErrorKind;
+use crate::instant;
 
 /// How far an outgoing message has come. Receipts come late, twice and in any order, so it only moves forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +71,7 @@ pub enum AttemptEnd {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
     /// When it began, by our clock.
+    #[serde(with = "instant")]
     pub at: DateTime<Utc>,
     /// How it ended.
     pub end: AttemptEnd,
@@ -87,12 +89,13 @@ pub struct Delivery {
     /// How far it has come.
     pub step: DeliveryStep,
     /// When it came there, by the platform's clock where the platform told it.
+    #[serde(with = "instant")]
     pub at: DateTime<Utc>,
     /// How often it was tried.
     pub attempts: u32,
     /// When the last call to the platform began, by our clock: what the platform says of messages "up to a time" is about
     /// this one if it was called by then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(with = "instant::option", default, skip_serializing_if = "Option::is_none")]
     pub called_at: Option<DateTime<Utc>>,
     /// Why it failed, if it did. Kept when a receipt from the device later proves that it arrived after all.
     pub failure: Option<FailureCode>,
