@@ -36,8 +36,7 @@ pub(crate) struct MessageClear {
     pub(crate) for_rights: bool,
 }
 
-/// The same as it is read: what is flattened is buffered first, in as much time as all the rest takes, and this is read more often
-/// than anything else.
+/// The same as it is read, which is more often than anything else: what is flattened would be buffered first.
 #[derive(Deserialize)]
 struct Read {
     author: Word,

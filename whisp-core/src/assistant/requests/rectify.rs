@@ -22,9 +22,8 @@ impl Requests {
     /// if its bytes are put back. What a platform tells later does not overwrite it.
     ///
     /// What somebody wrote is what they said, and is not rewritten: [`annotate`](Self::annotate) it. Ids are the platform's, and
-    /// are corrected there. Tell
-    /// whoever was given the name ([`Assistant::recipients`](crate::assistant::Assistant::recipients); Art. 19); an engine
-    /// elsewhere never is.
+    /// are corrected there. Tell whoever was given the name
+    /// ([`Assistant::recipients`](crate::assistant::Assistant::recipients); Art. 19); an engine elsewhere never is.
     ///
     /// # Errors
     /// [`AssistantError::Invalid`] if the person did not ask for a correction, or the name is empty or too long;
