@@ -50,7 +50,8 @@ const PAIR_WAIT: Duration = Duration::from_secs(6);
 /// A number's maintenance and a template's syncing take "a few minutes".
 const MINUTE: Duration = Duration::from_secs(60);
 const TEN_MINUTES: Duration = Duration::from_secs(10 * 60);
-/// The limit of people reached moves over 24 hours; registration limits over 72.
+/// The limit of people reached moves over 24 hours; registration limits over 72. For a person who is written to too much
+/// Meta names no time, and threatens to restrict the Page: it is to be a long one.
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 use ChannelErrorKind as Kind;
@@ -72,16 +73,32 @@ const TEMPLATE: &str = "compare the template's parameters with the approved temp
 const LOOK: &str = "somebody must look at the account in Meta's Business Manager";
 const GONE: &str = "the contact can't be reached on this channel";
 const SERVICE: &str = "Meta's service failed; it says that nothing was sent";
+const APPROVAL: &str = "Meta must approve the app for Human Agent first; until then wait for the contact to write";
+const STOPPED: &str = "the contact stopped marketing messages; never send them again";
 
-/// Codes that a subcode decides.
+/// Nobody knows whether the message went out.
+const UNKNOWN: Meaning = Meaning {
+    kind: Kind::Unknown,
+    retry: Retry::OutcomeUnknown,
+    advice: "wait for a receipt or an echo, or let a member decide",
+};
+
+/// Codes that a subcode decides. Some codes of a missing permission are about one contact with it, and must not stop the
+/// whole account.
 const SUBCODES: &[(i64, i64, Meaning)] = &[
+    // "The messages are all sent successfully, but the endpoint returns an error", whatever the HTTP status.
+    (1, 1_357_046, UNKNOWN),
+    (10, 2_018_108, never(Kind::Recipient, GONE)),
+    (10, 1_893_015, never(Kind::OptedOut, STOPPED)),
     (10, 2_018_278, never(Kind::WindowClosed, WINDOW)),
     (10, 2_534_022, never(Kind::WindowClosed, WINDOW)),
     (10, 1_893_063, never(Kind::Blocked, "the Page is temporarily restricted; look at its Support Inbox")),
     (100, 33, never(Kind::Auth, "the token can't see this account; connect it again")),
     (100, 2_018_001, never(Kind::Recipient, GONE)),
     (100, 2_534_014, never(Kind::Recipient, GONE)),
+    (200, 1_545_041, never(Kind::Recipient, GONE)),
     (551, 1_545_041, never(Kind::Recipient, GONE)),
+    (613, 2_018_338, again(Kind::PairLimited, Some(HOUR), "write to this one contact much less often")),
 ];
 
 /// All other codes; the first line that holds one decides.
@@ -89,16 +106,19 @@ const CODES: &[(&[i64], Meaning)] = &[
     (&[0, 102, 104, 190], never(Kind::Auth, RECONNECT)),
     (&[230], never(Kind::Recipient, "the contact has not consented to this")),
     (&[3, 10, 131_005], never(Kind::Auth, PERMISSION)),
-    // "Possibly temporary": with HTTP 400 Meta did not take it. With HTTP 500 `refusal` makes it unknown.
-    (&[1], again(Kind::Unavailable, None, SERVICE)),
+    // "Possibly temporary", to be tried again. That nothing was sent it does not say: with the subcode above and with
+    // HTTP 5xx (see `refusal`) that is unknown. Any other 4xx is taken for a refusal, as with all codes.
+    (&[1], again(Kind::Unavailable, None, "Meta's service failed, perhaps for a moment only")),
     // These say in words that the message was not sent or the service was down, though they come with HTTP 5xx.
     (&[2, 131_000, 131_016, 133_004], again(Kind::Unavailable, None, SERVICE)),
     (&[4, 17, 32, 341, 613], again(Kind::RateLimited, None, LIMITED)),
     (&[130_429], again(Kind::RateLimited, None, "the number sends more than its throughput allows")),
     (&[131_056], again(Kind::PairLimited, Some(PAIR_WAIT), "too many messages to this one contact")),
-    (&[131_064], again(Kind::RateLimited, Some(HOUR), "the number reached its daily limit of new contacts")),
+    // It counts people reached outside their window: answers inside it still go, so the number itself must not rest.
+    (&[131_064], again(Kind::PairLimited, Some(HOUR), "too many people written to outside the window in 24 hours")),
     (&[131_057], again(Kind::Unavailable, Some(MINUTE), "the number is in maintenance")),
-    (&[134_101], again(Kind::Unavailable, Some(TEN_MINUTES), "the template is still syncing")),
+    // The matter of one template: a kind that rests neither the connection nor the pair, so the message alone waits.
+    (&[134_101], again(Kind::Unsupported, Some(TEN_MINUTES), "the template is still syncing")),
     (&[133_016], again(Kind::RateLimited, Some(HOUR), "the number was registered too often")),
     (&[131_048], never(Kind::Blocked, "the number is limited for spam; stop marketing and look at its quality")),
     (&[368, 131_031, 130_497], never(Kind::Blocked, LOOK)),
@@ -109,7 +129,7 @@ const CODES: &[(&[i64], Meaning)] = &[
     (&[130_472, 131_049], never(Kind::Recipient, "Meta keeps this message from this contact; do not send it again")),
     (&[131_062], never(Kind::Recipient, "such a message needs the contact's phone number")),
     (&[137_000], never(Kind::Recipient, "the contact's identity changed; a member must look")),
-    (&[131_050], never(Kind::OptedOut, "the contact stopped marketing messages; never send them again")),
+    (&[131_050], never(Kind::OptedOut, STOPPED)),
     (&[131_047], never(Kind::WindowClosed, WINDOW)),
     (&[131_051, 131_055, 131_063, 134_100, 134_102], never(Kind::Unsupported, "the account can't send such messages")),
     (&[131_052, 131_053], never(Kind::Invalid, "the media can't be fetched or has a wrong format")),
@@ -118,6 +138,8 @@ const CODES: &[(&[i64], Meaning)] = &[
     (&[100, 131_008, 131_009, 131_060, 135_000, 2_500], never(Kind::Invalid, REQUEST)),
 ];
 
+/// "Application does not have permission for this action" (the Send API's errors).
+const NO_PERMISSION: i64 = 10;
 /// Codes of calls that lack a permission: 200 to 299 (Graph API's error handling).
 const PERMISSIONS: std::ops::RangeInclusive<i64> = 200..=299;
 /// Codes of rate limits by business use case: 80000 to 80014
@@ -145,20 +167,32 @@ fn meaning(code: i64, subcode: Option<i64>, envelope: &Value) -> Option<Meaning>
     if says_window_closed(envelope) {
         return Some(never(Kind::WindowClosed, WINDOW));
     }
+    if code == NO_PERMISSION && says_human_agent(envelope) {
+        return Some(never(Kind::WindowClosed, APPROVAL));
+    }
     explain(code, subcode)
         .or_else(|| PERMISSIONS.contains(&code).then_some(never(Kind::Auth, PERMISSION)))
         .or_else(|| USE_CASES.contains(&code).then_some(again(Kind::RateLimited, None, LIMITED)))
 }
 
-/// Outside the window, some answers carry a general code and say it only in words. `error_data` is an object with
-/// `details`, or a string.
+/// Outside the window, some answers carry a general code and say it only in words.
 fn says_window_closed(envelope: &Value) -> bool {
+    let closed = ["outside of allowed window", "outside the 24-hour window"];
+    words(envelope).any(|words| closed.iter().any(|closed| words.contains(*closed)))
+}
+
+/// Whether the app lacks Meta's approval for the tag `HUMAN_AGENT`. Inside the window nothing needs it, so the token is good
+/// and the account goes on. Meta's pages don't list the answer; in 2026 it is: "(#10) To use 'Human Agent', your use of this
+/// endpoint must be reviewed and approved by Facebook."
+fn says_human_agent(envelope: &Value) -> bool {
+    words(envelope).any(|words| words.contains("human agent") && words.contains("must be reviewed"))
+}
+
+/// Returns what an answer says in words, in lower case. `error_data` is an object with `details`, or a string.
+fn words(envelope: &Value) -> impl Iterator<Item = String> {
     let data = envelope.get("error_data");
     let details = data.and_then(|data| data.get("details")).or(data);
-    [envelope.get("message"), details].into_iter().flatten().filter_map(Value::as_str).any(|words| {
-        let words = words.to_ascii_lowercase();
-        words.contains("outside of allowed window") || words.contains("outside the 24-hour window")
-    })
+    [envelope.get("message"), details].into_iter().flatten().filter_map(Value::as_str).map(str::to_ascii_lowercase)
 }
 
 /// A code comes as a number; some proxies write it as a string.
@@ -183,11 +217,7 @@ fn by_status(status: u16, hints: &WaitHints) -> ChannelError {
         // Without a code of the table it need not be about the token: a policy, a firewall on the way.
         403 => never(Kind::Blocked, LOOK),
         429 => again(Kind::RateLimited, None, LIMITED),
-        408 | 500.. => Meaning {
-            kind: Kind::Unknown,
-            retry: Retry::OutcomeUnknown,
-            advice: "wait for a receipt or an echo, or let a member decide",
-        },
+        408 | 500.. => UNKNOWN,
         400..500 => never(Kind::Invalid, REQUEST),
         _ => return malformed(status),
     };
@@ -216,10 +246,16 @@ mod tests {
             (403, 10, Some(2_534_022), Kind::WindowClosed, Retry::Never),
             (403, 10, Some(2_018_278), Kind::WindowClosed, Retry::Never),
             (400, 10, Some(1_893_063), Kind::Blocked, Retry::Never),
+            (403, 10, Some(2_018_108), Kind::Recipient, Retry::Never),
+            (403, 10, Some(1_893_015), Kind::OptedOut, Retry::Never),
             (403, 200, None, Kind::Auth, Retry::Never),
+            (403, 200, Some(1_545_041), Kind::Recipient, Retry::Never),
             (403, 230, None, Kind::Recipient, Retry::Never),
             (403, 299, None, Kind::Auth, Retry::Never),
             (400, 1, None, Kind::Unavailable, soon),
+            (400, 1, Some(99), Kind::Unavailable, soon),
+            (400, 1, Some(1_357_046), Kind::Unknown, Retry::OutcomeUnknown),
+            (500, 1, Some(1_357_046), Kind::Unknown, Retry::OutcomeUnknown),
             (500, 1, None, Kind::Unavailable, Retry::OutcomeUnknown),
             (503, 2, None, Kind::Unavailable, soon),
             (500, 131_000, None, Kind::Unavailable, soon),
@@ -230,6 +266,10 @@ mod tests {
             (400, 80_007, None, Kind::RateLimited, soon),
             (400, 130_429, None, Kind::RateLimited, soon),
             (400, 131_056, None, Kind::PairLimited, Retry::After(Some(PAIR_WAIT))),
+            (400, 131_064, None, Kind::PairLimited, Retry::After(Some(HOUR))),
+            (400, 613, None, Kind::RateLimited, soon),
+            (400, 613, Some(2_018_338), Kind::PairLimited, Retry::After(Some(HOUR))),
+            (400, 134_101, None, Kind::Unsupported, Retry::After(Some(TEN_MINUTES))),
             (400, 131_048, None, Kind::Blocked, Retry::Never),
             (403, 368, None, Kind::Blocked, Retry::Never),
             (400, 100, None, Kind::Invalid, Retry::Never),
@@ -289,6 +329,19 @@ mod tests {
         }
         let other = json!({ "code": 100, "error_data": "Param to must be a phone number" });
         assert_eq!(refused(400, other).kind(), Kind::Invalid);
+    }
+
+    #[test]
+    fn an_app_that_is_not_approved_for_human_agent_meets_a_closed_window() {
+        let refused_for = |code: i64, feature: &str| {
+            let rest = "your use of this endpoint must be reviewed and approved by Facebook.";
+            refused(403, json!({ "code": code, "message": format!("(#{code}) To use '{feature}', {rest}") }))
+        };
+        let error = refused_for(10, "Human Agent");
+        assert_eq!((error.kind(), error.retry(), error.code()), (Kind::WindowClosed, Retry::Never, Some(10)));
+        // Any other permission is the account's.
+        assert_eq!(refused_for(10, "pages_messaging").kind(), Kind::Auth);
+        assert_eq!(refused_for(190, "Human Agent").kind(), Kind::Auth);
     }
 
     #[test]

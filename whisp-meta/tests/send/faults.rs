@@ -22,6 +22,7 @@ async fn each_fault_has_its_kind_its_retry_and_its_trace_on_the_other_side() {
         (refuse(500, 131_000), Kind::Unavailable, Retry::After(None), 0),
         (refuse(503, 2), Kind::Unavailable, Retry::After(None), 0),
         (refuse(500, 1), Kind::Unavailable, unknown, 0),
+        (Fault::Refuse { status: 400, code: 1, subcode: Some(1_357_046) }, Kind::Unknown, unknown, 0),
         (refuse(500, 99), Kind::Unknown, unknown, 0),
         (refuse(429, 99), Kind::RateLimited, Retry::After(None), 0),
         (refuse(401, 190), Kind::Auth, Retry::Never, 0),
