@@ -21,8 +21,10 @@
 //! feature.
 //!
 //! # What it does not do
-//! No streaming, no tools, no memory across inquiries, no learning from conversations. Nothing is redacted before it goes to
-//! a model's provider yet: give a model only to tenants who have agreed to that provider.
+//! No streaming, no tools, no memory across inquiries, no learning from conversations. What a model elsewhere is shown goes
+//! to a processor in the register alone, masked as [`ReplyRequest::ask`](whisp_core::reply::ReplyRequest::ask) says. Postal
+//! addresses, numbers written in words and names that nobody told are not found, and leave as they are. A model on this
+//! machine without a [processor](OpenAiConfig::processor) is shown the texts as they are.
 
 #[cfg(feature = "conformance")]
 pub mod conformance;

@@ -86,30 +86,44 @@ pub(crate) fn key(text: &str) -> String {
     words(&normalize(text)).join(" ")
 }
 
-/// Returns the numbers in a text, `1,500.50` and `1 500` each as one, without their separators.
+/// Returns the numbers in a text, each written one way: `1,500` and `1 500` as 1500, `1,5` as 1.5 and never as 15, `4.50` as
+/// 4.5. `1.500` may be either and is taken for 1500. The parts of a date stay apart: `12.05.2026`.
 pub(crate) fn numbers(text: &str) -> Vec<String> {
     let chars: Vec<char> = normalize(text).chars().collect();
     let mut numbers = Vec::new();
     let mut number = String::new();
     let digit = |i: usize| chars.get(i).is_some_and(char::is_ascii_digit);
-    // `1 500`: a space is part of the number where exactly three digits follow it.
+    // `1 500`: what separates thousands is dropped where exactly three digits follow it.
     let thousands = |i: usize| digit(i + 1) && digit(i + 2) && digit(i + 3) && !digit(i + 4);
     for (i, &c) in chars.iter().enumerate() {
         if c.is_ascii_digit() {
             number.push(c);
         } else if number.is_empty()
-            || (matches!(c, '.' | ',' | '\'' | '’') && digit(i + 1))
-            || (c == ' ' && thousands(i))
+            // There are no thousands after a point.
+            || (matches!(c, '.' | ',' | '\'' | '’' | ' ') && thousands(i) && !number.contains('.'))
         {
             // Inside a number, or nowhere near one.
+        } else if matches!(c, '.' | ',') && digit(i + 1) {
+            number.push('.');
         } else {
-            numbers.push(std::mem::take(&mut number));
+            numbers.push(shortest(&std::mem::take(&mut number)));
         }
     }
     if !number.is_empty() {
-        numbers.push(number);
+        numbers.push(shortest(&number));
     }
     numbers
+}
+
+/// Drops the zeros at the end of a price: 4.50 is 4.5, and 4.00 is 4. A longer fraction is perhaps none.
+fn shortest(number: &str) -> String {
+    match number.split_once('.') {
+        Some((whole, fraction)) if fraction.len() <= 2 => match fraction.trim_end_matches('0') {
+            "" => whole.to_owned(),
+            fraction => format!("{whole}.{fraction}"),
+        },
+        _ => number.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -141,9 +155,22 @@ mod tests {
     }
 
     #[test]
-    fn numbers_lose_their_separators_and_keep_their_digits() {
-        assert_eq!(numbers("1,500.50 or 1 500 or 24/7, ٣٠"), ["150050", "1500", "24", "7", "30"]);
+    fn numbers_lose_what_separates_their_thousands_and_keep_their_point() {
+        assert_eq!(numbers("1,500.50 or 1 500 or 24/7, ٣٠"), ["1500.5", "1500", "24", "7", "30"]);
+        assert_eq!(numbers("1.500,55, 1'500.55; 1.500 and 1,234,567"), ["1500.55", "1500.55", "1500", "1234567"]);
+        assert_eq!(numbers("1,5 is 1.5, 4.50 is 4.5, 4.00 is 4."), ["1.5", "1.5", "4.5", "4.5", "4", "4"]);
+        assert_eq!(numbers("12.05.2026, 10:00, 5'10, 1.5 500"), ["12.05.2026", "10", "00", "5", "10", "1.5", "500"]);
+        assert_eq!(numbers("7 (701) 123-45-67"), ["7", "701", "123", "45", "67"]);
         assert_eq!(numbers("no number"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_only_looks_like_another_number_is_not_that_number() {
+        for (one, other) in
+            [("1.5", "15"), ("4.50", "450"), ("12.05.2026", "12052026"), ("1,00,000", "1"), ("1.2.345", "1.2345")]
+        {
+            assert_ne!(numbers(one), numbers(other), "{one}");
+        }
     }
 
     proptest! {

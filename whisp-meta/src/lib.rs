@@ -23,7 +23,10 @@
 //!
 //! # What it does not do
 //! It does not refresh tokens or walk through Meta's connect dialogs, and it sends no template buttons but
-//! quick replies. What a privacy callback asks for is left to the host. It follows no redirect but from one of Meta's hosts of files to another, and uses no proxy.
+//! quick replies. What a privacy callback asks for is done by an [`Assistant`](whisp_core::assistant::Assistant) (feature
+//! `axum`), or by what the host has instead; by whose leave an account is used only the host knows, and tells with
+//! [`set_authorizer`](whisp_core::assistant::Assistant::set_authorizer). It follows no redirect but from one of Meta's hosts
+//! of files to another, and uses no proxy.
 
 pub mod callback;
 mod client;

@@ -108,8 +108,8 @@ impl OpenAiConfig {
 ///
 /// What comes back is only a proposal, and bounded whatever the model was talked into:
 /// - A **reply** needs a citation of an entry that was shown (where there is a knowledge base), and each number, price,
-///   link, address and phone number in it must stand in what the business wrote; a plain number may come from the
-///   contact. Else it becomes a **suggestion**.
+///   link, address and phone number in it, or the mark of one, must stand in what the business wrote; a plain number and a
+///   name may come from the contact. Else it becomes a **suggestion**.
 /// - A message that repeats the prompt is blocked: a **hand-off**.
 /// - No other text of the model reaches a contact: a hand-off's notice is the assistant's own.
 ///
