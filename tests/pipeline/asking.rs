@@ -2,14 +2,15 @@
 
 use std::sync::{Arc, Mutex};
 
-use whisp::assistant::Budget;
+use whisp::assistant::{AssistantError, Budget};
 use whisp::channel::{Choice, OutboundBody};
 use whisp::clock::Clock;
-use whisp::model::{AutomationMode, ChannelKind, Content, HandOffReason, Handling};
+use whisp::model::{AutomationMode, ChannelKind, Content, HandOffReason, Handling, Provenance};
 use whisp::reply::{Decision, Ground, Proposal};
 use whisp::testing::{RecordingChannel, ScriptedEngine};
+use whisp::webhook::Event;
 
-use crate::world::World;
+use crate::world::{World, incoming};
 
 /// Asks which of these is meant, until something is pressed or chosen by number.
 fn asks(titles: &'static [&'static str], text: String, seen: Arc<Mutex<Vec<Content>>>) -> ScriptedEngine {
@@ -18,8 +19,8 @@ fn asks(titles: &'static [&'static str], text: String, seen: Arc<Mutex<Vec<Conte
         let last = open.into_iter().next_back().map(|turn| turn.content);
         seen.lock().unwrap().extend(last.clone());
         Ok(match last {
-            Some(Content::Button { payload, .. }) => {
-                Decision::Reply(Proposal::new(&format!("You chose {}", payload.expose())))
+            Some(Content::Button { payload: id, .. } | Content::List { id, .. }) => {
+                Decision::Reply(Proposal::new(&format!("You chose {}", id.expose())))
             }
             _ => Decision::Ask {
                 text: text.as_str().into(),
@@ -118,6 +119,8 @@ async fn a_question_that_no_message_holds_goes_to_a_person() {
     assert!(matches!(handling, Handling::Member { reason: HandOffReason::NoAnswer, .. }), "{handling:?}");
     let [suggestion] = &desk.suggestions(id).await.unwrap()[..] else { panic!("one suggestion") };
     assert!(matches!(&suggestion.content, Content::Interactive { choices, .. } if choices.len() == 2));
+    let approved = desk.approve(id, suggestion.id, None).await;
+    assert!(matches!(approved, Err(AssistantError::Invalid(_))), "{approved:?}");
     assert!(world.channel.sent().iter().all(|sent| !matches!(sent.body, OutboundBody::Buttons { .. })));
 }
 
@@ -133,4 +136,62 @@ async fn a_question_that_a_member_uses_keeps_its_choices() {
     desk.approve(id, suggestion.id, None).await.unwrap();
     world.settle().await;
     assert!(matches!(&world.channel.sent()[0].body, OutboundBody::Buttons { buttons, .. } if buttons.len() == 2));
+}
+
+#[tokio::test]
+async fn a_question_that_a_member_uses_is_a_list_where_it_has_no_room_on_buttons() {
+    const TITLES: [&str; 2] = ["How much is delivery in Almaty?", "How long does delivery take?"];
+    let seen: Arc<Mutex<Vec<Content>>> = Arc::default();
+    let engine = Arc::new(asks(&TITLES, "Что из этого?".to_owned(), Arc::clone(&seen)));
+    let world = World::with(Arc::clone(&engine) as _, AutomationMode::Suggest).await;
+    let channel = RecordingChannel::new(ChannelKind::WhatsApp, Arc::clone(&world.clock) as Arc<dyn Clock>);
+    let channel = Arc::new(channel.with_lists(10));
+    let listing = world.another(engine, 9, |builder| builder.channel(Arc::clone(&channel) as _));
+    world.says("m1", "Hm").await;
+    world.later(4);
+    assert_eq!(listing.step(&Budget::default()).await.unwrap().suggested, 1);
+    let desk = listing.desk(world.tenant).by(crate::world::DANA);
+    let id = world.conversation().await;
+    let [suggestion] = &desk.suggestions(id).await.unwrap()[..] else { panic!("one suggestion") };
+    desk.approve(id, suggestion.id, None).await.unwrap();
+    listing.deliver(&Budget::default()).await.unwrap();
+    let sent = channel.sent();
+    let [question] = &sent[..] else { panic!("{sent:?}") };
+    let OutboundBody::List { button, sections, .. } = &question.body else { panic!("{sent:?}") };
+    assert_eq!((button.as_str(), sections[0].rows.len()), ("Выбрать", 2));
+    assert_eq!(sections[0].rows[1].description, Some(TITLES[1].into()), "below the title that is cut");
+
+    let row = Content::List { id: "id1".into(), title: "How long does delivery…".into(), description: None };
+    let pressed = Event::Message(incoming("m3", row.clone()));
+    // Nobody saw a number in the list; the row says which is meant.
+    for (answer, understood) in
+        [(world.message("m2", "2"), Content::text("2")), (world.event("m3", Provenance::Live, pressed), row)]
+    {
+        world.ingest(vec![answer]).await;
+        world.later(4);
+        listing.step(&Budget::default()).await.unwrap();
+        assert_eq!(seen.lock().unwrap().last(), Some(&understood));
+    }
+    let open = desk.suggestions(id).await.unwrap();
+    assert!(open.iter().any(|suggestion| suggestion.content.readable() == Some("You chose id1")));
+}
+
+#[tokio::test]
+async fn a_question_that_a_member_uses_is_answered_by_number_where_there_are_no_lists() {
+    const TITLES: [&str; 2] = ["How much is delivery in Almaty?", "How long does delivery take?"];
+    let seen: Arc<Mutex<Vec<Content>>> = Arc::default();
+    let engine = asks(&TITLES, "Which?".to_owned(), Arc::clone(&seen));
+    let world = World::with(Arc::new(engine), AutomationMode::Suggest).await;
+    world.says("m1", "Hm").await;
+    world.settle().await;
+    let desk = world.assistant.desk(world.tenant).by(crate::world::DANA);
+    let id = world.conversation().await;
+    let [suggestion] = &desk.suggestions(id).await.unwrap()[..] else { panic!("one suggestion") };
+    desk.approve(id, suggestion.id, None).await.unwrap();
+    world.settle().await;
+    assert!(world.channel.texts()[0].ends_with("\n2. How long does delivery take?"));
+    world.says("m2", "2").await;
+    world.settle().await;
+    let chosen = Content::Button { payload: "id1".into(), title: Some(TITLES[1].into()) };
+    assert_eq!(seen.lock().unwrap().last(), Some(&chosen));
 }

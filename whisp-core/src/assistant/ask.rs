@@ -53,7 +53,7 @@ pub(super) fn by_number(turns: &mut [Turn], unanswered: usize, can: &Capabilitie
     let choice = |(id, title): &(_, _)| Choice { id: Clone::clone(id), title: Clone::clone(title), description: None };
     let asked: Vec<Choice> = choices.iter().map(choice).collect();
     // Under buttons and in a list nobody saw a number: there it may be how many.
-    if fits_buttons(text.expose(), &asked, can) || list(text.expose(), &asked, can, "").is_some() {
+    if fits_buttons(text.expose(), &asked, can) || was_list(text.expose(), &asked, can) {
         return;
     }
     for turn in open {
@@ -96,6 +96,13 @@ fn list(text: &str, choices: &[Choice], can: &Capabilities, button: &str) -> Opt
     })
 }
 
+/// Returns whether what is kept of a question went out as a list. Kept are the titles of its rows: one that is longer than a
+/// row takes was numbered, whatever else kept it from being a list.
+fn was_list(text: &str, asked: &[Choice], can: &Capabilities) -> bool {
+    let is_row = |choice: &Choice| choice.title.expose().chars().count() <= can.row_title_max;
+    asked.iter().all(is_row) && list(text, asked, can, "").is_some()
+}
+
 /// Cuts a title after a word, if there is one.
 fn cut(title: &str, max: usize) -> String {
     let kept: String = title.chars().take(max.saturating_sub(1)).collect();
@@ -108,4 +115,54 @@ fn cut(title: &str, max: usize) -> String {
 fn numbered(text: &str, choices: &[Choice]) -> String {
     let lines = choices.iter().enumerate().map(|(place, choice)| format!("\n{}. {}", place + 1, choice.title.expose()));
     std::iter::once(text.to_owned()).chain(lines).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::channel::TextLimit;
+
+    const TITLES: [&str; 2] = ["How much is delivery in Almaty?", "How long does delivery take?"];
+
+    /// WhatsApp's limits.
+    fn can() -> Capabilities {
+        let mut can = Capabilities::text_only(TextLimit::Chars(4_096));
+        (can.buttons_max, can.button_title_max) = (3, 20);
+        (can.rows_max, can.row_title_max, can.row_description_max) = (10, 24, 72);
+        can
+    }
+
+    /// Asks by `body`, and returns what the answer is taken for.
+    fn answered(body: &OutboundBody, answer: &str) -> Content {
+        let turn = |from_contact, content| Turn { from_contact, content, at: DateTime::UNIX_EPOCH };
+        let mut turns = [turn(false, body.content()), turn(true, Content::text(answer))];
+        by_number(&mut turns, 1, &can());
+        let [_, Turn { content, .. }] = turns;
+        content
+    }
+
+    fn choices(description: Option<&str>) -> Vec<Choice> {
+        let described = || description.map(Into::into);
+        TITLES.map(|title| Choice { id: title.into(), title: title.into(), description: described() }).into()
+    }
+
+    #[test]
+    fn a_number_is_understood_wherever_numbers_were_seen_and_nowhere_else() {
+        let chosen = Content::Button { payload: TITLES[1].into(), title: Some(TITLES[1].into()) };
+        let choose = LocalText::new(&[("en", "Choose")]);
+        // A row has no room for a second description.
+        let described = question("Which?", choices(Some("In detail")), &can(), &choose, "").unwrap();
+        assert!(matches!(shaped(described.clone(), &can()), OutboundBody::Text { .. }));
+        assert_eq!(answered(&described, "2"), chosen);
+        // What opens the list says too much for a button.
+        let choose_long = LocalText::new(&[("en", "Choose one of these, please")]);
+        let unopened = question("Which?", choices(None), &can(), &choose_long, "").unwrap();
+        assert!(matches!(shaped(unopened.clone(), &can()), OutboundBody::Text { .. }));
+        assert_eq!(answered(&unopened, "2"), chosen);
+        let list = question("Which?", choices(None), &can(), &choose, "").unwrap();
+        assert!(matches!(list, OutboundBody::List { .. }));
+        assert_eq!(answered(&list, "2"), Content::text("2"), "it may be how many");
+    }
 }

@@ -260,7 +260,7 @@ impl Desk {
                 inquiry.filter(|row| row.inquiry.resolved.is_none()).ok_or(AssistantError::NotFound("open inquiry"))?;
             inquiry.inquiry.resolved = Some((now, Resolution::Closed));
             let before = std::mem::replace(&mut row.conversation.handling, Handling::Engine);
-            let fact = self.fact(&row.conversation, FactKind::InquiryResolved, Actor::Member(self.member));
+            let fact = inner.fact(&row.conversation, FactKind::InquiryResolved, Actor::Member(self.member));
             let mut batch = WriteBatch::new(self.tenant)
                 .op(WriteOp::Put(row.stage()?))
                 .op(WriteOp::Put(inquiry.stage()?))
@@ -330,15 +330,13 @@ impl Desk {
             inner.put_out(self.tenant, &mut row, &out, &mut batch).await?;
             if takes_over {
                 if row.conversation.engine_handles() {
-                    let fact = self.fact(&row.conversation, FactKind::HandedOff, Actor::Member(self.member));
+                    let fact = self.fact(&row.conversation, FactKind::HandedOff, Actor::Member(self.member)).await?;
                     batch.ops.push(WriteOp::Append(fact));
                     batch.ops.extend(self.audited(&row.conversation, AuditAction::TakenOver).await?);
                 }
                 row.conversation.handling =
                     Handling::Member { member: self.member, reason: HandOffReason::MemberWrote, since: now };
-                for stale in self.open_suggestions(id).await? {
-                    batch.ops.push(WriteOp::Put(stale.next(SuggestionState::Stale)?));
-                }
+                batch.ops.extend(inner.overtaken_suggestions(self.tenant, id).await?);
             }
             if let Some(used) = &used {
                 batch.ops.extend(self.decided(row.conversation.contact, used, Outcome::Done).await?);
@@ -376,7 +374,7 @@ impl Desk {
                 self.cancel_automatic(&mut row, &mut batch).await?;
             }
             for (kind, actor) in facts {
-                batch.ops.push(WriteOp::Append(self.fact(&row.conversation, kind, actor)));
+                batch.ops.push(WriteOp::Append(self.fact(&row.conversation, kind, actor).await?));
             }
             if row.conversation.handling != before {
                 batch.ops.extend(self.audited(&row.conversation, action).await?);
@@ -439,8 +437,12 @@ impl Desk {
         self.assistant.inner.audit(self.tenant, draft).await
     }
 
-    fn fact(&self, conversation: &Conversation, kind: FactKind, actor: Actor) -> Fact {
-        self.assistant.inner.fact(conversation, kind, actor)
+    /// Makes a fact about the inquiry that is open, of this moment: what is done after one has ended is no part of it.
+    async fn fact(&self, conversation: &Conversation, kind: FactKind, actor: Actor) -> Result<Fact, AssistantError> {
+        let inner = &self.assistant.inner;
+        let inquiry = inner.entities.inquiry(self.tenant, conversation.inquiry).await?;
+        let open = inquiry.filter(|row| row.inquiry.resolved.is_none()).map(|row| row.inquiry.id);
+        Ok(Fact { inquiry: open, ..inner.fact(conversation, kind, actor) })
     }
 }
 

@@ -1,14 +1,16 @@
 //! What engines propose, and what members make of it.
 
-use crate::assistant::{AssistantError, Desk};
+use crate::Sensitive;
+use crate::assistant::ask::question;
+use crate::assistant::{AssistantError, Desk, Inner};
 use crate::audit::{AuditAction, Outcome};
 use crate::channel::{Choice, OutboundBody};
 use crate::entity::{AuditDraft, SuggestionRow};
-use crate::id::{ContactId, ConversationId, MessageId, SuggestionId};
-use crate::model::{Content, Suggestion, SuggestionState};
+use crate::id::{ContactId, ConversationId, MessageId, SuggestionId, TenantId};
+use crate::model::{ChannelKind, Content, Conversation, Suggestion, SuggestionState};
 use crate::store::{Kind, ListOrder, ListQuery, WriteBatch, WriteOp};
 
-/// How many open suggestions of a conversation are looked through when it goes on without them.
+/// How many suggestions of a conversation are looked through for those that wait.
 const SUGGESTIONS_MAX: usize = 50;
 
 impl Desk {
@@ -24,20 +26,22 @@ impl Desk {
         let contact = self.conversation(id).await?.contact;
         let (permit, _) = self.permit_reading(contact).await?;
         let mut open = Vec::new();
-        for row in self.open_suggestions(id).await? {
+        for row in self.assistant.inner.open_suggestions(self.tenant, id).await? {
             open.push(self.assistant.inner.entities.suggestion(permit.grant(), self.tenant, &row).await?);
         }
         Ok(open)
     }
 
-    /// Sends a suggestion, as it is or with another text. The conversation stays with whoever has it.
+    /// Sends a suggestion, as it is or with another text. The conversation stays with whoever has it. A question goes out as
+    /// an engine's own does: with buttons, as a list or by number.
     ///
     /// One that [decides](Suggestion::decides) something significant is approved by a member who is named
     /// ([`by`](Self::by)), and the audit log says who; so it is with [`reject`](Self::reject).
     ///
     /// # Errors
     /// [`AssistantError::NotFound`] when it was used, rejected or overtaken already; [`Invalid`](AssistantError::Invalid)
-    /// where nobody is named who decides; else as [`send`](Self::send).
+    /// where nobody is named who decides, or a question with its choices fits into no message of the channel; else as
+    /// [`send`](Self::send).
     ///
     /// # Cancellation
     /// As [`send`](Self::send); a suggestion can be used once.
@@ -47,22 +51,39 @@ impl Desk {
         suggestion: SuggestionId,
         text: Option<&str>,
     ) -> Result<MessageId, AssistantError> {
-        let contact = self.answering(id).await?.contact;
+        let Conversation { contact, channel, .. } = self.answering(id).await?;
         let row = self.open_suggestion(id, suggestion).await?;
         self.may_decide(&row)?;
         let (permit, _) = self.permit_reading(contact).await?;
         let proposed = self.assistant.inner.entities.suggestion(permit.grant(), self.tenant, &row).await?;
         let body = match (text, proposed.content) {
             (Some(text), _) => OutboundBody::text(text),
-            (None, Content::Interactive { text, choices }) => {
-                let choice = |(id, title)| Choice { id, title, description: None };
-                OutboundBody::Buttons { text, buttons: choices.into_iter().map(choice).collect() }
-            }
+            (None, Content::Interactive { text, choices }) => self.asking(&channel, text, choices)?,
             (None, content) => {
                 OutboundBody::text(content.readable().ok_or(AssistantError::Invalid("nothing to send"))?)
             }
         };
         self.write(id, self.written(body), false, Some(row)).await
+    }
+
+    /// Shapes a question as an engine's own would be: an answer by number is told from how many by which shape it had. What
+    /// opens a list is said in the language of the question.
+    fn asking(
+        &self,
+        channel: &ChannelKind,
+        text: Sensitive,
+        choices: Vec<(Sensitive, Sensitive)>,
+    ) -> Result<OutboundBody, AssistantError> {
+        let inner = &self.assistant.inner;
+        let choices: Vec<Choice> =
+            choices.into_iter().map(|(id, title)| Choice { id, title, description: None }).collect();
+        let Some(channel) = inner.channels.get(channel) else {
+            return Ok(OutboundBody::Buttons { text, buttons: choices });
+        };
+        let (can, sample) = (channel.capabilities(), text.expose());
+        question(sample, choices, &can, &inner.config.texts.choose, sample).ok_or(AssistantError::Invalid(
+            "the question and its choices fit into no message of the channel: send another text instead",
+        ))
     }
 
     /// Turns a suggestion down.
@@ -107,18 +128,36 @@ impl Desk {
         self.assistant.inner.audit(self.tenant, event.outcome(outcome)).await
     }
 
-    pub(super) async fn open_suggestions(&self, id: ConversationId) -> Result<Vec<SuggestionRow>, AssistantError> {
+    pub(super) async fn open_suggestion(
+        &self,
+        id: ConversationId,
+        suggestion: SuggestionId,
+    ) -> Result<SuggestionRow, AssistantError> {
+        let open = self.assistant.inner.open_suggestions(self.tenant, id).await?;
+        open.into_iter()
+            .find(|row| row.record.id == suggestion.into())
+            .ok_or(AssistantError::NotFound("open suggestion"))
+    }
+}
+
+impl Inner {
+    /// Returns the suggestions of a conversation that wait for a member, oldest first.
+    async fn open_suggestions(
+        &self,
+        tenant: TenantId,
+        conversation: ConversationId,
+    ) -> Result<Vec<SuggestionRow>, AssistantError> {
         let query = ListQuery {
-            tenant: self.tenant,
+            tenant,
             kind: Kind::SUGGESTION,
-            parent: id.into(),
+            parent: conversation.into(),
             order: ListOrder::Descending,
             after: None,
             limit: SUGGESTIONS_MAX,
         };
-        let page = self.assistant.inner.entities.store.list(&query).await?;
+        let page = self.entities.store.list(&query).await?;
         let mut open = Vec::new();
-        let now = self.assistant.now();
+        let now = self.clock.now();
         for record in page.records.into_iter().rev().filter(|record| !record.is_past(now)) {
             let row = SuggestionRow::read(record)?;
             if row.clear.state == SuggestionState::Open {
@@ -128,14 +167,14 @@ impl Desk {
         Ok(open)
     }
 
-    pub(super) async fn open_suggestion(
+    /// Stages that the suggestions of a conversation that wait for a member are overtaken: a member has answered by
+    /// themselves, and the contact is not to be answered twice.
+    pub(super) async fn overtaken_suggestions(
         &self,
-        id: ConversationId,
-        suggestion: SuggestionId,
-    ) -> Result<SuggestionRow, AssistantError> {
-        let open = self.open_suggestions(id).await?;
-        open.into_iter()
-            .find(|row| row.record.id == suggestion.into())
-            .ok_or(AssistantError::NotFound("open suggestion"))
+        tenant: TenantId,
+        conversation: ConversationId,
+    ) -> Result<Vec<WriteOp>, AssistantError> {
+        let open = self.open_suggestions(tenant, conversation).await?;
+        open.into_iter().map(|row| Ok(WriteOp::Put(row.next(SuggestionState::Stale)?))).collect()
     }
 }
