@@ -4,6 +4,7 @@
 mod contain;
 mod radius;
 mod register;
+mod undated;
 
 use chrono::TimeDelta;
 use secrecy::SecretString;

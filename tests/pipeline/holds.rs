@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use whisp::assistant::{AssistantError, Config, Holds, WithheldRecords};
+use whisp::error::Retry;
 use whisp::id::{ContactId, ConversationId};
+use whisp::media::MediaErrorKind;
 use whisp::model::{AutomationMode, Content, Handle, HandleKind, PlatformMessageId, Provenance};
 use whisp::privacy::{
     Categories, DataCategory, DeniedReason, Hold, HoldGround, HoldScope, LawfulBasis, NewHold, ProcessingActivity,
@@ -15,6 +17,7 @@ use whisp::stores::MemoryStore;
 use whisp::testing::cancel_after;
 use whisp::webhook::{ContactRef, Event, MessageEvent};
 
+use crate::media::kit::{Album, Next, picture};
 use crate::world::{World, contact, parrot};
 use crate::yielding::Yielding;
 
@@ -128,7 +131,7 @@ async fn i23_an_erasure_under_a_hold_ends_the_same_wherever_it_is_cut_short() {
 }
 
 #[tokio::test]
-async fn the_answer_to_a_request_says_what_is_withheld_and_why() {
+async fn i24_the_answer_to_a_request_says_what_is_withheld_and_why() {
     let held = Held::new().await;
     held.place().await;
     let requests = held.world.assistant.desk(held.world.tenant).requests();
@@ -239,6 +242,48 @@ async fn a_receipt_of_before_has_nothing_withheld_and_one_under_a_hold_counts_it
     assert_eq!(receipt.withheld.iter().find(messages).unwrap().records, 4, "two questions and two answers");
     let read = held.world.assistant.receipt(held.world.tenant, receipt.id).await.unwrap();
     assert_eq!(read.withheld, receipt.withheld);
+}
+
+/// What was written down under the hold while the file was on its way does not stand for the file.
+#[tokio::test]
+async fn i23_a_file_that_came_after_its_message_was_edited_is_kept_with_its_bytes() {
+    let album = Album::new().await;
+    let (world, bytes) = (&album.world, picture(200_000));
+    let desk = world.assistant.desk(world.tenant);
+    world.says("m0", "Hello").await;
+    world.settle().await;
+    let person = desk.conversation(world.conversation().await).await.unwrap().contact;
+    let new = NewHold {
+        scope: HoldScope::default(),
+        ground: HoldGround::LegalClaim,
+        authority: "District court of Almaty, 2-1234/2026".to_owned(),
+        review_by: world.now() + TimeDelta::days(90),
+    };
+    let hold = desk.holds().place(person, new).await.unwrap();
+    let held = async || desk.holds().read(hold.id, None, 100).await.unwrap().held;
+
+    album.platform.then(Next::Refuse(MediaErrorKind::Unavailable, Retry::After(None)));
+    album.platform.then(Next::File(bytes.clone()));
+    album.sends("m1", 1).await;
+    assert_eq!(album.fetch().await.fetched, 0, "the platform is down");
+    world.settle().await;
+    let (target, content) = (PlatformMessageId::new("m1"), Some(Content::text("Look again")));
+    let edit = Event::Edited { contact: Some(contact()), target, content };
+    world.ingest(vec![world.event("e1", Provenance::Live, edit)]).await;
+    world.settle().await;
+    let lines = held().await;
+    assert!(lines.iter().any(|each| each.kind == "media" && each.file.is_none()), "no bytes yet: {lines:?}");
+    assert_eq!(album.fetch().await.fetched, 1);
+
+    world.assistant.erase(world.tenant, person).await.unwrap();
+    let file = held().await.iter().find_map(|each| each.file).unwrap();
+    assert_eq!(album.kept().await, [file], "the copy alone");
+    let (mut read, mut chunk) = (Vec::new(), 0);
+    while let Some(piece) = desk.holds().read_file(hold.id, file, chunk).await.unwrap() {
+        read.extend_from_slice(&piece);
+        chunk += 1;
+    }
+    assert_eq!(read, bytes);
 }
 
 /// Whoever writes from a new number is the same person: a hold that was placed before stands in the way of an erasure that is

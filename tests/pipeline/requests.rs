@@ -1,5 +1,8 @@
 //! What people ask about their data: proven over the conversation that holds it, decided, done, answered in time.
 
+mod due;
+mod noted;
+
 use std::sync::{Arc, Mutex};
 
 use chrono::TimeDelta;
@@ -27,7 +30,7 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// Somebody writes this, and whoever handles it has.
+    /// Somebody writes this, and whoever handles it has. If it is a request, they were told that it arrived.
     pub(crate) async fn with(words: &str) -> Self {
         Self::over(World::new().await, words).await
     }
@@ -37,7 +40,11 @@ impl Asked {
         world.settle().await;
         let conversation = world.conversation().await;
         let contact = world.assistant.desk(world.tenant).conversation(conversation).await.unwrap().contact;
-        Self { world, contact, conversation }
+        let asked = Self { world, contact, conversation };
+        for request in asked.requests().of(contact).await.unwrap() {
+            asked.requests().apply(request.id(), RequestEvent::Acknowledge).await.unwrap();
+        }
+        asked
     }
 
     pub(crate) fn requests(&self) -> Requests {
@@ -445,34 +452,6 @@ async fn a_code_goes_out_though_a_member_has_the_conversation() {
     desk.by(DANA).send(asked.conversation, whisp::channel::OutboundBody::text("I will look at it")).await.unwrap();
     asked.world.settle().await;
     assert_eq!(asked.proven().await.state(), &RequestState::Verified);
-}
-
-#[tokio::test]
-async fn a_deadline_is_told_by_the_first_sweep_that_ends_well() {
-    let asked = Asked::with("delete my data").await;
-    let due = asked.only().await.due(&whisp::privacy::Law::built_in(), asked.world.now()).unwrap();
-    asked.world.assistant.sweep(1_000).await.unwrap().into_result().unwrap();
-    asked.world.clock.set(due.reaches(Urgency::Overdue) + TimeDelta::days(30));
-    assert!(matches!(asked.world.assistant.sweep(1_000).await, Err(AssistantError::Clock { .. })), "nobody is told");
-    asked.world.assistant.trust_clock().await.unwrap();
-    let told = asked.world.assistant.sweep(1_000).await.unwrap().into_result().unwrap().due;
-    assert_eq!(told.iter().map(|each| each.urgency).collect::<Vec<_>>(), [Urgency::Overdue]);
-}
-
-#[tokio::test]
-async fn a_runner_tells_its_host_of_a_deadline() {
-    let asked = Asked::with("delete my data").await;
-    let request = asked.only().await;
-    let due = request.due(&whisp::privacy::Law::built_in(), asked.world.now()).unwrap();
-    asked.world.clock.set(due.reaches(Urgency::Most));
-    asked.world.assistant.trust_clock().await.unwrap();
-    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-    let running = whisp::assistant::Runner::new(asked.world.assistant.clone())
-        .on_due(move |due| tell.send((due.what, due.urgency)).unwrap())
-        .start();
-    let what = DueWhat::Request { request: request.id(), kind: request.kind() };
-    assert_eq!(told.recv().await, Some((what, Urgency::Most)));
-    running.stop().await.unwrap();
 }
 
 /// Whoever was told that their data are used no more must be able to rely on it (promises P49, P53).

@@ -27,6 +27,13 @@ pub struct Due {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DueWhat {
+    /// A person has to be told that their request about data arrived.
+    Acknowledgement {
+        /// Which.
+        request: RequestId,
+        /// What is asked for.
+        kind: RequestKind,
+    },
     /// Somebody has to be told of a breach.
     Breach {
         /// Which.
@@ -67,6 +74,8 @@ pub(super) enum CloserRow {
     Breach(BreachRow),
     Legal(LegalRow),
     Request(RequestRow),
+    /// How close it is can't be told: that is told in its place, beside what else has come closer.
+    Undated(AssistantError),
 }
 
 impl Inner {
@@ -88,9 +97,16 @@ impl Inner {
                 self.staged_legal(tenant, &mut row, (AuditAction::LegalGagEnded, By::System)).await?
             }
             CloserRow::Request(mut row) => {
-                row.clear.noted = due.iter().map(|each| each.urgency).max().unwrap_or(row.clear.noted);
+                for each in &due {
+                    match each.what {
+                        DueWhat::Acknowledgement { .. } => row.clear.acknowledgement_noted = Some(each.urgency),
+                        DueWhat::Request { .. } => row.clear.noted = each.urgency,
+                        DueWhat::Breach { .. } | DueWhat::GagEnded { .. } => {}
+                    }
+                }
                 self.staged(tenant, &mut row, AuditAction::RequestDue, By::System).await?
             }
+            CloserRow::Undated(error) => return Err(error),
         };
         Ok(if self.commit_beside(batch).await? { due } else { Vec::new() })
     }

@@ -22,6 +22,9 @@ pub(crate) struct RequestClear {
     pub(crate) request: SubjectRequest,
     /// How close its deadline was when that was noted last.
     pub(crate) noted: Urgency,
+    /// How close the date was by which the person is told that it arrived, when that was noted last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) acknowledgement_noted: Option<Urgency>,
 }
 
 /// A request as it is stored. It names nobody but by a random id, so it outlives the erasure that it asked for.
@@ -37,7 +40,7 @@ impl RequestRow {
         // The first `stage` makes it version 1.
         record.version = 0;
         record.lookups = vec![of_person(request.subject())];
-        Self { record, clear: RequestClear { request, noted: Urgency::Calm } }
+        Self { record, clear: RequestClear { request, noted: Urgency::Calm, acknowledgement_noted: None } }
     }
 
     fn read(record: Record) -> Result<Self, StoreError> {

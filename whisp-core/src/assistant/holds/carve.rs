@@ -32,7 +32,7 @@ struct Place {
     /// `None` for who somebody is: that belongs to every conversation.
     conversation: Option<ConversationId>,
     at: DateTime<Utc>,
-    /// How often it was changed since.
+    /// How often it was changed since. Of each revision there is a copy of its own.
     revision: u32,
 }
 
@@ -163,8 +163,10 @@ impl Inner {
             }
             Kind::MEDIA => {
                 let message = record.parent.map(|parent| MessageId::from_uuid(parent.as_uuid())).ok_or_else(damaged)?;
-                let at = MediaRow::read(record.clone())?.clear.at;
-                self.entities.message_row(tenant, message).await?.and_then(|row| of_message(row, at, 0))
+                let clear = MediaRow::read(record.clone())?.clear;
+                // A file changes once, when it is kept: what was copied before is a line without its bytes.
+                let (at, revision) = (clear.at, u32::from(clear.state == MediaState::Kept));
+                self.entities.message_row(tenant, message).await?.and_then(|row| of_message(row, at, revision))
             }
             _ => None,
         })

@@ -1,17 +1,45 @@
-//! What was promised to end has ended, before anybody is told so.
+//! What may be noted by hand: what was promised to end has ended, before anybody is told so.
 
-use super::Requests;
+use super::{Requests, erase, mentioned};
 use crate::assistant::AssistantError;
 use crate::id::RequestId;
-use crate::privacy::{RequestKind, RequestState, Statement, StatementEvent};
+use crate::privacy::{RequestEvent, RequestKind, RequestState, Statement, StatementEvent};
 
 impl Requests {
+    /// Checks that an event may be noted by hand: that somebody is erased is noted by what erases them, and nobody is told
+    /// that a use has ended before it has.
+    pub(super) async fn is_by_hand(&self, id: RequestId, event: &RequestEvent) -> Result<(), AssistantError> {
+        match event {
+            RequestEvent::Answer => return self.is_declared(id).await,
+            RequestEvent::Execute(_) | RequestEvent::Report { .. } | RequestEvent::AwaitProcessors { .. } => {}
+            _ => return Ok(()),
+        }
+        let request = self.row(id).await?.clear.request;
+        let by_hand = match event {
+            // What others wrote is taken out message by message, so it is people who say that it was the last one.
+            RequestEvent::Report { step, .. } => step == mentioned::STEP,
+            RequestEvent::AwaitProcessors { .. } => {
+                request.steps().iter().any(|step| step.name == erase::STEP || step.name == mentioned::STEP)
+            }
+            _ => false,
+        };
+        if request.kind() == RequestKind::Erasure && !by_hand {
+            return Err(AssistantError::Invalid(
+                "an erasure is begun and reported by `Requests::erase`, or by `Requests::redact` of what others wrote",
+            ));
+        }
+        Ok(())
+    }
+
     /// Checks that a use of the data, which the person was promised to end, has ended: nobody is told so before.
     pub(super) async fn is_declared(&self, id: RequestId) -> Result<(), AssistantError> {
         let request = self.row(id).await?.clear.request;
         let granted = matches!(
             request.state(),
-            RequestState::Approved | RequestState::Partial { .. } | RequestState::Executing { .. }
+            RequestState::Approved
+                | RequestState::Partial { .. }
+                | RequestState::Executing { .. }
+                | RequestState::AwaitingProcessors { .. }
         );
         let entities = &self.desk.assistant.inner.entities;
         let said = entities.statements(self.desk.tenant, request.subject()).await?;

@@ -10,7 +10,7 @@ use crate::privacy::{RequestEvent, RequestKind, RequestState, SubjectRequest};
 use crate::store::{WriteBatch, WriteOp};
 
 /// The step of taking out what somebody wrote.
-const STEP: &str = "redact";
+pub(super) const STEP: &str = "redact";
 
 impl Requests {
     /// Takes down what somebody asks who is nobody to the business, but was written about: a copy, a correction, an erasure, a

@@ -36,6 +36,7 @@ const ANSWER_STEP: &str = "answer";
 /// | what | how |
 /// |---|---|
 /// | It arrives | by itself where a contact writes it ([`Signal::Rights`](crate::detect::Signal::Rights)); else [`take_in`](Self::take_in) |
+/// | That it arrived | [`apply`](Self::apply) [`RequestEvent::Acknowledge`], once the person was told |
 /// | Who asks | [`ask_proof`](Self::ask_proof) sends a code over the conversation; what comes back over it proves it. A host that knows the person otherwise says so with [`RequestEvent::Prove`] |
 /// | What is decided | [`apply`](Self::apply): assess, approve, refuse, put off |
 /// | A copy | [`copy`](Self::copy), page by page, of what there was when it was asked |
@@ -157,16 +158,19 @@ impl Requests {
         Ok(self.desk.assistant.inner.entities.ended_requests(self.desk.tenant, after, limit).await?.into())
     }
 
-    /// Notes what happened to a request.
+    /// Notes what happened to a request. What [`erase`](Self::erase) and [`redact`](Self::redact) note by themselves is refused
+    /// here.
     ///
     /// # Errors
     /// [`AssistantError::NotFound`], [`Request`](AssistantError::Request) for what does not happen to it now,
-    /// [`Conflict`](AssistantError::Conflict); by the store.
+    /// [`Invalid`](AssistantError::Invalid) for the steps of an erasure, and as [`answer`](Self::answer) for an answer about a
+    /// use that has not ended, [`Conflict`](AssistantError::Conflict); by the store.
     ///
     /// # Cancellation
     /// Done or not done: look before repeating it.
     pub async fn apply(&self, id: RequestId, event: RequestEvent) -> Result<SubjectRequest, AssistantError> {
         let inner = &self.desk.assistant.inner;
+        self.is_by_hand(id, &event).await?;
         let apply = |request: &SubjectRequest| request.apply(event.clone(), &inner.config.law, inner.clock.now());
         self.change(id, action(&event), apply).await
     }

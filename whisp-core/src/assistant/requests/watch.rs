@@ -5,7 +5,7 @@ use crate::assistant::{AssistantError, Due, DueWhat, Inner};
 use crate::audit::AuditAction;
 use crate::entity::{By, RequestRow};
 use crate::id::TenantId;
-use crate::privacy::{RequestEvent, RequestState};
+use crate::privacy::{RequestEvent, RequestState, Urgency};
 use crate::store::{PAGE_MAX, WriteBatch};
 
 impl Inner {
@@ -25,7 +25,8 @@ impl Inner {
         }
     }
 
-    /// Ends the proof of a request whose code has run out; returns its deadline if it has come closer.
+    /// Ends the proof of a request whose code has run out; returns which of its dates have come closer: that of the answer
+    /// and, until the person was told that it arrived, that of telling them so.
     pub(in crate::assistant) async fn watch(
         &self,
         tenant: TenantId,
@@ -44,13 +45,19 @@ impl Inner {
                 return Ok(None);
             }
         }
-        let deadline = row.clear.request.due(law, now)?;
-        let urgency = deadline.urgency(now);
-        if urgency <= row.clear.noted {
-            return Ok(None);
-        }
-        let what = DueWhat::Request { request: row.clear.request.id(), kind: row.clear.request.kind() };
-        let due = Due { tenant, what, due: deadline.at, urgency };
-        Ok(Some(Closer { due: vec![due], tenant, row: CloserRow::Request(row) }))
+        let asked = &row.clear.request;
+        let (request, kind) = (asked.id(), asked.kind());
+        let answer = (DueWhat::Request { request, kind }, asked.due(law, now)?, row.clear.noted);
+        let acknowledge = asked.acknowledge_due(law)?.filter(|_| asked.acknowledged_at().is_none());
+        let acknowledge = acknowledge.map(|deadline| {
+            let noted = row.clear.acknowledgement_noted.unwrap_or(Urgency::Calm);
+            (DueWhat::Acknowledgement { request, kind }, deadline, noted)
+        });
+        let closer = [Some(answer), acknowledge].into_iter().flatten().filter_map(|(what, deadline, noted)| {
+            let urgency = deadline.urgency(now);
+            (urgency > noted).then_some(Due { tenant, what, due: deadline.at, urgency })
+        });
+        let due: Vec<Due> = closer.collect();
+        Ok((!due.is_empty()).then_some(Closer { due, tenant, row: CloserRow::Request(row) }))
     }
 }
