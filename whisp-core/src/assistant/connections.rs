@@ -1,5 +1,6 @@
 //! The accounts that a business connects.
 
+use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 
 use crate::assistant::admin::{CLOSING, TRIES_MAX};
@@ -47,88 +48,99 @@ impl Assistant {
     /// Repeat the call: connecting twice is connecting once. Until then a connection that was live stays as it was; a new
     /// one is listed as disconnected, and [`disconnect`](Self::disconnect) gives the account up.
     pub async fn connect(&self, tenant: TenantId, new: NewConnection) -> Result<ConnectionId, AssistantError> {
-        let entities = &self.inner.entities;
-        let settings = entities.tenant(tenant).await?.tenant;
-        if settings.closing.is_some() {
-            return Err(CLOSING);
-        }
-        let holder = settings.account_holder;
-        let key = entities.route_key(&new.channel, &new.account).await?;
-        let id = ConnectionId::from_uuid(key.as_uuid());
-        let mut connection = Connection {
-            id,
-            tenant,
-            channel: new.channel,
-            account: new.account,
-            token: SecretString::from(""),
-            scopes: new.scopes,
-            mode: new.mode,
-            state: ConnectionState::Disconnected,
-            connected_at: self.now(),
-        };
-        for _ in 0..TRIES_MAX {
-            // In this order: whoever disconnects meanwhile changes the connection, and the last commit is refused.
-            let before = entities.record(tenant, Kind::CONNECTION, key).await?.map(ConnectionRow::read).transpose()?;
-            let mut row = match before {
-                Some(row) => row,
-                None => {
-                    let record = entities.put_connection(&connection, holder, None).await?;
-                    if !self.try_put(tenant, record.clone()).await? {
-                        continue;
-                    }
-                    ConnectionRow::read(record)?
-                }
+        self.connect_account(tenant, new).await
+    }
+
+    fn connect_account(
+        &self,
+        tenant: TenantId,
+        new: NewConnection,
+    ) -> BoxFuture<'_, Result<ConnectionId, AssistantError>> {
+        Box::pin(async move {
+            let entities = &self.inner.entities;
+            let settings = entities.tenant(tenant).await?.tenant;
+            if settings.closing.is_some() {
+                return Err(CLOSING);
+            }
+            let holder = settings.account_holder;
+            let key = entities.route_key(&new.channel, &new.account).await?;
+            let id = ConnectionId::from_uuid(key.as_uuid());
+            let mut connection = Connection {
+                id,
+                tenant,
+                channel: new.channel,
+                account: new.account,
+                token: SecretString::from(""),
+                scopes: new.scopes,
+                mode: new.mode,
+                state: ConnectionState::Disconnected,
+                connected_at: self.now(),
             };
-            match self.claim(key, RouteTarget { tenant, connection: id }).await? {
-                Claim::Ours => {}
-                Claim::Contended => continue,
-                Claim::Theirs => {
-                    if row.record.version == 1 && row.clear.state == ConnectionState::Disconnected {
-                        // It never was live.
-                        let gone = WriteOp::Delete(Kind::CONNECTION, key, 1);
-                        // Refused: another call of this tenant has cleared it away, or goes on from it.
-                        match entities.store.commit(WriteBatch::new(tenant).op(gone)).await? {
-                            Commit::Done | Commit::Refused(_) => {}
+            for _ in 0..TRIES_MAX {
+                // In this order: whoever disconnects meanwhile changes the connection, and the last commit is refused.
+                let before =
+                    entities.record(tenant, Kind::CONNECTION, key).await?.map(ConnectionRow::read).transpose()?;
+                let mut row = match before {
+                    Some(row) => row,
+                    None => {
+                        let record = entities.put_connection(&connection, holder, None).await?;
+                        if !self.try_put(tenant, record.clone()).await? {
+                            continue;
                         }
+                        ConnectionRow::read(record)?
                     }
-                    return Err(AssistantError::Taken("account"));
+                };
+                match self.claim(key, RouteTarget { tenant, connection: id }).await? {
+                    Claim::Ours => {}
+                    Claim::Contended => continue,
+                    Claim::Theirs => {
+                        if row.record.version == 1 && row.clear.state == ConnectionState::Disconnected {
+                            // It never was live.
+                            let gone = WriteOp::Delete(Kind::CONNECTION, key, 1);
+                            // Refused: another call of this tenant has cleared it away, or goes on from it.
+                            match entities.store.commit(WriteBatch::new(tenant).op(gone)).await? {
+                                Commit::Done | Commit::Refused(_) => {}
+                            }
+                        }
+                        return Err(AssistantError::Taken("account"));
+                    }
+                }
+                // One that never was live knows nobody yet.
+                let handle_key = if row.record.version == 1 {
+                    let (key, record) = self.inner.first_handle_key(tenant, id).await?;
+                    row.clear.handles = HandleKeys::first(key, self.now());
+                    Some((key, record))
+                } else {
+                    None
+                };
+                connection.token = new.token.clone();
+                connection.state = ConnectionState::Live;
+                let live = entities.put_connection(&connection, holder, Some(row)).await?;
+                connection.token = SecretString::from("");
+                connection.state = ConnectionState::Disconnected;
+                let detail = AuditDetail::Connection {
+                    channel: connection.channel.clone(),
+                    mode: connection.mode,
+                    scopes: connection.scopes.clone(),
+                };
+                let audit = AuditDraft::new(AuditAction::Connected, By::Host, holder).to(Kind::CONNECTION, id);
+                let granted = self.inner.allowed(tenant, holder, (id, &connection.scopes, true), Act::Host).await?;
+                let mut batch = WriteBatch::new(tenant).op(WriteOp::Put(live));
+                let unused = handle_key.as_ref().map(|(key, _)| *key);
+                batch.ops.extend(handle_key.map(|(_, record)| WriteOp::Put(record)));
+                batch.ops.extend(granted);
+                batch.ops.extend(self.inner.audit(tenant, audit.detail(detail)).await?);
+                if entities.store.commit(batch).await? == Commit::Done {
+                    // It rests no longer for what the old token did.
+                    self.inner.pace().forget((tenant, id));
+                    return Ok(id);
+                }
+                if let Some(key) = unused {
+                    entities.vault.erase(tenant, key, self.now()).await?;
                 }
             }
-            // One that never was live knows nobody yet.
-            let handle_key = if row.record.version == 1 {
-                let (key, record) = self.inner.first_handle_key(tenant, id).await?;
-                row.clear.handles = HandleKeys::first(key, self.now());
-                Some((key, record))
-            } else {
-                None
-            };
-            connection.token = new.token.clone();
-            connection.state = ConnectionState::Live;
-            let live = entities.put_connection(&connection, holder, Some(row)).await?;
-            connection.token = SecretString::from("");
-            connection.state = ConnectionState::Disconnected;
-            let detail = AuditDetail::Connection {
-                channel: connection.channel.clone(),
-                mode: connection.mode,
-                scopes: connection.scopes.clone(),
-            };
-            let audit = AuditDraft::new(AuditAction::Connected, By::Host, holder).to(Kind::CONNECTION, id);
-            let granted = self.inner.allowed(tenant, holder, (id, &connection.scopes, true), Act::Host).await?;
-            let mut batch = WriteBatch::new(tenant).op(WriteOp::Put(live));
-            let unused = handle_key.as_ref().map(|(key, _)| *key);
-            batch.ops.extend(handle_key.map(|(_, record)| WriteOp::Put(record)));
-            batch.ops.extend(granted);
-            batch.ops.extend(self.inner.audit(tenant, audit.detail(detail)).await?);
-            if entities.store.commit(batch).await? == Commit::Done {
-                // It rests no longer for what the old token did.
-                self.inner.pace().forget((tenant, id));
-                return Ok(id);
-            }
-            if let Some(key) = unused {
-                entities.vault.erase(tenant, key, self.now()).await?;
-            }
-        }
-        Err(AssistantError::Conflict("connection"))
+            Err(AssistantError::Conflict("connection"))
+        })
     }
 
     /// Makes an account a tenant's unless it is another one's. Where it is the tenant's already the claim is renewed, so
@@ -203,58 +215,61 @@ impl Assistant {
         self.disconnect_by(tenant, connection, By::Host).await
     }
 
-    pub(super) async fn disconnect_by(
+    pub(super) fn disconnect_by(
         &self,
         tenant: TenantId,
         connection: ConnectionId,
         by: By,
-    ) -> Result<(), AssistantError> {
-        let entities = &self.inner.entities;
-        let tenant_row = entities.tenant(tenant).await?;
-        let holder = tenant_row.tenant.account_holder;
-        let key = RecordId::from(connection);
-        for _ in 0..TRIES_MAX {
-            // The claim is read first: a `connect` that comes after the connection has changed renews it, and it stays.
-            let route = entities.route(key).await?.filter(|(_, target)| target.tenant == tenant);
-            let row = entities.connection_row(tenant, connection).await?;
-            // Cut short it is disconnected, and its webhooks come still. It is written anew, so that whoever connects it this
-            // moment is refused, but it is told once.
-            let was_live = row.clear.state != ConnectionState::Disconnected;
-            let about = About::holder(&tenant_row.tenant);
-            let permit = self.inner.gate.permit::<ServiceProvision>(&tenant_row.tenant, about, self.now()).await?;
-            let mut dead = entities.connection(&permit, tenant, &row).await?;
-            dead.state = ConnectionState::Disconnected;
-            dead.token = SecretString::from("");
-            let audit = AuditDraft::new(AuditAction::Disconnected, by, holder).to(Kind::CONNECTION, connection);
-            let dead = entities.put_connection(&dead, holder, Some(row)).await?;
-            let mut batch = WriteBatch::new(tenant).op(WriteOp::Put(dead));
-            if was_live {
-                let act = match by {
-                    By::Subject => Act::Platform,
-                    By::Member(Some(member)) => Act::Member { member },
-                    By::Member(None) | By::Host | By::System => Act::Host,
-                };
-                batch.ops.extend(self.inner.allowed(tenant, holder, (connection, &[], false), act).await?);
-                batch.ops.extend(self.inner.audit(tenant, audit).await?);
-            }
-            {
-                let _closed = self.inner.gate.close_all(tenant);
-                if entities.store.commit(batch).await? != Commit::Done {
-                    continue;
+    ) -> BoxFuture<'_, Result<(), AssistantError>> {
+        Box::pin(async move {
+            let entities = &self.inner.entities;
+            let tenant_row = entities.tenant(tenant).await?;
+            let holder = tenant_row.tenant.account_holder;
+            let key = RecordId::from(connection);
+            for _ in 0..TRIES_MAX {
+                // The claim is read first: a `connect` that comes after the connection has changed renews it, and it stays.
+                let route = entities.route(key).await?.filter(|(_, target)| target.tenant == tenant);
+                let row = entities.connection_row(tenant, connection).await?;
+                // Cut short it is disconnected, and its webhooks come still. It is written anew, so that whoever connects it this
+                // moment is refused, but it is told once.
+                let was_live = row.clear.state != ConnectionState::Disconnected;
+                let about = About::holder(&tenant_row.tenant);
+                let permit = self.inner.gate.permit::<ServiceProvision>(&tenant_row.tenant, about, self.now()).await?;
+                let mut dead = entities.connection(&permit, tenant, &row).await?;
+                dead.state = ConnectionState::Disconnected;
+                dead.token = SecretString::from("");
+                let audit = AuditDraft::new(AuditAction::Disconnected, by, holder).to(Kind::CONNECTION, connection);
+                let dead = entities.put_connection(&dead, holder, Some(row)).await?;
+                let mut batch = WriteBatch::new(tenant).op(WriteOp::Put(dead));
+                if was_live {
+                    let act = match by {
+                        By::Subject => Act::Platform,
+                        By::Member(Some(member)) => Act::Member { member },
+                        By::Member(None) | By::Host | By::System => Act::Host,
+                    };
+                    batch.ops.extend(self.inner.allowed(tenant, holder, (connection, &[], false), act).await?);
+                    batch.ops.extend(self.inner.audit(tenant, audit).await?);
                 }
-            }
-            if let Some((route, _)) = route {
-                let batch = WriteBatch::new(TenantId::DIRECTORY).op(WriteOp::Delete(Kind::ROUTE, key, route.version));
-                match entities.store.commit(batch).await? {
-                    Commit::Done => {}
-                    // Somebody connects the account again this moment, and goes on from here.
-                    Commit::Refused(_) => return Err(AssistantError::Conflict("account")),
+                {
+                    let _closed = self.inner.gate.close_all(tenant);
+                    if entities.store.commit(batch).await? != Commit::Done {
+                        continue;
+                    }
                 }
+                if let Some((route, _)) = route {
+                    let batch =
+                        WriteBatch::new(TenantId::DIRECTORY).op(WriteOp::Delete(Kind::ROUTE, key, route.version));
+                    match entities.store.commit(batch).await? {
+                        Commit::Done => {}
+                        // Somebody connects the account again this moment, and goes on from here.
+                        Commit::Refused(_) => return Err(AssistantError::Conflict("account")),
+                    }
+                }
+                self.inner.forget_route(connection);
+                return Ok(());
             }
-            self.inner.forget_route(connection);
-            return Ok(());
-        }
-        Err(AssistantError::Conflict("connection"))
+            Err(AssistantError::Conflict("connection"))
+        })
     }
 
     /// Lists a tenant's connections: id, channel, mode and state.

@@ -6,6 +6,7 @@ mod steps;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use crate::assistant::contact_book::BookEntry;
@@ -152,21 +153,23 @@ impl Inner {
     }
 
     /// Begins an erasure, or finds the one that is under way; returns the id that its receipt will have.
-    async fn begin(
+    fn begin(
         &self,
         tenant: TenantId,
         subject: SubjectId,
         by: By,
         mut beside: (Option<RequestId>, Vec<WriteOp>),
-    ) -> Result<RecordId, AssistantError> {
-        // What it follows from was decided by what was read before: it is not tried again.
-        let tries = if beside.1.is_empty() { TRIES_MAX } else { 1 };
-        for _ in 0..tries {
-            if let Some(receipt) = self.begin_erasure(tenant, subject, by, std::mem::take(&mut beside)).await? {
-                return Ok(receipt);
+    ) -> BoxFuture<'_, Result<RecordId, AssistantError>> {
+        Box::pin(async move {
+            // What it follows from was decided by what was read before: it is not tried again.
+            let tries = if beside.1.is_empty() { TRIES_MAX } else { 1 };
+            for _ in 0..tries {
+                if let Some(receipt) = self.begin_erasure(tenant, subject, by, std::mem::take(&mut beside)).await? {
+                    return Ok(receipt);
+                }
             }
-        }
-        Err(AssistantError::Conflict("erasure"))
+            Err(AssistantError::Conflict("erasure"))
+        })
     }
 
     /// Writes down that an erasure begins, unless one is under way. Returns the id that its receipt will have; `None` if somebody

@@ -1,7 +1,7 @@
 //! Access and portability: everything that is kept about a contact, in a form that people and programs read.
 
 use chrono::{DateTime, Utc};
-use futures_util::future::{OptionFuture, join};
+use futures_util::future::{BoxFuture, OptionFuture, join};
 
 use crate::assistant::{Assistant, AssistantError, ExportPage, Exported, ExportedData, Inner};
 use crate::audit::{AuditAction, Outcome};
@@ -92,31 +92,34 @@ impl Inner {
     }
 
     /// Reads a page of what is kept about whoever a grant is about.
-    pub(super) async fn export(
-        &self,
-        grant: &Grant,
+    pub(super) fn export<'a>(
+        &'a self,
+        grant: &'a Grant,
         tenant: TenantId,
         after: Option<SubjectCursor>,
-    ) -> Result<ExportPage, AssistantError> {
-        let mut entries = Vec::new();
-        if after.is_none() {
-            entries.extend(self.exported_business(grant, tenant).await?);
-        }
-        let read = |after, limit| async move {
-            let query = SubjectQuery { tenant, subject: grant.subject(), after, limit };
-            self.entities.store.of_subject(&query).await
-        };
-        let (mut page, mut reads) = (read(after, FIRST_MAX).await?, 1);
-        loop {
-            let SubjectPage { records, next } = page;
-            let following = OptionFuture::from(next.filter(|_| reads < READS).map(|next| read(Some(next), READ_MAX)));
-            let (following, opened) = join(following, self.opened(grant, tenant, records, &mut entries)).await;
-            opened?;
-            match following {
-                Some(following) => (page, reads) = (following?, reads + 1),
-                None => return Ok(ExportPage { entries, next }),
+    ) -> BoxFuture<'a, Result<ExportPage, AssistantError>> {
+        Box::pin(async move {
+            let mut entries = Vec::new();
+            if after.is_none() {
+                entries.extend(self.exported_business(grant, tenant).await?);
             }
-        }
+            let read = |after, limit| async move {
+                let query = SubjectQuery { tenant, subject: grant.subject(), after, limit };
+                self.entities.store.of_subject(&query).await
+            };
+            let (mut page, mut reads) = (read(after, FIRST_MAX).await?, 1);
+            loop {
+                let SubjectPage { records, next } = page;
+                let following =
+                    OptionFuture::from(next.filter(|_| reads < READS).map(|next| read(Some(next), READ_MAX)));
+                let (following, opened) = join(following, self.opened(grant, tenant, records, &mut entries)).await;
+                opened?;
+                match following {
+                    Some(following) => (page, reads) = (following?, reads + 1),
+                    None => return Ok(ExportPage { entries, next }),
+                }
+            }
+        })
     }
 
     /// Opens records that the person may have.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::BoxFuture;
 
 use crate::assistant::backlog::WorkChange;
 use crate::assistant::stage::{Origin, Stage, Staged};
@@ -75,37 +76,43 @@ impl Assistant {
     /// # Cancellation
     /// Each commit is whole or not there. Deliver the same webhook again.
     pub async fn ingest(&self, delivery: &Delivery) -> Result<Ingested, AssistantError> {
-        let mut report = Ingested::default();
-        let mut left: Vec<&Item> = delivery.items.iter().collect();
-        for _ in 0..TRIES_MAX {
-            let mut tenants: BTreeMap<TenantId, Vec<Incoming<'_>>> = BTreeMap::new();
-            for item in left.drain(..) {
-                let account = match &item.account {
-                    Some(account) => self.inner.account(&item.channel, account).await?,
-                    None => None,
-                };
-                match account {
-                    Some(account) => tenants.entry(account.tenant).or_default().push((account, item)),
-                    None => report.unrouted += 1,
-                }
-            }
-            for (tenant, items) in tenants {
-                for chunk in items.chunks(CHUNK_MAX) {
-                    left.extend(self.inner.ingest_chunk(tenant, chunk.to_vec(), delivery, &mut report).await?);
-                }
-            }
-            if left.is_empty() {
-                if report.stored > 0 {
-                    self.inner.wake();
-                }
-                return Ok(report);
-            }
-        }
-        Err(AssistantError::Conflict("connection"))
+        self.inner.take_in(delivery).await
     }
 }
 
 impl Inner {
+    fn take_in<'a>(&'a self, delivery: &'a Delivery) -> BoxFuture<'a, Result<Ingested, AssistantError>> {
+        Box::pin(async move {
+            let mut report = Ingested::default();
+            let mut left: Vec<&Item> = delivery.items.iter().collect();
+            for _ in 0..TRIES_MAX {
+                let mut tenants: BTreeMap<TenantId, Vec<Incoming<'_>>> = BTreeMap::new();
+                for item in left.drain(..) {
+                    let account = match &item.account {
+                        Some(account) => self.account(&item.channel, account).await?,
+                        None => None,
+                    };
+                    match account {
+                        Some(account) => tenants.entry(account.tenant).or_default().push((account, item)),
+                        None => report.unrouted += 1,
+                    }
+                }
+                for (tenant, items) in tenants {
+                    for chunk in items.chunks(CHUNK_MAX) {
+                        left.extend(self.ingest_chunk(tenant, chunk.to_vec(), delivery, &mut report).await?);
+                    }
+                }
+                if left.is_empty() {
+                    if report.stored > 0 {
+                        self.wake();
+                    }
+                    return Ok(report);
+                }
+            }
+            Err(AssistantError::Conflict("connection"))
+        })
+    }
+
     /// Finds whose account it is.
     async fn account(&self, channel: &ChannelKind, account: &AccountId) -> Result<Option<Account>, AssistantError> {
         let key = self.entities.route_key(channel, account).await?;

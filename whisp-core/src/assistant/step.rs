@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 
 use crate::assistant::lane::LaneRun;
@@ -121,28 +122,34 @@ impl Assistant {
 }
 
 impl Inner {
-    pub(crate) async fn run(&self, phase: Phase, budget: &Budget) -> Result<StepReport, AssistantError> {
-        let now = self.clock.now();
-        let settings = Settings::default();
-        let Ready { lanes, next_due, errors } = self.ready(phase, now, budget.lanes).await?;
-        let mut report = StepReport { next_due, errors, ..StepReport::default() };
-        let caps = Caps::of(&lanes, budget.concurrency);
-        let mut waiting = VecDeque::from(lanes);
-        let mut running = FuturesUnordered::new();
-        loop {
-            while running.len() < budget.concurrency.max(1)
-                && let Some((work, busy)) = self.admit(&mut waiting, phase, caps)
-            {
-                running.push(self.run_lane(phase, &settings, work, busy));
+    pub(crate) fn run<'a>(
+        &'a self,
+        phase: Phase,
+        budget: &'a Budget,
+    ) -> BoxFuture<'a, Result<StepReport, AssistantError>> {
+        Box::pin(async move {
+            let now = self.clock.now();
+            let settings = Settings::default();
+            let Ready { lanes, next_due, errors } = self.ready(phase, now, budget.lanes).await?;
+            let mut report = StepReport { next_due, errors, ..StepReport::default() };
+            let caps = Caps::of(&lanes, budget.concurrency);
+            let mut waiting = VecDeque::from(lanes);
+            let mut running = FuturesUnordered::new();
+            loop {
+                while running.len() < budget.concurrency.max(1)
+                    && let Some((work, busy)) = self.admit(&mut waiting, phase, caps)
+                {
+                    running.push(self.run_lane(phase, &settings, work, busy));
+                }
+                let Some(lane) = running.next().await else { break };
+                report.add(lane);
             }
-            let Some(lane) = running.next().await else { break };
-            report.add(lane);
-        }
-        if !waiting.is_empty() {
-            // Another call has all their slots.
-            report.due(now + SLOT_REST);
-        }
-        Ok(report)
+            if !waiting.is_empty() {
+                // Another call has all their slots.
+                report.due(now + SLOT_REST);
+            }
+            Ok(report)
+        })
     }
 
     /// Works on one lane. What goes wrong is part of the report.

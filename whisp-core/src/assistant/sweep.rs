@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
 
 use crate::assistant::due::Closer;
 use crate::assistant::{Assistant, AssistantError, Due, Inner};
@@ -97,53 +98,59 @@ impl Assistant {
     /// # Cancellation
     /// As an error.
     pub async fn sweep(&self, limit: usize) -> Result<SweepReport, AssistantError> {
-        let inner = &self.inner;
-        let at = inner.clock.now();
-        let (mut report, mut closer) = (SweepReport::default(), Vec::new());
-        let doubt = match inner.watch_clock(at).await {
-            Ok(()) => None,
-            Err(doubt @ AssistantError::Clock { .. }) => Some(doubt),
-            Err(error) => return Err(error),
-        };
-        let mut query = ListQuery {
-            tenant: TenantId::DIRECTORY,
-            kind: Kind::TENANT,
-            parent: TenantId::DIRECTORY.into(),
-            order: ListOrder::Ascending,
-            after: None,
-            limit: TENANTS_MAX,
-        };
-        loop {
-            let tenants = inner.entities.store.list(&query).await?;
-            for tenant in tenants.records {
-                match TenantRow::read(tenant) {
-                    Ok(row) => self.sweep_tenant(row, (at, doubt.is_none()), limit, &mut report, &mut closer).await,
-                    Err(damaged) => report.errors.push(damaged.into()),
+        self.sweep_all(limit).await
+    }
+
+    fn sweep_all(&self, limit: usize) -> BoxFuture<'_, Result<SweepReport, AssistantError>> {
+        Box::pin(async move {
+            let inner = &self.inner;
+            let at = inner.clock.now();
+            let (mut report, mut closer) = (SweepReport::default(), Vec::new());
+            let doubt = match inner.watch_clock(at).await {
+                Ok(()) => None,
+                Err(doubt @ AssistantError::Clock { .. }) => Some(doubt),
+                Err(error) => return Err(error),
+            };
+            let mut query = ListQuery {
+                tenant: TenantId::DIRECTORY,
+                kind: Kind::TENANT,
+                parent: TenantId::DIRECTORY.into(),
+                order: ListOrder::Ascending,
+                after: None,
+                limit: TENANTS_MAX,
+            };
+            loop {
+                let tenants = inner.entities.store.list(&query).await?;
+                for tenant in tenants.records {
+                    match TenantRow::read(tenant) {
+                        Ok(row) => self.sweep_tenant(row, (at, doubt.is_none()), limit, &mut report, &mut closer).await,
+                        Err(damaged) => report.errors.push(damaged.into()),
+                    }
+                }
+                match tenants.next {
+                    Some(next) => query.after = Some(next),
+                    None => break,
                 }
             }
-            match tenants.next {
-                Some(next) => query.after = Some(next),
-                None => break,
+            if let Some(doubt) = doubt {
+                return Err(doubt);
             }
-        }
-        if let Some(doubt) = doubt {
-            return Err(doubt);
-        }
-        let purged = inner.purge(TenantId::DIRECTORY, at, limit, &BTreeSet::new(), &mut report).await;
-        report.note(purged);
-        let turned = inner.turn_epoch(TenantId::DIRECTORY, at, &mut report).await;
-        report.note(turned);
-        let closed = inner.go_on_closing(&mut report).await;
-        report.note(closed);
-        let orphans = inner.collect().await;
-        report.orphans = report.note(orphans).unwrap_or_default();
-        // Last, because what is noted is told by this report and by no other.
-        for closer in closer {
-            let noted = inner.note_closer(closer).await;
-            let noted = report.note(noted);
-            report.due.extend(noted.into_iter().flatten());
-        }
-        Ok(report)
+            let purged = inner.purge(TenantId::DIRECTORY, at, limit, &BTreeSet::new(), &mut report).await;
+            report.note(purged);
+            let turned = inner.turn_epoch(TenantId::DIRECTORY, at, &mut report).await;
+            report.note(turned);
+            let closed = inner.go_on_closing(&mut report).await;
+            report.note(closed);
+            let orphans = inner.collect().await;
+            report.orphans = report.note(orphans).unwrap_or_default();
+            // Last, because what is noted is told by this report and by no other.
+            for closer in closer {
+                let noted = inner.note_closer(closer).await;
+                let noted = report.note(noted);
+                report.due.extend(noted.into_iter().flatten());
+            }
+            Ok(report)
+        })
     }
 
     /// Does what is to be done for one tenant; what depends on the age of things only with a clock that is believed.

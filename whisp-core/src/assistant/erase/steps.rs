@@ -1,7 +1,7 @@
 //! The steps of an erasure, each written down: the key, the records, what is elsewhere, the receipt.
 
 use chrono::{DateTime, Utc};
-use futures_util::future::{OptionFuture, join};
+use futures_util::future::{BoxFuture, OptionFuture, join};
 
 use super::{ErasureClear, TRIES_MAX};
 use crate::assistant::contact_book::BookEntry;
@@ -19,61 +19,63 @@ const CHUNK_MAX: usize = 1_000;
 
 impl Inner {
     /// Goes on with an erasure from wherever it is, to its end.
-    pub(super) async fn go_on_erasing(
+    pub(super) fn go_on_erasing(
         &self,
         tenant: TenantId,
         subject: SubjectId,
         receipt: RecordId,
-    ) -> Result<ErasureReceipt, AssistantError> {
-        self.withhold(tenant, subject).await?;
-        let key_destroyed_at = {
-            let _closed = self.gate.close(tenant, [subject]);
-            match self.entities.vault.erase(tenant, subject, self.clock.now()).await? {
-                KeyErasure::Destroyed(at) => Some(at),
-                KeyErasure::Absent => None,
-            }
-        };
-        let (mut refused, mut ahead): (_, Option<SubjectPage>) = (0, None);
-        while refused < TRIES_MAX {
-            let Some(mut record) = self.entities.record(tenant, Kind::ERASURE, subject.into()).await? else {
-                // Somebody else has ended it meanwhile.
-                let there = self.entities.record(tenant, Kind::RECEIPT, receipt).await?;
-                return Ok(from_clear(&there.ok_or(AssistantError::NotFound("receipt"))?)?);
+    ) -> BoxFuture<'_, Result<ErasureReceipt, AssistantError>> {
+        Box::pin(async move {
+            self.withhold(tenant, subject).await?;
+            let key_destroyed_at = {
+                let _closed = self.gate.close(tenant, [subject]);
+                match self.entities.vault.erase(tenant, subject, self.clock.now()).await? {
+                    KeyErasure::Destroyed(at) => Some(at),
+                    KeyErasure::Absent => None,
+                }
             };
-            let mut state: ErasureClear = from_clear(&record)?;
-            // In the end from the beginning: what was deleted is gone, what was written meanwhile is found.
-            let SubjectPage { records: found, next } = match ahead.take().filter(|page| !page.records.is_empty()) {
-                Some(page) => page,
-                None => self.left_of(tenant, subject, None).await?,
-            };
-            if found.is_empty() {
-                if self.erase_elsewhere(tenant, subject, &mut state).await?
-                    || self.ask_to_forget(tenant, &mut record, &mut state).await?
-                {
-                    record.version += 1;
-                    record.clear = to_clear(&state)?;
-                    let noted = self.commit_beside(WriteBatch::new(tenant).op(WriteOp::Put(record))).await?;
-                    refused += usize::from(!noted);
+            let (mut refused, mut ahead): (_, Option<SubjectPage>) = (0, None);
+            while refused < TRIES_MAX {
+                let Some(mut record) = self.entities.record(tenant, Kind::ERASURE, subject.into()).await? else {
+                    // Somebody else has ended it meanwhile.
+                    let there = self.entities.record(tenant, Kind::RECEIPT, receipt).await?;
+                    return Ok(from_clear(&there.ok_or(AssistantError::NotFound("receipt"))?)?);
+                };
+                let mut state: ErasureClear = from_clear(&record)?;
+                // In the end from the beginning: what was deleted is gone, what was written meanwhile is found.
+                let SubjectPage { records: found, next } = match ahead.take().filter(|page| !page.records.is_empty()) {
+                    Some(page) => page,
+                    None => self.left_of(tenant, subject, None).await?,
+                };
+                if found.is_empty() {
+                    if self.erase_elsewhere(tenant, subject, &mut state).await?
+                        || self.ask_to_forget(tenant, &mut record, &mut state).await?
+                    {
+                        record.version += 1;
+                        record.clear = to_clear(&state)?;
+                        let noted = self.commit_beside(WriteBatch::new(tenant).op(WriteOp::Put(record))).await?;
+                        refused += usize::from(!noted);
+                        continue;
+                    }
+                    match self.end_erasure(tenant, subject, &record, state, key_destroyed_at).await? {
+                        Some(receipt) => return Ok(receipt),
+                        None => refused += 1,
+                    }
                     continue;
                 }
-                match self.end_erasure(tenant, subject, &record, state, key_destroyed_at).await? {
-                    Some(receipt) => return Ok(receipt),
-                    None => refused += 1,
+                if found.iter().any(|record| record.kind == Kind::MEMBER) {
+                    self.leave_conversations(tenant, MemberId(subject)).await?;
                 }
-                continue;
+                self.delete_files(tenant, &found).await?;
+                let batch = self.deletion(tenant, record, state, &found).await?;
+                // The next ones are read while these go.
+                let following = OptionFuture::from(next.map(|next| self.left_of(tenant, subject, Some(next))));
+                let (gone, following) = join(self.commit_beside(batch), following).await;
+                // Refused: one of them was changed this moment, and is found again in its new version.
+                if gone? { ahead = following.transpose()? } else { refused += 1 }
             }
-            if found.iter().any(|record| record.kind == Kind::MEMBER) {
-                self.leave_conversations(tenant, MemberId(subject)).await?;
-            }
-            self.delete_files(tenant, &found).await?;
-            let batch = self.deletion(tenant, record, state, &found).await?;
-            // The next ones are read while these go.
-            let following = OptionFuture::from(next.map(|next| self.left_of(tenant, subject, Some(next))));
-            let (gone, following) = join(self.commit_beside(batch), following).await;
-            // Refused: one of them was changed this moment, and is found again in its new version.
-            if gone? { ahead = following.transpose()? } else { refused += 1 }
-        }
-        Err(AssistantError::Conflict("erasure"))
+            Err(AssistantError::Conflict("erasure"))
+        })
     }
 
     /// Stages the end of a record of somebody who is erased. Of a handle it stays, for as long as webhooks may come late,
