@@ -6,7 +6,9 @@ use std::time::Duration;
 use whisp::assistant::Budget;
 use whisp::channel::{ChannelError, ChannelErrorKind, OutboundBody};
 use whisp::error::Retry;
-use whisp::model::{AutomationMode, ConnectionState, DeliveryStep, FailureCode, HandOffReason, Handling};
+use whisp::model::{
+    AutomationMode, ConnectionState, DeliveryStep, FailureCode, HandOffReason, Handling, PlatformMessageId,
+};
 use whisp::store::Kind;
 use whisp::stores::MemoryStore;
 use whisp::testing::cancel_after;
@@ -284,6 +286,75 @@ async fn what_a_platform_has_answered_is_written_once_the_store_takes_it() {
     }
 }
 
+/// The store takes the intent and does not say so. Nothing was sent, and this process knows it: the message is not in doubt.
+#[tokio::test]
+async fn a_message_whose_intent_nobody_heard_of_goes_out_once() {
+    let tap = Tap::new();
+    let world = World::over(tap.store(), parrot(), AutomationMode::Automatic).await;
+    world.says("m1", "Hello").await;
+    world.later(4);
+    world.step().await;
+    tap.ask(|batch| if puts(batch, Kind::MESSAGE).next().is_some() { Fate::Mute } else { Fate::Done });
+    let report = world.assistant.deliver(&Budget::default()).await.unwrap();
+    assert!(!report.errors.is_empty(), "it is told: {report:?}");
+    assert_eq!((world.channel.sent().len(), step_of(&world, 1).await), (0, DeliveryStep::Sending));
+    tap.heal();
+    for _ in 0..2 {
+        world.later(61);
+        world.deliver().await;
+    }
+    let messages = world.messages().await;
+    let delivery = messages[1].delivery.as_ref().unwrap();
+    assert_eq!((world.channel.sent().len(), delivery.step), (1, DeliveryStep::Sent));
+    assert_eq!((delivery.attempts, reason(&world).await), (1, None), "it was called once, and engines go on");
+}
+
+/// It is no message, and how late one may go the channel knows: WhatsApp takes it for 30 days.
+#[tokio::test]
+async fn a_read_mark_goes_after_the_window_too() {
+    let world = World::over(Arc::new(MemoryStore::new()), parrot(), AutomationMode::Off).await;
+    world.says("m1", "Hello").await;
+    world.settle().await;
+    world.later(8 * 24 * 3_600);
+    let desk = world.assistant.desk(world.tenant).by(DANA);
+    let mark = OutboundBody::Seen { target: PlatformMessageId::new("m1"), typing: false };
+    desk.send(world.conversation().await, mark.clone()).await.unwrap();
+    world.settle().await;
+    let sent = world.channel.sent();
+    assert_eq!((&sent[0].body, sent[0].outside_window), (&mark, true));
+}
+
+/// Rights are put right by somebody, who finds what waits as it was: no answer is given up for them, and none is buried.
+#[tokio::test]
+async fn a_store_that_refuses_for_a_while_costs_no_message() {
+    let tap = Tap::new();
+    let world = World::over(tap.store(), parrot(), AutomationMode::Automatic).await;
+    world.says("m1", "Hello").await;
+    world.later(4);
+    // Once alone: whatever would give the work up after it would be written.
+    let refuse_once = |kind: Kind| {
+        let mut is_first = true;
+        tap.ask(move |batch| {
+            let is_of_kind = puts(batch, kind).next().is_some();
+            if is_of_kind && std::mem::take(&mut is_first) { Fate::Refused } else { Fate::Done }
+        });
+    };
+    refuse_once(Kind::INQUIRY);
+    let report = world.assistant.step(&Budget::default()).await.unwrap();
+    assert!(!report.errors.is_empty(), "it is told: {report:?}");
+    tap.heal();
+    world.later(61);
+    world.step().await;
+    refuse_once(Kind::MESSAGE);
+    let report = world.assistant.deliver(&Budget::default()).await.unwrap();
+    assert!(!report.errors.is_empty(), "it is told: {report:?}");
+    tap.heal();
+    world.later(61);
+    world.deliver().await;
+    assert_eq!((world.channel.sent().len(), step_of(&world, 1).await), (1, DeliveryStep::Sent));
+    assert_eq!(reason(&world).await, None, "nobody had to be called");
+}
+
 /// The contact has read everything up to a time.
 fn read_up_to(world: &World, time: chrono::DateTime<chrono::Utc>, name: &str) -> whisp::webhook::Item {
     let receipt = whisp::webhook::Receipt {
@@ -291,6 +362,7 @@ fn read_up_to(world: &World, time: chrono::DateTime<chrono::Utc>, name: &str) ->
         contact: Some(crate::world::contact()),
         step: DeliveryStep::Read,
         failure: None,
+        opted_out: false,
         tag: None,
         pricing: None,
     };

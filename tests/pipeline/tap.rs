@@ -21,6 +21,8 @@ pub(crate) enum Fate {
     Done,
     /// Nothing is written.
     Lost,
+    /// Nothing is written, and the store says that it never will be: somebody took its rights away.
+    Refused,
     /// It is written, and nobody hears of it.
     Mute,
 }
@@ -117,6 +119,9 @@ impl Records for Tap {
         let lost = |retry| StoreError::new("commit", StoreErrorKind::Unavailable, retry).with_advice("check the disk");
         if fate == Fate::Lost {
             return Err(lost(Retry::After(None)));
+        }
+        if fate == Fate::Refused {
+            return Err(StoreError::new("commit", StoreErrorKind::PermissionDenied, Retry::Never));
         }
         let commit = self.inner.commit(batch.clone()).await?;
         if commit == Commit::Done {

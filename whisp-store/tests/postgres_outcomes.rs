@@ -65,6 +65,8 @@ async fn what_the_server_broke_off_is_known_not_to_be_done() {
         ("57014", "longer than the store's timeout"),
         ("55P03", "longer than the store's timeout"),
         ("25P03", "stood still within a transaction"),
+        ("58030", "had trouble within"),
+        ("XX000", "had trouble within"),
     ];
     for when in BOTH {
         for (state, advice) in states {
@@ -91,6 +93,29 @@ async fn what_the_server_broke_off_is_done_again_at_once() {
         on_message(&schema, when, &what).await;
         assert_eq!(store.commit(put(id)).await.expect("the third time it is done"), Commit::Done, "{when:?}");
         assert!(is_there(&store, id).await);
+    }
+}
+
+/// Whatever was in one transaction with it is written all the same.
+#[tokio::test]
+async fn what_can_never_be_written_takes_nothing_else_along() {
+    let Some(schema) = TempSchema::new() else { return };
+    let store = schema.options().open().await.expect("the server opens a new schema");
+    for (first, when) in (1..).step_by(20).zip(BOTH) {
+        let (ids, bad) = (first..first + 20, first + 6);
+        let name = RecordId::from_bytes([bad; 16]);
+        on_message(&schema, when, &format!("IF NEW.id = '{name}' THEN RAISE SQLSTATE 'XX001'; END IF")).await;
+        let outcomes = futures_util::future::join_all(ids.clone().map(|id| store.commit(put(id)))).await;
+        for (id, outcome) in ids.zip(outcomes) {
+            match outcome {
+                Ok(commit) => assert!(commit == Commit::Done && id != bad, "{when:?}: {id}"),
+                Err(error) => {
+                    let told = (id, error.kind(), error.retry());
+                    assert_eq!(told, (bad, StoreErrorKind::Corrupt, Retry::Never), "{when:?}: {error}");
+                }
+            }
+            assert_eq!(is_there(&store, id).await, id != bad, "{when:?}: {id}");
+        }
     }
 }
 

@@ -74,6 +74,42 @@ async fn a_damaged_file_is_corrupt() {
     assert_eq!(error.kind(), StoreErrorKind::Corrupt);
 }
 
+/// Whatever was in one transaction with it could have been written, and is to be tried again.
+#[tokio::test]
+async fn a_damaged_row_is_final_for_nobody_but_who_writes_it() {
+    let folder = folder();
+    let store = SqliteStore::open(db(&folder)).expect("a new file opens");
+    done(&store, pair(0)).await;
+    drop(store);
+    Connection::open(db(&folder))
+        .and_then(|conn| conn.execute("UPDATE record_message SET lookups = x'01'", []))
+        .expect("it is ours");
+    let store = SqliteStore::open(db(&folder)).expect("it is as good as before but for a row");
+    let again = |number: u64| {
+        let Record { version, .. } = message(number);
+        let changed = Record { version: version + 1, ..message(number) };
+        WriteBatch::new(TENANT).expect(Expect::Version(Kind::MESSAGE, changed.id, version)).op(WriteOp::Put(changed))
+    };
+    let batches = (0..200).map(|number| if number % 20 == 10 { again(0) } else { pair(1_000 + number) });
+    let outcomes = futures_util::future::join_all(batches.map(|batch| store.commit(batch))).await;
+    let mut together = 0;
+    for (number, outcome) in (0..).zip(outcomes) {
+        match outcome {
+            Ok(commit) => assert_eq!(commit, whisp_core::store::Commit::Done, "{number}"),
+            Err(error) if number % 20 == 10 => {
+                assert_eq!(error.kind(), StoreErrorKind::Corrupt, "{error}");
+                assert_eq!(error.retry(), Retry::Never);
+            }
+            Err(error) => {
+                together += 1;
+                assert_eq!((error.kind(), error.retry()), (StoreErrorKind::Unavailable, Retry::After(None)), "{error}");
+                done(&store, pair(1_000 + number)).await;
+            }
+        }
+    }
+    assert!(together > 0, "none was in one transaction with it");
+}
+
 #[test]
 fn a_folder_that_is_not_there_and_a_folder_for_a_file_are_refused() {
     let folder = folder();

@@ -18,6 +18,7 @@ use crate::assistant::warm::Settings;
 use crate::assistant::{Assistant, AssistantError, Inner};
 use crate::channel::{Capabilities, ChannelErrorKind, Outbound, OutboundBody};
 use crate::entity::{ConnectionRow, MessageRow};
+use crate::error::Retry;
 use crate::id::TenantId;
 use crate::model::{
     Author, Connection, ConnectionState, ContentKind, DeliveryStep, HandOffReason, Handle, Handling, Message,
@@ -148,13 +149,16 @@ impl Inner {
         run.expects.push(connection_row.unchanged());
         if let Err(error) = run.commit().await {
             self.pace().give_back(&ask);
+            if error.retry() == Retry::OutcomeUnknown {
+                self.keep_unrecorded((tenant.id, id, Some(now)), Answered::NotCalled);
+            }
             return Err(error);
         }
         let result = channel.send(&connection, &outbound).await;
         drop(outbound);
         let refused = result.as_ref().is_err_and(|error| error.kind() == ChannelErrorKind::Auth);
         let wait = self.note(&ask, &result);
-        let answered = Answered::new(result, wait);
+        let answered = Answered::Said(result, wait);
         let report = self.record_result(settings, work, (id, Some(now)), answered, channel.kind()).await;
         if refused {
             // Also where the result has to wait: by then the account may be connected again.
@@ -308,7 +312,9 @@ impl LaneRun<'_> {
         }
         let template = row.clear.kind == ContentKind::Template && can.templates;
         let human = !automatic && can.human_window.is_some_and(inside);
-        if template || human {
+        // A read mark is no message: how late one may go, the channel knows.
+        let mark = row.clear.kind == ContentKind::Placeholder;
+        if template || human || mark {
             return Ok(Verdict::Send { grant, outside_window: true });
         }
         Ok(Verdict::Fail)

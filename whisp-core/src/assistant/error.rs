@@ -8,7 +8,7 @@ use crate::model::ChannelKind;
 use crate::privacy::{BreachError, Denied, DeniedReason, Forbidden, LawError, LegalError, RequestError};
 use crate::reply::ReplyError;
 use crate::route::RouteError;
-use crate::store::StoreError;
+use crate::store::{StoreError, StoreErrorKind};
 use crate::vault::{VaultError, VaultErrorKind};
 
 /// Why the assistant could not do what it was asked.
@@ -99,7 +99,6 @@ impl AssistantError {
                     DeniedReason::Contained | DeniedReason::Unavailable | DeniedReason::Voided | DeniedReason::Expired,
                 ..
             }) => Retry::After(None),
-            Self::Vault(error) if matches!(error.kind(), VaultErrorKind::Denied) => Retry::After(None),
             Self::Breach(_)
             | Self::Clock { .. }
             | Self::Denied(_)
@@ -112,9 +111,30 @@ impl AssistantError {
             | Self::Taken(_) => Retry::Never,
             Self::Reply(error) => error.retry(),
             Self::Route(error) => error.retry(),
-            Self::Store(error) => error.retry(),
-            Self::Vault(error) => error.retry(),
+            Self::Store(error) => {
+                use StoreErrorKind as Kind;
+                patient(
+                    error.retry(),
+                    matches!(error.kind(), Kind::Locked | Kind::PermissionDenied | Kind::Unavailable),
+                )
+            }
+            Self::Vault(error) => {
+                use VaultErrorKind as Kind;
+                let kind = error.kind();
+                patient(
+                    error.retry(),
+                    matches!(kind, Kind::Denied | Kind::Locked | Kind::Permissions | Kind::Unavailable),
+                )
+            }
         }
+    }
+}
+
+/// What an operator puts right (rights, an address, another process that holds it) must not cost the work that waits.
+const fn patient(retry: Retry, can_be_put_right: bool) -> Retry {
+    match retry {
+        Retry::Never if can_be_put_right => Retry::After(None),
+        retry => retry,
     }
 }
 

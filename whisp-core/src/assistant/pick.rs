@@ -303,7 +303,7 @@ impl Inner {
             PendingQuery { tenant: lease.tenant, bucket: lease.bucket, due_by: until, after: None, limit: PAGE_MAX };
         let (mut work, mut unread) = (Vec::new(), Vec::new());
         let mut is_all = false;
-        while !is_all && work.len() < READ_MAX {
+        while !is_all && work.len() + unread.len() < READ_MAX {
             let items = self.entities.store.pending(&query).await?;
             is_all = items.len() < PAGE_MAX;
             query.after = items.last().map(|item| item.key).or(query.after);

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use lru::LruCache;
 
 use crate::assistant::lane::{LaneRun, says_something};
-use crate::assistant::pace::{Ask, Outcome};
+use crate::assistant::pace::{Ask, Outcome, time};
 use crate::assistant::pick::LaneWork;
 use crate::assistant::receipt::actor;
 use crate::assistant::step::StepReport;
@@ -53,22 +53,18 @@ pub(crate) struct Unrecorded(LruCache<CallKey, Answered>);
 /// Which message, and when it was called.
 type CallKey = (TenantId, MessageId, Option<DateTime<Utc>>);
 
-/// What a channel answered, and how long the pace asks to wait after it.
+/// What came of a call.
 #[derive(Debug)]
-pub(super) struct Answered {
-    result: Result<SendReceipt, ChannelError>,
-    rest: Option<TimeDelta>,
+pub(super) enum Answered {
+    /// What the channel said, and how long the pace asks to wait after it.
+    Said(Result<SendReceipt, ChannelError>, Option<TimeDelta>),
+    /// There was none: the store did not say whether it took the intent. Where it did, the message is not in doubt for it.
+    NotCalled,
 }
 
 impl Default for Unrecorded {
     fn default() -> Self {
         Self(LruCache::new(UNRECORDED_MAX))
-    }
-}
-
-impl Answered {
-    pub(super) const fn new(result: Result<SendReceipt, ChannelError>, rest: Option<TimeDelta>) -> Self {
-        Self { result, rest }
     }
 }
 
@@ -92,6 +88,11 @@ impl Inner {
         unrecorded.0.pop(&(tenant, row.id(), called_at(row)))
     }
 
+    /// Keeps what came of a call until the store takes it.
+    pub(super) fn keep_unrecorded(&self, call: CallKey, answered: Answered) {
+        self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner).0.put(call, answered);
+    }
+
     /// Writes what came of a send, again and again if need be: a result that is lost leaves the message in doubt. What the
     /// store does not take at all is kept until the next round.
     pub(super) async fn record_result(
@@ -104,12 +105,13 @@ impl Inner {
     ) -> Result<StepReport, AssistantError> {
         match self.try_to_record(settings, work, id, &answered).await {
             Ok(mut report) => {
-                report.errors.extend(answered.result.err().map(|error| AssistantError::Channel(channel, error)));
+                if let Answered::Said(Err(error), _) = answered {
+                    report.errors.push(AssistantError::Channel(channel, error));
+                }
                 Ok(report)
             }
             Err(error) => {
-                let mut unrecorded = self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner);
-                unrecorded.0.put((work.lease.tenant, id, called_at), answered);
+                self.keep_unrecorded((work.lease.tenant, id, called_at), answered);
                 Err(error)
             }
         }
@@ -185,12 +187,13 @@ impl Inner {
 
 impl LaneRun<'_> {
     /// Writes what came of a send.
-    async fn record(
-        &mut self,
-        mut row: MessageRow,
-        Answered { result, rest }: &Answered,
-        attempts: u32,
-    ) -> Result<(), AssistantError> {
+    async fn record(&mut self, mut row: MessageRow, answered: &Answered, attempts: u32) -> Result<(), AssistantError> {
+        let Answered::Said(result, rest) = answered else {
+            if let Some(delivery) = &mut row.clear.delivery {
+                delivery.attempts = delivery.attempts.saturating_sub(1);
+            }
+            return self.wait(row, SEND_REST, attempts, None);
+        };
         let (now, rest) = (self.now, *rest);
         remember(&mut row, result.as_ref().err());
         match result {
@@ -240,9 +243,7 @@ impl LaneRun<'_> {
                         self.wait(row, rest.unwrap_or(SEND_REST), attempts, code)?;
                     }
                     (_, Retry::After(wait)) if attempts + 1 < SEND_TRIES_MAX => {
-                        let wait = wait
-                            .and_then(|wait| TimeDelta::from_std(wait).ok())
-                            .unwrap_or_else(|| SEND_REST * (1 << attempts.min(10)));
+                        let wait = wait.map_or_else(|| SEND_REST * (1 << attempts.min(10)), |wait| time(Some(wait)));
                         self.wait(row, wait.max(rest.unwrap_or_default()), attempts + 1, code)?;
                     }
                     (kind, _) => {

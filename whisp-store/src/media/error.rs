@@ -11,7 +11,12 @@ use whisp_core::store::{StoreError, StoreErrorKind};
 pub(super) fn failed(operation: &'static str, error: ObjectError) -> StoreError {
     let (kind, retry, advice) = match &error {
         ObjectError::PermissionDenied { .. } | ObjectError::Unauthenticated { .. } => {
-            (StoreErrorKind::PermissionDenied, Retry::Never, "let the store's credentials read, write, list and delete")
+            // As of a folder: somebody gives the rights back, and what waits is written then.
+            (
+                StoreErrorKind::PermissionDenied,
+                Retry::After(None),
+                "let the store's credentials read, write, list and delete",
+            )
         }
         ObjectError::NotImplemented { .. } | ObjectError::NotSupported { .. } => {
             (StoreErrorKind::Invalid, Retry::Never, "use an object store that can put, get ranges, list and delete")

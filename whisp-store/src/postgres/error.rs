@@ -80,6 +80,11 @@ impl Failure {
         self.state == Some(SqlState::UNIQUE_VIOLATION)
     }
 
+    /// Whether the same can never be done: it was not, and nothing beside it in its transaction was.
+    pub(super) const fn is_final(&self) -> bool {
+        matches!(self.retry, Retry::Never)
+    }
+
     /// Whether the connection was lost, or the server ended it. A server without room for its log ends itself, maybe with
     /// the commit in the log already.
     pub(super) const fn is_lost(&self) -> bool {
@@ -179,6 +184,10 @@ impl From<SqlState> for Failure {
             }
             SqlState::READ_ONLY_SQL_TRANSACTION => {
                 (Kind::Unavailable, AGAIN, "the server only reads: connect to the primary")
+            }
+            // 58: the system below, a disk that did not answer. XX000: a bug, or a block that can't be read now.
+            ref other if other.code().starts_with("58") || *other == SqlState::INTERNAL_ERROR => {
+                (Kind::Unavailable, AGAIN, "the server had trouble within: see its log")
             }
             SqlState::DATA_CORRUPTED | SqlState::INDEX_CORRUPTED => {
                 (Kind::Corrupt, Retry::Never, "the server found its files damaged: restore a backup")

@@ -203,8 +203,11 @@ impl<'c> Writer<'c> {
             Job::Upkeep(task) => return self.put_off(task),
             first => first,
         };
-        let outcome = self.group(first, desk);
-        desk.answers.drain(..).for_each(|answer| answer.send(outcome));
+        let (outcome, failed) = self.group(first, desk);
+        for (place, answer) in desk.answers.drain(..).enumerate() {
+            let is_beside_it = failed.is_some_and(|failed| failed != place);
+            answer.send(if is_beside_it { outcome.map_err(Failure::for_others) } else { outcome });
+        }
         match outcome {
             Ok(()) => self.log.after_group(),
             Err(_) => self.log.after_failure(),
@@ -240,18 +243,25 @@ impl<'c> Writer<'c> {
         }
     }
 
-    /// Does the first job and those that wait behind it in one transaction.
-    fn group(&mut self, first: Job, desk: &mut Desk) -> Result<(), Failure> {
+    /// Does the first job and those that wait behind it in one transaction. Where one of them failed, it says which.
+    fn group(&mut self, first: Job, desk: &mut Desk) -> (Result<(), Failure>, Option<usize>) {
         let began = self.log.admit().and_then(|()| Ok(self.begin.execute([])?));
         let put_off = self.upkeep.len();
         let (mut next, mut ops, mut bytes, mut done) = (Some(first), 0, 0, began.map(drop));
+        let mut failed = None;
         while let Some(job) = next {
             if let Job::Commit(batch, _) = &job {
                 ops += batch.ops.len();
                 bytes += batch.ops.iter().map(bytes_of).sum::<usize>();
             }
             // After a failure the jobs that were already taken fail with it; the others stay in the queue.
-            let answer = if done.is_ok() { self.execute(job, &mut done) } else { refuse(job) };
+            let answer = if done.is_ok() {
+                let answer = self.execute(job, &mut done);
+                failed = done.is_err().then_some(desk.answers.len());
+                answer
+            } else {
+                refuse(job)
+            };
             desk.answers.extend(answer);
             let is_full = desk.answers.len() >= GROUP_JOBS_MAX
                 || ops >= GROUP_OPS_MAX
@@ -268,7 +278,7 @@ impl<'c> Writer<'c> {
             // If even this fails, the next BEGIN does, and says so to whoever asks.
             drop(self.conn.execute_batch("ROLLBACK"));
         }
-        done
+        (done, failed)
     }
 
     /// Does one job, or leaves it for after the transaction. A failure is kept in `done`: it is everybody's.
