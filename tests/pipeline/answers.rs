@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use whisp::assistant::{NewConnection, NewTenant};
+use whisp::assistant::{AssistantError, NewConnection, NewTenant};
 use whisp::id::TenantId;
 use whisp::model::{AccountId, Author, AutomationMode, ChannelKind, DeliveryStep, HandOffReason, Provenance};
 use whisp::reply::{Decision, Proposal, TURNS_MAX};
@@ -12,7 +12,7 @@ use whisp::webhook::{Event, Item};
 use crate::world::{DANA, World, incoming, parrot};
 
 #[tokio::test]
-async fn a_question_is_answered_once_with_a_disclosure() {
+async fn i39_a_question_is_answered_once_with_a_disclosure() {
     let world = World::new().await;
     assert_eq!(world.says("m1", "Do you deliver?").await.stored, 1);
     world.settle().await;
@@ -124,6 +124,26 @@ async fn a_suggesting_connection_sends_only_what_a_member_approves() {
     assert!(desk.conversation(id).await.unwrap().engine_handles());
 }
 
+/// Else the contact is answered twice: by the member, and by whoever finds the suggestion afterwards.
+#[tokio::test]
+async fn a_suggestion_is_overtaken_by_what_a_member_writes_on_the_phone() {
+    let world = World::with(parrot(), AutomationMode::Suggest).await;
+    world.says("m1", "Price?").await;
+    world.settle().await;
+    let desk = world.assistant.desk(world.tenant).by(DANA);
+    let id = world.conversation().await;
+    let open = desk.suggestions(id).await.unwrap();
+    assert_eq!(open.len(), 1);
+    // One step looks at both.
+    world.ingest(vec![world.echo("p1", "Ten dollars", None), world.echo("p2", "A kilo", None)]).await;
+    world.settle().await;
+    assert!(desk.suggestions(id).await.unwrap().is_empty());
+    let late = desk.approve(id, open[0].id, None).await;
+    assert!(matches!(late, Err(AssistantError::NotFound(_))), "{late:?}");
+    world.settle().await;
+    assert!(world.channel.sent().is_empty());
+}
+
 #[tokio::test]
 async fn messages_of_one_second_keep_the_order_in_which_they_came() {
     let world = World::new().await;
@@ -182,7 +202,7 @@ async fn p25_an_engine_is_shown_no_more_turns_than_it_looks_at() {
 
 /// The law wants people to be told that a machine speaks, also where it only says that a person will.
 #[tokio::test]
-async fn what_an_engine_says_with_a_hand_off_is_said_to_be_automatic() {
+async fn i39_what_an_engine_says_with_a_hand_off_is_said_to_be_automatic() {
     for (notice, said) in [
         (Some("Dana knows this best, she is back at two."), "Dana knows this best, she is back at two."),
         (None, "Thank you. A person from our team will answer you here."),

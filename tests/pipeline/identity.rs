@@ -347,6 +347,7 @@ async fn what_happens_to_a_message_is_told_to_its_conversation_whoever_has_the_n
         contact: Some(who(&[phone(OLD)])),
         step: DeliveryStep::Read,
         failure: None,
+        opted_out: false,
         tag: None,
         pricing: None,
     });

@@ -2,8 +2,9 @@
 //! never is.
 
 use chrono::TimeDelta;
-use whisp::model::{DeliveryStep, PlatformMessageId, Provenance};
-use whisp::webhook::{Event, Item, Receipt, ReceiptTarget};
+use whisp::model::{DeliveryStep, FailureCode, PlatformMessageId, Provenance};
+use whisp::privacy::{Act, Purpose, Statement};
+use whisp::webhook::{ContactRef, Event, Item, Receipt, ReceiptTarget};
 
 use crate::letters::{restart, world};
 use crate::world::{World, contact};
@@ -11,7 +12,8 @@ use crate::world::{World, contact};
 /// What the platform tells of messages to the contact.
 fn status(world: &World, ids: &[&str], step: DeliveryStep) -> Item {
     let target = ReceiptTarget::Messages(ids.iter().map(|id| PlatformMessageId::new(id)).collect());
-    let receipt = Receipt { target, contact: Some(contact()), step, failure: None, tag: None, pricing: None };
+    let contact = Some(contact());
+    let receipt = Receipt { target, contact, step, failure: None, opted_out: false, tag: None, pricing: None };
     world.event(&format!("{ids:?}:{step:?}"), Provenance::Live, Event::Receipt(receipt))
 }
 
@@ -125,4 +127,40 @@ async fn a_status_of_a_message_that_nobody_sent_is_given_up_after_a_day() {
     assert_eq!(steps(&world).await, [DeliveryStep::Sent], "it was about nothing of ours");
     let (letters, _) = world.assistant.desk(world.tenant).dead_letters(None, 10).await.unwrap();
     assert!(letters.is_empty(), "nobody has to look");
+}
+
+/// The webhook that should have told it may have been lost.
+#[tokio::test]
+async fn a_status_that_failed_because_its_reader_stopped_marketing_is_a_no_to_it_once() {
+    let world = World::new().await;
+    world.says("m1", "Hello").await;
+    world.settle().await;
+    let desk = world.assistant.desk(world.tenant);
+    let reader = desk.conversation(world.conversation().await).await.unwrap().contact;
+    let said = || async {
+        let all = desk.statements(reader).await.unwrap();
+        all.into_iter().map(|event| event.statement).collect::<Vec<_>>()
+    };
+    let refused = |id: &str, contact: Option<ContactRef>| {
+        let mut item = status(&world, &[id], DeliveryStep::Failed);
+        if let Event::Receipt(receipt) = &mut item.event {
+            (receipt.contact, receipt.failure, receipt.opted_out) = (contact, Some(FailureCode(131_050)), true);
+        }
+        item
+    };
+    let sent = world.channel.sent()[0].id.expose().to_owned();
+    // The platform does not always say to whom, nor is every message ours.
+    world.ingest(vec![refused(&sent, None), refused("somebody.else", Some(contact()))]).await;
+    let no = Statement::withdrawn(Purpose::DirectMarketing);
+    assert_eq!(said().await, std::slice::from_ref(&no), "before anybody works");
+    world.settle().await;
+    assert_eq!(steps(&world).await, [DeliveryStep::Failed]);
+    world.later(60);
+    world.ingest(vec![refused("another", Some(contact()))]).await;
+    assert_eq!(said().await.len(), 1, "it is known");
+    let yes = Statement::given(Purpose::DirectMarketing, None);
+    desk.declare(reader, yes.clone(), Act::Host).await.unwrap();
+    world.later(60);
+    world.ingest(vec![refused("yet another", Some(contact()))]).await;
+    assert_eq!(said().await, [no.clone(), yes, no], "and stopped again");
 }

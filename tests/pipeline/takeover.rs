@@ -10,7 +10,7 @@ use whisp::kpi::FactKind;
 use whisp::model::{Author, AutomationMode, DeliveryStep, HandOffReason, Handling};
 use whisp::privacy::{Purpose, Statement};
 
-use crate::world::{DANA, World, incoming};
+use crate::world::{DANA, World, contact, incoming};
 use whisp::model::{Content, PlatformMessageId, Provenance};
 use whisp::testing::ScriptedEngine;
 use whisp::webhook::Event;
@@ -344,4 +344,94 @@ async fn whom_the_platform_says_to_have_stopped_marketing_is_asked_no_more() {
     }
     let last = world.messages().await.pop().unwrap();
     assert_eq!(last.delivery.unwrap().step, DeliveryStep::Failed);
+}
+
+#[tokio::test]
+async fn a_question_beside_a_start_is_answered_and_a_start_alone_is_not() {
+    let world = World::new().await;
+    world.says("m1", "stop").await;
+    world.settle().await;
+    world.says("m2", "start").await;
+    world.settle().await;
+    assert!(world.channel.texts().is_empty(), "who goes on is told nothing");
+    world.says("m3", "stop").await;
+    world.settle().await;
+    world.says("m4", "Do you have bread today?").await;
+    world.says("m5", "START").await;
+    world.settle().await;
+    let texts = world.channel.texts();
+    assert!(matches!(&texts[..], [text] if text.ends_with("Answer: Do you have bread today?")), "{texts:?}");
+}
+
+#[tokio::test]
+async fn a_start_of_somebody_who_never_stopped_is_a_text_like_any_other() {
+    let world = World::new().await;
+    world.says("m1", "Start").await;
+    world.settle().await;
+    let texts = world.channel.texts();
+    assert!(matches!(&texts[..], [text] if text.ends_with("Answer: Start")), "{texts:?}");
+    // Where a member has the conversation it is theirs to read.
+    let desk = world.assistant.desk(world.tenant).by(DANA);
+    let id = world.conversation().await;
+    desk.take_over(id).await.unwrap();
+    world.later(10);
+    world.says("m2", "start").await;
+    world.settle().await;
+    assert_eq!(world.channel.sent().len(), 1);
+    let conversation = desk.conversation(id).await.unwrap();
+    assert_eq!(reason(&conversation.handling), Some(HandOffReason::Assigned));
+}
+
+#[tokio::test]
+async fn what_a_member_does_after_an_inquiry_has_ended_is_no_part_of_it() {
+    let world = World::new().await;
+    world.says("m1", "Hello").await;
+    world.settle().await;
+    let desk = world.assistant.desk(world.tenant).by(DANA);
+    let id = world.conversation().await;
+    let inquiry = desk.inquiry(id).await.unwrap().unwrap().id;
+    desk.take_over(id).await.unwrap();
+    world.later(1);
+    desk.resolve(id).await.unwrap();
+    world.later(1);
+    desk.send(id, OutboundBody::text("One more thing")).await.unwrap();
+    world.later(1);
+    desk.hand_back(id).await.unwrap();
+    world.later(1);
+    desk.take_over(id).await.unwrap();
+    world.settle().await;
+    let facts = world.facts().await;
+    let of = |kind| facts.iter().filter(|fact| fact.kind == kind).map(|fact| fact.inquiry).collect::<Vec<_>>();
+    assert_eq!(of(FactKind::HandedOff), [Some(inquiry), None, None]);
+    assert_eq!(of(FactKind::HandedBack), [None]);
+    assert_eq!(of(FactKind::InquiryResolved), [Some(inquiry)]);
+}
+
+#[tokio::test]
+async fn a_take_of_the_thread_that_comes_after_the_pass_that_followed_it_changes_nothing() {
+    let world = World::new().await;
+    world.says("m1", "Hello").await;
+    world.settle().await;
+    let thread = |name: &str, ours| {
+        let event = Event::Thread { contact: Some(contact()), ours };
+        world.event(name, Provenance::Live, event)
+    };
+    let take = thread("t1", false);
+    world.later(30);
+    world.ingest(vec![thread("t2", true)]).await;
+    world.settle().await;
+    world.ingest(vec![take]).await;
+    world.settle().await;
+    world.says("m2", "And tea?").await;
+    world.settle().await;
+    assert_eq!(world.channel.texts().last().map(String::as_str), Some("Answer: And tea?"));
+    // What comes in order still counts.
+    world.later(30);
+    world.ingest(vec![thread("t3", false)]).await;
+    world.settle().await;
+    world.says("m3", "Hello?").await;
+    world.settle().await;
+    assert_eq!(world.channel.sent().len(), 2);
+    let conversation = world.assistant.desk(world.tenant).conversation(world.conversation().await).await.unwrap();
+    assert_eq!(reason(&conversation.handling), Some(HandOffReason::OtherApp));
 }

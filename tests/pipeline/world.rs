@@ -166,6 +166,7 @@ impl World {
             contact: None,
             step,
             failure: failure.map(FailureCode),
+            opted_out: false,
             tag: tag.map(Into::into),
             pricing: None,
         });

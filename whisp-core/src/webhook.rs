@@ -358,6 +358,8 @@ pub struct Receipt {
     pub step: DeliveryStep,
     /// Why it failed, if it did.
     pub failure: Option<FailureCode>,
+    /// Whether it failed because the contact has stopped marketing messages in the platform's own settings.
+    pub opted_out: bool,
     /// The opaque tag that we sent with the message, where the platform returns it.
     pub tag: Option<Text>,
     /// What the message cost, in the platform's words: WhatsApp's pricing category.

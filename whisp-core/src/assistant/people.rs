@@ -159,6 +159,7 @@ impl Stage<'_> {
             active_at: at.min(self.now),
             created_at: self.now,
             code_until: None,
+            thread_at: None,
         };
         let record = ConversationRow::new(tenant, conversation).stage()?;
         self.op(WriteOp::Put(record));

@@ -90,7 +90,14 @@ impl LaneRun<'_> {
                 }
                 Ok(())
             }
-            Task::Thread { ours } => {
+            Task::Thread { ours, at } => {
+                if at.is_some() {
+                    // They come in any order: an earlier one never undoes a later one.
+                    if *at < self.lane.conversation.thread_at {
+                        return Ok(());
+                    }
+                    self.conversation_mut().thread_at = *at;
+                }
                 if *ours {
                     let other = matches!(
                         self.lane.conversation.handling,
@@ -196,7 +203,7 @@ impl LaneRun<'_> {
     }
 
     /// The platform repeated what the business sent. If we sent it, the copy goes and the send is settled; else a
-    /// member wrote it on the phone, and the engines fall silent.
+    /// member wrote it on the phone, the engines fall silent, and what they have proposed is overtaken.
     async fn echo(
         &mut self,
         copy: MessageId,
@@ -235,6 +242,13 @@ impl LaneRun<'_> {
         if says_something(row.clear.kind) {
             self.hand_off(None, HandOffReason::MemberWrote);
             self.wrote(row.clear.kind, Actor::Member(None), row.clear.at);
+            let conversation = self.lane.conversation.id;
+            for stale in self.inner.overtaken_suggestions(self.lease.tenant, conversation).await? {
+                // A step may look at several echoes.
+                if !self.ops.contains(&stale) {
+                    self.ops.push(stale);
+                }
+            }
         }
         Ok(())
     }

@@ -7,12 +7,12 @@ use crate::assistant::ingest::Account;
 use crate::assistant::stage::Stage;
 use crate::assistant::task::Task;
 use crate::detect::Signal;
-use crate::entity::Alias;
-use crate::id::{FactId, MessageId, RecordId, SubjectId};
+use crate::entity::{Alias, MessageRow};
+use crate::id::{ContactId, FactId, MessageId, RecordId, SubjectId};
 use crate::kpi::{Actor, Fact, FactKind};
 use crate::model::{Author, Content, Provenance};
 use crate::privacy::{Act, Purpose, Statement, StatementEvent};
-use crate::store::{BlindIndex, WriteOp};
+use crate::store::{BlindIndex, Expect, Kind, WriteOp};
 use crate::webhook::Item;
 
 impl Stage<'_> {
@@ -97,6 +97,33 @@ impl Stage<'_> {
             }
         }
         self.consent(subject, purpose, true, act).await
+    }
+
+    /// A message was not delivered, because its reader has stopped such in the platform's own settings: that is a no, where
+    /// it is not noted yet. The webhook that should have told it may have been lost.
+    pub(super) async fn opted_out(
+        &mut self,
+        row: Option<&MessageRow>,
+        known: Option<Alias>,
+    ) -> Result<(), AssistantError> {
+        let reader = match row {
+            Some(row) => row.record.subjects.first().copied().map(ContactId),
+            None => known.map(|alias| alias.contact),
+        };
+        let Some(reader) = reader.filter(|reader| !self.gone.contains(reader)) else { return Ok(()) };
+        self.met = Some(reader);
+        let statement = Statement::withdrawn(Purpose::DirectMarketing);
+        let said = self.inner.entities.statements(self.staged.batch.tenant, reader.0).await?;
+        let last = said.iter().rfind(|event| event.statement.is_about_the_same(&statement));
+        // Of several messages each is refused.
+        if last.is_some_and(|event| event.statement.closes()) || !self.opted_out.insert(reader) {
+            return Ok(());
+        }
+        if let Some(row) = row {
+            // Nothing of theirs is written if they are erased meanwhile.
+            self.expect(Expect::Version(Kind::MESSAGE, row.record.id, row.record.version));
+        }
+        self.state(reader.0, statement, Act::Platform).await
     }
 
     pub(super) async fn consent(

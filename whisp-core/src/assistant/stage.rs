@@ -9,7 +9,7 @@ use crate::assistant::ingest::{Account, Incoming};
 use crate::assistant::people::Person;
 use crate::assistant::task::{Task, bucket_of};
 use crate::assistant::{AssistantError, Inner};
-use crate::entity::{Alias, MessageDraft, RawDraft, Said};
+use crate::entity::{Alias, MessageDraft, MessageRow, RawDraft, Said};
 use crate::find::special;
 use crate::id::{ConnectionId, ContactId, ConversationId, MessageId, RecordId, SubjectId, TenantId, WorkId};
 use crate::model::{Author, Content, ContentKind, Provenance};
@@ -46,6 +46,8 @@ pub(crate) struct Stage<'a> {
     pub(super) met: Option<ContactId>,
     /// The time of the last statement about a person that this batch writes.
     pub(super) statements: BTreeMap<SubjectId, DateTime<Utc>>,
+    /// Of whom this batch writes that they have stopped marketing messages.
+    pub(super) opted_out: BTreeSet<ContactId>,
     pub(super) staged: Staged,
 }
 
@@ -87,6 +89,7 @@ impl<'a> Stage<'a> {
             gone,
             met: None,
             statements: BTreeMap::new(),
+            opted_out: BTreeSet::new(),
             staged: Staged {
                 batch: WriteBatch::new(tenant),
                 origins: Vec::new(),
@@ -201,7 +204,7 @@ impl<'a> Stage<'a> {
             Event::Thread { contact, ours } => {
                 let at = self.told_at(item);
                 let Some(alias) = self.known(account, contact.as_ref(), at).await? else { return Ok(false) };
-                self.work(account, alias.conversation, self.now, &Task::Thread { ours: *ours })?;
+                self.work(account, alias.conversation, self.now, &Task::Thread { ours: *ours, at: Some(at) })?;
                 Ok(true)
             }
             Event::IdentityChanged { old, new } => self.changed(account, old, new, self.told_at(item)).await,
@@ -376,18 +379,23 @@ impl<'a> Stage<'a> {
             None => None,
         };
         // Where the message stands is where the receipt belongs, whoever has the contact's number by now.
-        let mut conversation = None;
+        let mut row = None;
         for index in targets.iter().copied().chain(tag) {
-            conversation = entities.messages_by(tenant, index).await?.first().and_then(|row| row.conversation());
-            if conversation.is_some() {
+            let found = entities.messages_by(tenant, index).await?.into_iter().next();
+            row = found.filter(|row| row.conversation().is_some());
+            if row.is_some() {
                 break;
             }
         }
-        if conversation.is_none() {
-            let known = self.known(account, receipt.contact.as_ref(), self.told_at(item)).await?;
-            conversation = known.map(|alias| alias.conversation);
+        let known = match &row {
+            Some(_) => None,
+            None => self.known(account, receipt.contact.as_ref(), self.told_at(item)).await?,
+        };
+        let there = row.as_ref().and_then(MessageRow::conversation);
+        let Some(conversation) = there.or(known.map(|alias| alias.conversation)) else { return Ok(false) };
+        if receipt.opted_out {
+            self.opted_out(row.as_ref(), known).await?;
         }
-        let Some(conversation) = conversation else { return Ok(false) };
         let task = Task::Receipt {
             targets: targets.into_iter().map(|index| RecordId::from_bytes(index.0)).collect(),
             up_to,

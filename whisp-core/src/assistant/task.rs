@@ -37,8 +37,12 @@ pub(crate) enum Task {
         at: DateTime<Utc>,
         failure: Option<FailureCode>,
     },
-    /// Another app took the thread, or gave it back.
-    Thread { ours: bool },
+    /// Another app took the thread, or gave it back, when by the platform's clock. Work of older versions does not tell.
+    Thread {
+        ours: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<DateTime<Utc>>,
+    },
     /// The conversation's outbox has something to send, through this connection. Work of older versions does not tell.
     Send {
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -145,6 +149,7 @@ mod tests {
             r#"{"task":"receipt","targets":["ID"],"up_to":null,"tag":"ID","step":"failed","at":"2026-11-22T09:00:00Z","failure":131047}"#,
             r#"{"task":"receipt","targets":[],"up_to":"2026-11-22T08:59:59.000001Z","tag":null,"step":"read","at":"2026-11-22T09:00:00Z","failure":null}"#,
             r#"{"task":"thread","ours":false}"#,
+            r#"{"task":"thread","ours":true,"at":"2026-11-22T09:00:00Z"}"#,
             r#"{"task":"send"}"#,
             r#"{"task":"send","connection":"ID"}"#,
             r#"{"task":"settle","message":"ID"}"#,

@@ -49,7 +49,12 @@ pub(crate) struct OpenTurn {
     signal: Option<Signal>,
     /// What came of a code by which the contact proves who they are.
     code: Option<CodeVerdict>,
+    /// Whether something of it can be read beside `resumes`.
     readable: bool,
+    /// The messages that say that automatic messages are welcome again, and nothing else.
+    resumes: Vec<MessageId>,
+    /// Whether something else waits for an answer.
+    asks: bool,
 }
 
 impl LaneRun<'_> {
@@ -84,7 +89,8 @@ impl LaneRun<'_> {
         let inquiry = self.inquiry_for(first.clear.at, last.clear.at)?;
         let tenant = self.tenant.tenant.clone();
         let code = self.try_codes(&wanting).await?;
-        let mut open = OpenTurn { inquiry, sample: String::new(), signal: None, code, readable: false };
+        let (sample, resumes) = (String::new(), Vec::new());
+        let mut open = OpenTurn { inquiry, sample, signal: None, code, readable: false, resumes, asks: false };
         let contact = self.lane.conversation.contact;
         let permit = match self.inner.gate.permit::<ServiceProvision>(&tenant, contact, self.now).await {
             Ok(permit) => permit,
@@ -97,33 +103,57 @@ impl LaneRun<'_> {
         };
         for row in &wanting {
             let (message, _) = self.inner.entities.message(permit.grant(), tenant.id, row).await?;
-            if let Some(text) = message.content.readable() {
-                text.clone_into(&mut open.sample);
+            let Some(text) = message.content.readable() else { continue };
+            let signal = self.inner.detector.detect(text);
+            open.signal = open.signal.into_iter().chain(signal).reduce(stronger);
+            if signal == Some(Signal::Resume) {
+                open.resumes.push(row.id());
+            } else {
                 open.readable = true;
-                let signal = self.inner.detector.detect(text);
-                open.signal = open.signal.into_iter().chain(signal).reduce(stronger);
+            }
+            // A keyword is often English, whatever the language of the rest.
+            if signal != Some(Signal::Resume) || open.sample.is_empty() {
+                text.clone_into(&mut open.sample);
             }
         }
+        open.asks = wanting.len() > open.resumes.len();
         Ok(Some(open))
     }
 
-    /// Answers a turn, as far as anybody but a person may.
+    /// Answers a turn, as far as anybody but a person may. Stop, rights and "a person, please" come before any engine.
     pub(crate) async fn answer(
         &mut self,
         open: &OpenTurn,
         turns: &[(&WorkItem, MessageId)],
     ) -> Result<(), AssistantError> {
-        if let Some(signal) = open.signal {
-            return self.signal(signal, &open.sample, open.inquiry).await;
-        }
+        let resumed = match open.signal {
+            None => false,
+            Some(Signal::Resume) => self.resume().await?,
+            Some(Signal::Stop) => {
+                // The withdrawal itself was committed with the message. Nothing automatic is said about it.
+                self.hand_off(None, HandOffReason::OptedOut);
+                return Ok(());
+            }
+            Some(Signal::Person) => {
+                return self.hand_off_aloud(HandOffReason::Asked, None, &open.sample, open.inquiry).await;
+            }
+            Some(Signal::Rights(kind)) => {
+                self.take_down(kind).await?;
+                return self.hand_off_aloud(HandOffReason::RightsRequest, None, &open.sample, open.inquiry).await;
+            }
+        };
         if let Some(code) = open.code {
             let mode = self.mode(&*self.connection().await?);
             return self.answer_code(code, open.inquiry, mode).await;
         }
-        if !self.lane.conversation.engine_handles() {
+        // Whoever wants to go on has got that; what they ask beside it waits for its answer all the same. Of somebody
+        // who had stopped nothing it is a text like any other.
+        if !self.lane.conversation.engine_handles() || (resumed && !open.asks) {
             return Ok(());
         }
-        self.ask(turns, open).await
+        let left_out = |message: &MessageId| resumed && open.resumes.contains(message);
+        let asked: Vec<_> = turns.iter().copied().filter(|(_, message)| !left_out(message)).collect();
+        self.ask(&asked, open).await
     }
 
     /// Returns the inquiry that a turn belongs to: the open one, the last one opened again, or a new one.
@@ -167,27 +197,17 @@ impl LaneRun<'_> {
         Ok(id)
     }
 
-    /// Stop, rights and "a person, please" come before any engine.
-    async fn signal(&mut self, signal: Signal, sample: &str, inquiry: InquiryId) -> Result<(), AssistantError> {
-        match signal {
-            // The withdrawal itself was committed with the message. Nothing automatic is said about it.
-            Signal::Stop => self.hand_off(None, HandOffReason::OptedOut),
-            Signal::Resume => {
-                let opted_out =
-                    matches!(self.lane.conversation.handling, Handling::Member { reason: HandOffReason::OptedOut, .. });
-                // A start that came late is not their last word: then they still want none.
-                if opted_out && self.may_answer().await? {
-                    self.hand_back(By::Subject);
-                    self.fact(FactKind::HandedBack, Actor::Contact, self.now);
-                }
-            }
-            Signal::Person => self.hand_off_aloud(HandOffReason::Asked, None, sample, inquiry).await?,
-            Signal::Rights(kind) => {
-                self.take_down(kind).await?;
-                self.hand_off_aloud(HandOffReason::RightsRequest, None, sample, inquiry).await?;
-            }
+    /// Gives the conversation back to the engines, where the contact had stopped them; returns whether they had.
+    async fn resume(&mut self) -> Result<bool, AssistantError> {
+        let opted_out =
+            matches!(self.lane.conversation.handling, Handling::Member { reason: HandOffReason::OptedOut, .. });
+        // A start that came late is not their last word: then they still want none.
+        let resumes = opted_out && self.may_answer().await?;
+        if resumes {
+            self.hand_back(By::Subject);
+            self.fact(FactKind::HandedBack, Actor::Contact, self.now);
         }
-        Ok(())
+        Ok(resumes)
     }
 
     /// Returns whether the contact lets engines answer.
@@ -203,8 +223,9 @@ impl LaneRun<'_> {
 
     /// Asks the engine, as far as it may be asked.
     async fn ask(&mut self, turns: &[(&WorkItem, MessageId)], open: &OpenTurn) -> Result<(), AssistantError> {
-        let OpenTurn { inquiry, sample, readable, .. } = open;
-        let (inquiry, readable) = (*inquiry, *readable);
+        let OpenTurn { inquiry, sample, readable, resumes, .. } = open;
+        let inquiry = *inquiry;
+        let readable = *readable || turns.iter().any(|(_, message)| resumes.contains(message));
         let connection = self.connection().await?;
         let mode = self.mode(&connection);
         let request = RouteRequest {

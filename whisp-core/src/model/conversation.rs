@@ -92,6 +92,9 @@ pub struct Conversation {
     /// Until when a code counts that was sent here and has to come back, so that the contact proves who they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code_until: Option<DateTime<Utc>>,
+    /// When another app last took the thread or gave it back, by the platform's clock: what is older changes nothing any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread_at: Option<DateTime<Utc>>,
 }
 
 impl Conversation {

@@ -122,6 +122,7 @@ impl Subject<'_> {
             active_at: now,
             created_at: began,
             code_until: None,
+            thread_at: None,
         };
         RouteRequest { tenant: self.tenant, conversation, mode, now }
     }

@@ -173,6 +173,7 @@ fn events() -> Vec<Event> {
         contact: Some(who()),
         step: whisp_core::model::DeliveryStep::Read,
         failure: None,
+        opted_out: false,
         tag: None,
         pricing: None,
     };

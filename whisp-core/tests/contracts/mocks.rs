@@ -38,6 +38,7 @@ fn conversation() -> Conversation {
         active_at: DateTime::UNIX_EPOCH,
         created_at: DateTime::UNIX_EPOCH,
         code_until: None,
+        thread_at: None,
     }
 }
 

@@ -304,6 +304,22 @@ fn a_change_of_the_bsuid_alone_gives_up_no_number() {
     assert_eq!(ends("user_changed_number"), ["KZ.1", "3"]);
 }
 
+/// The code of a failure may be all that ever tells it.
+#[test]
+fn a_status_tells_whether_it_failed_because_its_reader_stopped_such_messages() {
+    for (step, code, opted_out) in [("failed", 131_050, true), ("failed", 131_047, false), ("sent", 131_050, false)] {
+        let status = json!({"id": "m1", "status": step, "timestamp": "1750000000", "recipient_id": "3",
+                            "errors": [{"code": code}]});
+        let value = json!({"metadata": {"phone_number_id": "2"}, "statuses": [status]});
+        let body = json!({"object": "whatsapp_business_account",
+                          "entry": [{"id": "1", "changes": [{"field": "messages", "value": value}]}]});
+        let items = decode(&body).unwrap();
+        let Event::Receipt(receipt) = &items[0].event else { panic!("{items:?}") };
+        let told = receipt.failure.map(|code| code.0);
+        assert_eq!((told, receipt.opted_out), (Some(code), opted_out), "{step}");
+    }
+}
+
 #[test]
 fn other_objects_of_an_app_are_kept_as_unknown() {
     let body = json!({"object": "permissions", "entry": [{"id": "1", "changed_fields": ["x"]}]});

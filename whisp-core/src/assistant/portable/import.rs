@@ -179,6 +179,7 @@ impl Import<'_> {
             active_at: told(ended),
             created_at: told(began),
             code_until: None,
+            thread_at: None,
         })
     }
 

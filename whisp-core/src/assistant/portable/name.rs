@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_name_leads_elsewhere_or_does_anything() {
+    fn i38_no_name_leads_elsewhere_or_does_anything() {
         let id = RecordId::from_bytes([7; 16]);
         let named = |name: &str| in_package(id, Some(name)).strip_prefix(&format!("files/{id}")).unwrap().to_owned();
         for (name, expected) in [

@@ -265,7 +265,8 @@ fn receipt(kind: &str, step: DeliveryStep, receipt: &Watermark<'_>, sides: &mut 
         let ids: Vec<&str> = std::iter::once(sides.sender).chain(mids).collect();
         (target, key(kind, &ids))
     };
-    let receipt = Receipt { target, contact: sides.contact.take(), step, failure: None, tag: None, pricing: None };
+    let contact = sides.contact.take();
+    let receipt = Receipt { target, contact, step, failure: None, opted_out: false, tag: None, pricing: None };
     Some(What::Event(Event::Receipt(receipt), identity))
 }
 

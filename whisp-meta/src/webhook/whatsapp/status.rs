@@ -1,11 +1,13 @@
 //! What became of a message that the business sent: an element of `statuses[]`.
 
 use whisp_core::Sensitive;
+use whisp_core::channel::ChannelErrorKind;
 use whisp_core::model::{DeliveryStep, FailureCode, PlatformMessageId};
 use whisp_core::webhook::{ContactRef, Event, Receipt, ReceiptTarget};
 
 use super::people::Ids;
 use super::{Scene, WireError};
+use crate::error_map::explain;
 use crate::webhook::cursor::{Cursor, Read};
 use crate::webhook::item::{Reading, What, key};
 use crate::webhook::wire::{Fields, Int, Obj, Text, readable};
@@ -80,11 +82,13 @@ impl Status<'_> {
             return What::Unknown(status.map(str::to_owned), contact);
         };
         let errors: Vec<WireError> = readable(self.others.get("errors"));
+        let codes = || errors.iter().filter_map(|error| error.code.0);
         let receipt = Receipt {
             target: ReceiptTarget::Messages(vec![PlatformMessageId::from(Sensitive::new(scene.body.part(id)))]),
             contact,
             step,
-            failure: errors.iter().find_map(|error| error.code.0).map(FailureCode),
+            failure: codes().next().map(FailureCode),
+            opted_out: step == DeliveryStep::Failed && codes().any(is_opt_out),
             tag: self.biz_opaque_callback_data.part_of(scene.body),
             pricing: self.pricing.get().and_then(|pricing| pricing.category.part_of(scene.body)),
         };
@@ -115,4 +119,9 @@ impl Status<'_> {
         let ids = Ids { bsuid: bsuid.filled(), parent: parent.filled(), phone: phone.filled() };
         scene.people.find(ids, index, alone)
     }
+}
+
+/// Returns whether a code says that the person wants no such messages: that is a no of theirs, and not only a failure.
+fn is_opt_out(code: i64) -> bool {
+    explain(code, None).is_some_and(|meaning| meaning.kind == ChannelErrorKind::OptedOut)
 }

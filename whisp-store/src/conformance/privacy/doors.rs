@@ -105,6 +105,7 @@ pub(super) async fn plant(world: &World<'_>, business: &Business, person: &mut P
     person.writes(world, business, "hello", &text).await;
     world.settle().await;
     let (contact, conversation) = world.last(business).await;
+    approve(world, business, person, conversation).await;
     webhooks(world, business, person).await;
     world.settle().await;
     desk(world, business, person, (contact, conversation)).await;
@@ -194,13 +195,18 @@ fn referral(person: &mut Person, of: &str) -> Referral {
     }
 }
 
-/// What a business writes about them.
-async fn desk(world: &World<'_>, business: &Business, person: &mut Person, (contact, conversation): Who) {
+/// A member sends what an engine proposed, in other words. Whoever answers on the phone overtakes what is proposed.
+async fn approve(world: &World<'_>, business: &Business, person: &mut Person, conversation: ConversationId) {
     let desk = world.assistant.desk(business.tenant).by(business.member);
     let open = desk.suggestions(conversation).await.expect("lists suggestions");
     let suggestion = open.first().expect("something is suggested").id;
     let text = person.plant("approved", Fate::Kept);
     desk.approve(conversation, suggestion, Some(&text)).await.expect("sends a suggestion");
+}
+
+/// What a business writes about them.
+async fn desk(world: &World<'_>, business: &Business, person: &mut Person, (contact, conversation): Who) {
+    let desk = world.assistant.desk(business.tenant).by(business.member);
     let choice = Choice {
         id: person.keep("choice-id"),
         // A title is too short for more.
