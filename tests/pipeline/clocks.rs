@@ -12,7 +12,7 @@ async fn swept(world: &World) -> Result<usize, AssistantError> {
 }
 
 #[tokio::test]
-async fn a_clock_that_jumps_ahead_deletes_nothing_until_somebody_has_looked() {
+async fn i26_a_clock_that_jumps_ahead_deletes_nothing_until_somebody_has_looked() {
     let world = World::new().await;
     world.says("m1", "Hello").await;
     world.settle().await;

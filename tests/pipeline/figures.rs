@@ -182,7 +182,7 @@ async fn facts_that_became_figures_are_gone_from_the_file() {
 }
 
 #[tokio::test]
-async fn fewer_than_eleven_people_wait_for_others_and_go_without_figures() {
+async fn i27_fewer_than_eleven_people_wait_for_others_and_go_without_figures() {
     let world = over(Arc::new(MemoryStore::new())).await;
     let first = midnight(world.now());
     for day in [0, 20, 40] {

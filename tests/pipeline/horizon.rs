@@ -53,7 +53,7 @@ async fn epochs(world: &World) -> Vec<Record> {
 }
 
 #[tokio::test]
-async fn i_40_the_horizon_of_a_receipt_is_the_computed_one_and_comes_true() {
+async fn i40_the_horizon_of_a_receipt_is_the_computed_one_and_comes_true() {
     let keys = tempfile::tempdir().unwrap();
     let world = world(Arc::new(MemoryStore::new()), keys.path()).await;
     let bound = world.assistant.erasure_horizon().unwrap();
@@ -90,7 +90,7 @@ async fn i_40_the_horizon_of_a_receipt_is_the_computed_one_and_comes_true() {
 
 /// Nobody knows from the receipt alone that the horizon is further away than they think.
 #[tokio::test]
-async fn i_40_a_configuration_without_a_horizon_says_so_at_the_start_and_in_each_receipt() {
+async fn i40_a_configuration_without_a_horizon_says_so_at_the_start_and_in_each_receipt() {
     let world = World::new().await;
     assert_eq!(world.assistant.erasure_horizon(), Err(Unbounded::KeyProvider));
     assert!(Unbounded::KeyProvider.to_string().contains("CellKeyProvider"), "it says what to do");
@@ -189,7 +189,7 @@ async fn a_sweep_turns_the_epoch_of_each_tenant_and_of_the_directory_when_it_is_
 
 /// Wherever a sweep is cut short, the next one ends the turn, and writes it down once.
 #[tokio::test]
-async fn i_19_a_sweep_cut_short_while_an_epoch_turns_is_gone_on_with() {
+async fn i19_a_sweep_cut_short_while_an_epoch_turns_is_gone_on_with() {
     let mut under_way = 0;
     for polls in 0..AWAITS_MAX {
         let keys = tempfile::tempdir().unwrap();
@@ -238,7 +238,7 @@ async fn reads(assistant: &Assistant, tenant: TenantId, conversation: Conversati
 /// The proof by restoring: both backups from before an erasure bring the person back as long as the epoch lasts, and not a day
 /// longer; whoever was not erased is read out of the old data with the keys of now.
 #[tokio::test]
-async fn i_21_restoring_the_backups_from_before_an_erasure_brings_nobody_back_once_the_epoch_has_turned() {
+async fn i21_restoring_the_backups_from_before_an_erasure_brings_nobody_back_once_the_epoch_has_turned() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let at = |name: &str| here.join(name);

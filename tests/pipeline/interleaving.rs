@@ -159,7 +159,7 @@ fn interleave(rng: &mut Rng, calls: [Call<'_>; 2]) {
 
 #[tokio::test]
 #[expect(clippy::print_stdout, reason = "a run tells what it tried")]
-async fn after_the_commit_of_a_no_nothing_leaves_in_ten_thousand_interleavings() {
+async fn i10_after_the_commit_of_a_no_nothing_leaves_in_ten_thousand_interleavings() {
     let seen = Arc::new(Seen::default());
     let (mut denied, mut sent) = (0, 0);
     for number in 0..WORLDS {

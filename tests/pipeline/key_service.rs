@@ -37,7 +37,7 @@ async fn vault(provider: &Arc<TransitKeyProvider>, table: &Arc<MemoryKeyTable>) 
 }
 
 #[tokio::test]
-async fn i_40_the_horizon_is_as_much_further_away_as_snapshots_of_the_key_service_are_kept() {
+async fn i40_the_horizon_is_as_much_further_away_as_snapshots_of_the_key_service_are_kept() {
     let simulator = TransitSimulator::start().await.unwrap();
     let kept = TimeDelta::days(3);
     let (world, ..) = world(&simulator, Snapshots::KeptFor(kept)).await;
@@ -73,7 +73,7 @@ async fn i_40_the_horizon_is_as_much_further_away_as_snapshots_of_the_key_servic
 }
 
 #[tokio::test]
-async fn i_40_snapshots_of_which_nobody_knows_leave_erasures_without_a_horizon() {
+async fn i40_snapshots_of_which_nobody_knows_leave_erasures_without_a_horizon() {
     let simulator = TransitSimulator::start().await.unwrap();
     let (world, ..) = world(&simulator, Snapshots::Unknown).await;
     assert_eq!(world.assistant.erasure_horizon(), Err(Unbounded::KeyProvider));

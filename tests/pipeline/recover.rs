@@ -31,7 +31,7 @@ async fn writes(world: &World, phone: &str) -> (ConversationId, ContactId) {
 }
 
 #[tokio::test]
-async fn i_21_a_copy_that_was_put_back_brings_nobody_back_and_sends_nothing_twice() {
+async fn i21_a_copy_that_was_put_back_brings_nobody_back_and_sends_nothing_twice() {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(SqliteStore::open(folder.path().join("whisp.db")).unwrap());
     let config = || {
@@ -116,7 +116,7 @@ async fn i_21_a_copy_that_was_put_back_brings_nobody_back_and_sends_nothing_twic
 
 /// An engine's answer that waited in the copy is a person's matter now.
 #[tokio::test]
-async fn i_21_what_an_engine_had_ready_in_the_copy_goes_to_a_person() {
+async fn i21_what_an_engine_had_ready_in_the_copy_goes_to_a_person() {
     let world = World::new().await;
     world.says("m1", "Hello").await;
     world.later(4);

@@ -172,7 +172,7 @@ async fn a_no_is_taken_about_anybody_and_a_yes_only_of_whom_we_know() {
 
 /// Promise P29: what is past its time is not read, whether it was swept or not.
 #[tokio::test]
-async fn nothing_is_read_past_its_time_not_even_before_the_sweep() {
+async fn i26_nothing_is_read_past_its_time_not_even_before_the_sweep() {
     let world = World::new().await;
     world.says("m1", "Hello").await;
     world.settle().await;

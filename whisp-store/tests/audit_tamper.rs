@@ -122,7 +122,7 @@ fn whole_file(log: &Log) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_edit_a_drop_a_move_and_an_addition_are_found_where_they_are() {
+async fn i32_an_edit_a_drop_a_move_and_an_addition_are_found_where_they_are() {
     let log = Log::new().await;
     whole_file(&log);
     assert_eq!(log.faults("").await, []);
@@ -208,7 +208,7 @@ async fn hashes_that_were_changed_are_told_from_events_that_were() {
 
 /// Whoever has the store and the program can write the whole log anew; only the anchor knows better.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_log_that_was_written_anew_is_whole_by_itself_and_a_fork_of_its_anchor() {
+async fn i32_a_log_that_was_written_anew_is_whole_by_itself_and_a_fork_of_its_anchor() {
     let log = Log::new().await;
     let rewrite = |change: &str| {
         let conn = Connection::open(log.file()).unwrap();

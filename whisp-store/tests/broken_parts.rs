@@ -343,8 +343,8 @@ async fn a_log_in_clear_is_found() {
     finds(
         Fault::LogsInClear,
         &[
-            "nothing_personal_is_in_clear",
-            "whoever_is_erased_is_gone_everywhere",
+            "i1_nothing_personal_is_in_clear",
+            "i18_whoever_is_erased_is_gone_everywhere",
             "of_a_closed_business_nothing_is_left",
         ],
     )
@@ -356,9 +356,9 @@ async fn a_kind_that_is_forgotten_is_found() {
     finds(
         Fault::ForgetsAKind,
         &[
-            "whoever_is_erased_is_gone_everywhere",
-            "what_is_held_is_all_that_is_kept",
-            "a_copy_is_whole_and_nobody_elses",
+            "i18_whoever_is_erased_is_gone_everywhere",
+            "i23_what_is_held_is_all_that_is_kept",
+            "i29_a_copy_is_whole_and_nobody_elses",
             "of_a_closed_business_nothing_is_left",
         ],
     )
@@ -370,10 +370,10 @@ async fn what_is_kept_though_it_was_deleted_is_found() {
     finds(
         Fault::KeepsWhatIsDeleted,
         &[
-            "whoever_is_erased_is_gone_everywhere",
-            "what_is_held_is_all_that_is_kept",
-            "nobody_reads_what_is_past_its_time",
-            "what_is_taken_back_is_gone",
+            "i18_whoever_is_erased_is_gone_everywhere",
+            "i23_what_is_held_is_all_that_is_kept",
+            "i26_nobody_reads_what_is_past_its_time",
+            "i28_what_is_taken_back_is_gone",
         ],
     )
     .await;
@@ -384,10 +384,10 @@ async fn files_that_are_kept_though_they_were_deleted_are_found() {
     finds(
         Fault::KeepsFiles,
         &[
-            "whoever_is_erased_is_gone_everywhere",
-            "what_is_held_is_all_that_is_kept",
-            "nobody_reads_what_is_past_its_time",
-            "what_is_taken_back_is_gone",
+            "i18_whoever_is_erased_is_gone_everywhere",
+            "i23_what_is_held_is_all_that_is_kept",
+            "i26_nobody_reads_what_is_past_its_time",
+            "i28_what_is_taken_back_is_gone",
             "of_a_closed_business_nothing_is_left",
         ],
     )
@@ -399,10 +399,10 @@ async fn keys_that_are_kept_though_they_were_erased_are_found() {
     finds(
         Fault::KeepsKeys,
         &[
-            "whoever_is_erased_is_gone_everywhere",
-            "an_erasure_cut_short_anywhere_ends_the_same",
-            "nobody_comes_back_by_what_comes_late",
-            "what_is_held_is_all_that_is_kept",
+            "i18_whoever_is_erased_is_gone_everywhere",
+            "i19_an_erasure_cut_short_anywhere_ends_the_same",
+            "i20_nobody_comes_back_by_what_comes_late",
+            "i23_what_is_held_is_all_that_is_kept",
         ],
     )
     .await;
@@ -410,17 +410,17 @@ async fn keys_that_are_kept_though_they_were_erased_are_found() {
 
 #[tokio::test]
 async fn what_never_expires_is_found() {
-    finds(Fault::NeverExpires, &["nobody_reads_what_is_past_its_time"]).await;
+    finds(Fault::NeverExpires, &["i26_nobody_reads_what_is_past_its_time"]).await;
 }
 
 #[tokio::test]
 async fn facts_that_are_kept_for_ever_are_found() {
-    finds(Fault::KeepsFacts, &["facts_past_their_time_become_figures"]).await;
+    finds(Fault::KeepsFacts, &["i27_facts_past_their_time_become_figures"]).await;
 }
 
 #[tokio::test]
 async fn a_store_that_reads_across_tenants_is_found() {
-    finds(Fault::ReadsAcrossTenants, &["journeys_of_two_businesses_never_meet"]).await;
+    finds(Fault::ReadsAcrossTenants, &["i15_journeys_of_two_businesses_never_meet"]).await;
 }
 
 #[tokio::test]

@@ -273,7 +273,7 @@ async fn what_is_wrapped_is_bound_to_its_epoch_beyond_the_name_of_the_key() {
 
 /// Neither the token nor a key in whatever form is in anything that is printed, or in a URL.
 #[tokio::test]
-async fn i_5_no_secret_is_shown() {
+async fn i5_no_secret_is_shown() {
     let (simulator, provider) = both().await;
     let config = simulator.config(Snapshots::Never);
     let wrapped = provider.wrap(&ONE, &key()).await.unwrap();

@@ -207,13 +207,13 @@ async fn on_files(folder: &Path) -> Result<EnvelopeVault, VaultError> {
 }
 
 #[tokio::test]
-async fn i_21_a_copy_of_the_key_table_from_before_the_turn_opens_nothing_after_it() {
+async fn i21_a_copy_of_the_key_table_from_before_the_turn_opens_nothing_after_it() {
     let folder = tempfile::tempdir().unwrap();
     is_useless_after_the_turn(folder.path(), async || on_files(folder.path()).await).await;
 }
 
 #[tokio::test]
-async fn i_21_with_a_key_service_a_copy_of_the_key_table_opens_nothing_after_the_turn() {
+async fn i21_with_a_key_service_a_copy_of_the_key_table_opens_nothing_after_the_turn() {
     let folder = tempfile::tempdir().unwrap();
     let simulator = TransitSimulator::start().await.unwrap();
     let open = async || {

@@ -24,7 +24,7 @@ async fn signed(store: Arc<dyn whisp::store::Store>) -> (World, TempDir) {
 }
 
 #[tokio::test]
-async fn the_detail_goes_with_its_person_and_the_log_stays_whole() {
+async fn i32_the_detail_goes_with_its_person_and_the_log_stays_whole() {
     let (world, _folder) = signed(Arc::new(MemoryStore::new())).await;
     world.says("m1", "operator").await;
     world.settle().await;
@@ -92,7 +92,7 @@ fn verified_subject(receipt: &whisp::assistant::ErasureReceipt) -> Option<whisp:
 
 /// I-37: no id of the platform, no number, name, text or token, and no id of ours of a person.
 #[tokio::test]
-async fn the_log_its_tiles_and_its_anchor_name_nobody() {
+async fn i37_the_log_its_tiles_and_its_anchor_name_nobody() {
     let tap = Tap::new();
     let (world, folder) = signed(tap.store()).await;
     let desk = world.assistant.desk(world.tenant).by(DANA);

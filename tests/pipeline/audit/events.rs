@@ -142,7 +142,7 @@ async fn a_look_at_a_conversation_is_one_event_for_each_member_and_view() {
 
 /// Whatever changes consent, connections, settings or who has a conversation has an event in its own batch.
 #[tokio::test]
-async fn no_batch_changes_what_is_audited_without_its_event() {
+async fn i33_no_batch_changes_what_is_audited_without_its_event() {
     let tap = Tap::new();
     let world = World::over(tap.store(), parrot(), AutomationMode::Automatic).await;
     world.says("m1", "Hello").await;

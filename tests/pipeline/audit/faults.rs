@@ -20,7 +20,7 @@ fn fails<T: std::fmt::Debug>(result: Result<T, AssistantError>) {
 }
 
 #[tokio::test]
-async fn nothing_that_is_audited_happens_without_its_event() {
+async fn i33_nothing_that_is_audited_happens_without_its_event() {
     let tap = Tap::new();
     let world = World::over(tap.store(), parrot(), AutomationMode::Automatic).await;
     world.says("m1", "Hello").await;

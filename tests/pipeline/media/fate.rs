@@ -68,7 +68,7 @@ async fn an_erasure_in_the_middle_of_a_fetch_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_message_taken_back_takes_its_files_along() {
+async fn i28_a_message_taken_back_takes_its_files_along() {
     for fetched_before in [true, false] {
         let album = Album::new().await;
         album.sends("m1", 2).await;

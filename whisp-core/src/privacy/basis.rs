@@ -141,7 +141,7 @@ mod tests {
 
     /// Promise P18, invariant I-13.
     #[test]
-    fn the_rights_of_each_ground_are_those_of_the_vocabulary() {
+    fn i13_the_rights_of_each_ground_are_those_of_the_vocabulary() {
         use Right::{Access, Erasure, Objection, Portability, Rectification, Restriction, Withdrawal};
         let columns = [Access, Rectification, Erasure, Restriction, Portability, Objection, Withdrawal];
         let assessment = Assessment {

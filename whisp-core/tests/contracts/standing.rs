@@ -83,7 +83,7 @@ fn for_each_purpose_the_last_yes_or_no_holds() {
 
 /// Invariant I-12, promise P13: only a person who was told, and who did something, consents.
 #[test]
-fn consent_is_what_the_person_did_after_they_were_told() {
+fn i12_consent_is_what_the_person_did_after_they_were_told() {
     let yes = |act, notice| [by(act, Statement::given(OWN, notice))];
     let basis = LawfulBasis::Consent;
     check(&[], OWN, &basis, Err(DeniedReason::NoConsent));
@@ -195,7 +195,7 @@ proptest! {
     /// Where a person stands is the fold of the entries in their order: however many are folded at once, and read back from
     /// their stored form.
     #[test]
-    fn the_fold_goes_entry_by_entry(statements in prop::collection::vec(statement(), 0..24), cut in 0_usize..24) {
+    fn i11_the_fold_goes_entry_by_entry(statements in prop::collection::vec(statement(), 0..24), cut in 0_usize..24) {
         let log: Vec<_> = statements.iter().cloned().map(said).collect();
         let whole = Standing::fold(log.clone());
         let cut = cut.min(log.len());

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn it_holds_no_more_than_its_bound_and_drops_the_oldest() {
+    fn i6_it_holds_no_more_than_its_bound_and_drops_the_oldest() {
         let cache = KeyCache::new(NonZeroUsize::new(3).unwrap(), KEY_LIFE);
         for n in 0..10 {
             cache.keep(person(n).0, person(n).1, key());
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_not_used_past_its_life() {
+    fn i6_a_key_is_not_used_past_its_life() {
         let cache = KeyCache::new(SUBJECTS_MAX, Duration::ZERO);
         let (tenant, subject) = person(1);
         cache.keep(tenant, subject, key());
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_kept_for_one_tenant_only() {
+    fn i6_a_key_is_kept_for_one_tenant_only() {
         let cache = KeyCache::new(SUBJECTS_MAX, KEY_LIFE);
         let (tenant, subject) = person(1);
         cache.keep(tenant, subject, key());
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_was_read_before_an_erasure_is_not_kept_after_it() {
+    fn i6_a_key_that_was_read_before_an_erasure_is_not_kept_after_it() {
         let cache = KeyCache::new(SUBJECTS_MAX, KEY_LIFE);
         let (tenant, subject) = person(1);
         cache.keep(tenant, subject, key());

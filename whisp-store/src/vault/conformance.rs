@@ -21,10 +21,10 @@ use crate::keys::conformance::Open;
 
 /// The cases, each with the number of the contract.
 pub const CASES: &[(u32, &str)] = &[
-    (1, "what_is_sealed_opens_in_its_place_only"),
+    (1, "i2_what_is_sealed_opens_in_its_place_only"),
     (1, "a_changed_bit_does_not_open"),
     (2, "a_grant_must_fit_and_hold"),
-    (3, "two_seals_differ"),
+    (3, "i4_two_seals_differ"),
     (4, "a_subject_without_a_key_is_unknown"),
     (4, "provisioning_twice_keeps_the_key"),
     (4, "concurrent_provisions_agree_on_one_key"),
@@ -49,10 +49,10 @@ macro_rules! vault_conformance {
     (test: $test:meta, open: $open:expr $(,)?) => {
         use $crate::vault::conformance as vault_suite;
         $crate::conformance_tests! { $test, $open, vault_suite, CASES:
-            what_is_sealed_opens_in_its_place_only
+            i2_what_is_sealed_opens_in_its_place_only
             a_changed_bit_does_not_open
             a_grant_must_fit_and_hold
-            two_seals_differ
+            i4_two_seals_differ
             a_subject_without_a_key_is_unknown
             provisioning_twice_keeps_the_key
             concurrent_provisions_agree_on_one_key
@@ -75,7 +75,7 @@ macro_rules! vault_conformance {
 const PLAIN: &[u8] = "Сәлем, is it in stock?".as_bytes();
 
 /// Another tenant, subject, kind, record, field, category or revision is refused (contract 1).
-pub async fn what_is_sealed_opens_in_its_place_only(open: &dyn Open<dyn Vault>) {
+pub async fn i2_what_is_sealed_opens_in_its_place_only(open: &dyn Open<dyn Vault>) {
     let vault = open.open().await;
     let here = context(1, 1);
     // Everybody has a key, so that it is the place that refuses.
@@ -139,7 +139,7 @@ pub async fn a_grant_must_fit_and_hold(open: &dyn Open<dyn Vault>) {
 }
 
 /// Two seals of the same bytes in the same place differ (contract 3).
-pub async fn two_seals_differ(open: &dyn Open<dyn Vault>) {
+pub async fn i4_two_seals_differ(open: &dyn Open<dyn Vault>) {
     let vault = open.open().await;
     let here = context(1, 1);
     vault.provision(here.tenant, &[here.subject]).await.expect("provisions");

@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_salts_on_different_places_give_different_keys_nonces_and_commitments() {
+    fn i4_equal_salts_on_different_places_give_different_keys_nonces_and_commitments() {
         let (key, salt) = (key(), [5; SALT_LEN]);
         let derived = |context: &SealContext| key.derive(&header(1), &salt, &place(context)).unwrap().0;
         let places = [
@@ -280,7 +280,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_sealed_opens_and_no_changed_bit_does(
+        fn i3_whatever_is_sealed_opens_and_nothing_changed_or_cut_short_does(
             plain in proptest::collection::vec(any::<u8>(), 0..600),
             bit in any::<prop::sample::Index>(),
             cut in any::<prop::sample::Index>(),

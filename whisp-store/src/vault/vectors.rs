@@ -69,7 +69,7 @@ struct Keyed {
 }
 
 #[test]
-fn sealing_with_a_given_key_and_salt_gives_the_frozen_bytes() {
+fn i7_sealing_with_a_given_key_and_salt_gives_the_frozen_bytes() {
     for seal in frozen().seals {
         let key = LiveKey::new(seal.key_version, &SecretKey::new(Zeroizing::new(array(&seal.subject_key))));
         let context = context(&seal.place);
@@ -80,7 +80,7 @@ fn sealing_with_a_given_key_and_salt_gives_the_frozen_bytes() {
 }
 
 #[tokio::test]
-async fn the_frozen_keys_open_what_they_sealed_and_index_as_before() {
+async fn i7_the_frozen_keys_open_what_they_sealed_and_index_as_before() {
     let chain = frozen().chain;
     let context = context(&chain.place);
     let folder = tempfile::tempdir().unwrap();

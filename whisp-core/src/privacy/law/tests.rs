@@ -25,7 +25,7 @@ fn due(profiles: &str, duty: Duty, from: &str) -> Deadline {
 }
 
 #[test]
-fn dates_are_those_computed_by_hand() {
+fn i30_dates_are_those_computed_by_hand() {
     use Duty::{Acknowledge, BreachAuthority, BreachPlatform, BreachSubjects};
     let (policy, both) = ("policy-2025-08-12", "policy-2025-08-12 eu-gdpr");
     for (why, profiles, duty, from, to, asks) in [

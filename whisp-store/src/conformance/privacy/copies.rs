@@ -8,7 +8,7 @@ use super::world::World;
 
 /// A copy holds all that came in about the person through any door, an entry for each record that is theirs, and nothing that
 /// came in about anybody else; so does that of a member (I-29).
-pub async fn a_copy_is_whole_and_nobody_elses(parts: &dyn Parts) {
+pub async fn i29_a_copy_is_whole_and_nobody_elses(parts: &dyn Parts) {
     let world = World::new(parts).await;
     let business = world.business("north").await;
     let (mut anna, mut berik) = (Person::new("anna", 1), Person::new("berik", 2));

@@ -73,7 +73,7 @@ fn sealed(record: &Record) -> Option<Needle> {
 /// Once an erasure is through, nothing of the person is left in any kind of record, under any parent, in any file, nor in the
 /// bytes behind them; a copy of their records from before does not open; the receipt names nobody, and what is counted
 /// stays (I-18, I-27).
-pub async fn whoever_is_erased_is_gone_everywhere(parts: &dyn Parts) {
+pub async fn i18_whoever_is_erased_is_gone_everywhere(parts: &dyn Parts) {
     let world = World::new(parts).await;
     let business = world.business("north").await;
     let mut anna = Person::new("anna", 1);
@@ -113,7 +113,7 @@ async fn numbers(world: &World<'_>, tenant: TenantId) -> String {
 
 /// An erasure that is dropped at any of its awaits is not begun, or ends with the next sweep of whoever goes on, and tells the
 /// same (I-17, I-19).
-pub async fn an_erasure_cut_short_anywhere_ends_the_same(parts: &dyn Parts) {
+pub async fn i19_an_erasure_cut_short_anywhere_ends_the_same(parts: &dyn Parts) {
     /// More awaits than an erasure has here.
     const AWAITS_MAX: usize = 400;
     let world = World::over(parts, Arc::new(Yielding(parts.store()))).await;
@@ -163,7 +163,7 @@ fn check(receipt: &ErasureReceipt, trace: &Trace) {
 
 /// What somebody wrote before their erasure and comes late, or again, brings nobody back; what they write later is somebody
 /// new, with nothing that leads to the one before (I-20).
-pub async fn nobody_comes_back_by_what_comes_late(parts: &dyn Parts) {
+pub async fn i20_nobody_comes_back_by_what_comes_late(parts: &dyn Parts) {
     let world = World::new(parts).await;
     let business = world.business("north").await;
     let mut anna = Person::new("anna", 1);
@@ -197,7 +197,7 @@ pub async fn nobody_comes_back_by_what_comes_late(parts: &dyn Parts) {
 
 /// Erasing one leaves the records, the files and the copy of another as they were, byte by byte, though they sent the same
 /// file (I-22).
-pub async fn erasing_one_leaves_another_byte_by_byte(parts: &dyn Parts) {
+pub async fn i22_erasing_one_leaves_another_byte_by_byte(parts: &dyn Parts) {
     let world = World::new(parts).await;
     let business = world.business("north").await;
     let (mut anna, mut berik) = (Person::new("anna", 1), Person::new("berik", 2));
@@ -228,7 +228,7 @@ async fn files_of(
 
 /// Of somebody who is erased under a hold nothing is left but what the hold keeps, which is theirs no more, opens for the claim
 /// alone and goes with the release (I-23).
-pub async fn what_is_held_is_all_that_is_kept(parts: &dyn Parts) {
+pub async fn i23_what_is_held_is_all_that_is_kept(parts: &dyn Parts) {
     let world = World::new(parts).await;
     let business = world.business("north").await;
     let mut anna = Person::new("anna", 1);
@@ -260,7 +260,7 @@ pub async fn what_is_held_is_all_that_is_kept(parts: &dyn Parts) {
 
 /// What is past its time is read by nobody, in the moment in which it is, and is gone with the next sweep, from the bytes behind
 /// the store too (I-26).
-pub async fn nobody_reads_what_is_past_its_time(parts: &dyn Parts) {
+pub async fn i26_nobody_reads_what_is_past_its_time(parts: &dyn Parts) {
     let world = World::new(parts).await;
     let business = world.business("north").await;
     let mut anna = Person::new("anna", 1);
@@ -289,7 +289,7 @@ pub async fn nobody_reads_what_is_past_its_time(parts: &dyn Parts) {
 
 /// Facts go once they are past their time, from the bytes behind the store too. What enough people did is told by figures,
 /// which no erasure changes (I-27).
-pub async fn facts_past_their_time_become_figures(parts: &dyn Parts) {
+pub async fn i27_facts_past_their_time_become_figures(parts: &dyn Parts) {
     let world = World::new(parts).await;
     let business = world.business("north").await;
     let tenant = business.tenant;
@@ -322,7 +322,7 @@ pub async fn facts_past_their_time_become_figures(parts: &dyn Parts) {
 
 /// A message that is taken back is gone with its file and with all that followed from it, and a late edit brings nothing
 /// back (I-28).
-pub async fn what_is_taken_back_is_gone(parts: &dyn Parts) {
+pub async fn i28_what_is_taken_back_is_gone(parts: &dyn Parts) {
     let world = World::new(parts).await;
     let business = world.business("north").await;
     let mut anna = Person::new("anna", 1);

@@ -11,26 +11,26 @@
 //! # What it proves
 //! | invariant | what it says | proved by |
 //! |---|---|---|
-//! | I-1 | nothing personal is at rest in clear | [`nothing_personal_is_in_clear`] |
+//! | I-1 | nothing personal is at rest in clear | [`i1_nothing_personal_is_in_clear`] |
 //! | I-2, I-3, I-4 | what is sealed opens in its place alone, whole, and no two seals are alike | [`vault::conformance`](crate::vault::conformance) |
 //! | I-5 | keys and tokens are not printed | types: `SecretKey`, `SecretString`; a token at rest is in I-1 |
 //! | I-6, I-7 | the cache of keys is bounded; the seals of earlier versions open | tests of [`EnvelopeVault`](crate::EnvelopeVault) |
 //! | I-8 to I-14, I-16 | permits, consent, grounds, objections, access | types and tests of the assistant: no store takes part |
-//! | I-15 | businesses never meet | [`journeys_of_two_businesses_never_meet`], and generated histories in the suite of contracts |
-//! | I-17, I-19 | an erasure is complete when everything is done, wherever it is cut short | [`an_erasure_cut_short_anywhere_ends_the_same`]; stores of the host's own: `erasable_conformance` in `whisp_core::testing` |
-//! | I-18 | then nothing is left, and what is counted stays | [`whoever_is_erased_is_gone_everywhere`] |
-//! | I-20 | nobody comes back | [`nobody_comes_back_by_what_comes_late`] |
+//! | I-15 | businesses never meet | [`i15_journeys_of_two_businesses_never_meet`], and generated histories in the suite of contracts |
+//! | I-17, I-19 | an erasure is complete when everything is done, wherever it is cut short | [`i19_an_erasure_cut_short_anywhere_ends_the_same`]; stores of the host's own: `erasable_conformance` in `whisp_core::testing` |
+//! | I-18 | then nothing is left, and what is counted stays | [`i18_whoever_is_erased_is_gone_everywhere`] |
+//! | I-20 | nobody comes back | [`i20_nobody_comes_back_by_what_comes_late`] |
 //! | I-21, I-40 | nor by a backup from before the horizon | key providers: [`keys::conformance`](crate::keys::conformance), and tests of the assistant |
-//! | I-22 | everybody else is as before | [`erasing_one_leaves_another_byte_by_byte`] |
-//! | I-23 | what is held is all that is kept | [`what_is_held_is_all_that_is_kept`] |
+//! | I-22 | everybody else is as before | [`i22_erasing_one_leaves_another_byte_by_byte`] |
+//! | I-23 | what is held is all that is kept | [`i23_what_is_held_is_all_that_is_kept`] |
 //! | I-24, I-25 | holds and requests keep data from going | `Records`, contracts 10 and 12, in the suite of contracts |
-//! | I-26 | nothing is read past its time | [`nobody_reads_what_is_past_its_time`] |
-//! | I-27 | what is counted is about enough people, and stays | [`facts_past_their_time_become_figures`], [`whoever_is_erased_is_gone_everywhere`] |
-//! | I-28 | what is taken back is gone | [`what_is_taken_back_is_gone`] |
-//! | I-29 | a copy is whole, and nobody else's | [`a_copy_is_whole_and_nobody_elses`] |
+//! | I-26 | nothing is read past its time | [`i26_nobody_reads_what_is_past_its_time`] |
+//! | I-27 | what is counted is about enough people, and stays | [`i27_facts_past_their_time_become_figures`], [`i18_whoever_is_erased_is_gone_everywhere`] |
+//! | I-28 | what is taken back is gone | [`i28_what_is_taken_back_is_gone`] |
+//! | I-29 | a copy is whole, and nobody else's | [`i29_a_copy_is_whole_and_nobody_elses`] |
 //! | I-30, I-31, I-34 to I-36, I-38, I-39 | deadlines, codes, egress, masks, notices, files of a copy | tests of the assistant: no store takes part |
 //! | I-32, I-33 | the log shows what was changed, and no change goes without it | `Records`, contract 1, and tests of the assistant |
-//! | I-37 | no raw id in logs and keys | [`nothing_personal_is_in_clear`] for what is at rest |
+//! | I-37 | no raw id in logs and keys | [`i1_nothing_personal_is_in_clear`] for what is at rest |
 //! | P30 | of a business that leaves nothing is left | [`of_a_closed_business_nothing_is_left`] |
 //!
 //! # What is in clear
@@ -236,17 +236,17 @@ macro_rules! __privacy_cases {
     ($then:ident $($args:tt)*) => {
         $crate::$then! { $($args)*
             the_scan_finds_what_is_in_clear: ;
-            nothing_personal_is_in_clear: "I-1" "I-37" "P20";
-            journeys_of_two_businesses_never_meet: "I-15";
-            whoever_is_erased_is_gone_everywhere: "I-18" "I-27" "P32" "P46";
-            an_erasure_cut_short_anywhere_ends_the_same: "I-17" "I-19";
-            nobody_comes_back_by_what_comes_late: "I-20";
-            erasing_one_leaves_another_byte_by_byte: "I-22";
-            what_is_held_is_all_that_is_kept: "I-23";
-            nobody_reads_what_is_past_its_time: "I-26";
-            facts_past_their_time_become_figures: "I-27" "P29";
-            what_is_taken_back_is_gone: "I-28";
-            a_copy_is_whole_and_nobody_elses: "I-29";
+            i1_nothing_personal_is_in_clear: "I-1" "I-37" "P20";
+            i15_journeys_of_two_businesses_never_meet: "I-15";
+            i18_whoever_is_erased_is_gone_everywhere: "I-18" "I-27" "P32" "P46";
+            i19_an_erasure_cut_short_anywhere_ends_the_same: "I-17" "I-19";
+            i20_nobody_comes_back_by_what_comes_late: "I-20";
+            i22_erasing_one_leaves_another_byte_by_byte: "I-22";
+            i23_what_is_held_is_all_that_is_kept: "I-23";
+            i26_nobody_reads_what_is_past_its_time: "I-26";
+            i27_facts_past_their_time_become_figures: "I-27" "P29";
+            i28_what_is_taken_back_is_gone: "I-28";
+            i29_a_copy_is_whole_and_nobody_elses: "I-29";
             of_a_closed_business_nothing_is_left: "P30";
         }
     };

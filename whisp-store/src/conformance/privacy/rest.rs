@@ -49,7 +49,7 @@ pub async fn the_scan_finds_what_is_in_clear(parts: &dyn Parts) {
 
 /// Nothing that is planted through any door is in the bytes behind the parts: texts, names, numbers, platform ids, files,
 /// tokens, and what a platform said about a failure (I-1, I-37).
-pub async fn nothing_personal_is_in_clear(parts: &dyn Parts) {
+pub async fn i1_nothing_personal_is_in_clear(parts: &dyn Parts) {
     let world = World::new(parts).await;
     let business = world.business("north").await;
     let (mut anna, mut berik) = (Person::new("anna", 1), Person::new("berik", 2));
@@ -68,7 +68,7 @@ pub async fn nothing_personal_is_in_clear(parts: &dyn Parts) {
 
 /// Two businesses to whom the same people write, with the same platform ids, never meet: neither reads, copies, changes or
 /// erases what is the other's (I-15).
-pub async fn journeys_of_two_businesses_never_meet(parts: &dyn Parts) {
+pub async fn i15_journeys_of_two_businesses_never_meet(parts: &dyn Parts) {
     let world = World::new(parts).await;
     let (north, south) = (world.business("north").await, world.business("south").await);
     let mut of_north = Person::with_ids("north", "anna", 1);
