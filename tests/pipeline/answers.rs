@@ -145,6 +145,21 @@ async fn a_suggestion_is_overtaken_by_what_a_member_writes_on_the_phone() {
 }
 
 #[tokio::test]
+async fn what_a_member_wrote_on_the_phone_before_overtakes_no_later_suggestion() {
+    let world = World::with(parrot(), AutomationMode::Suggest).await;
+    world.says("m1", "Hello").await;
+    world.settle().await;
+    let late = world.echo("p1", "Good morning", None);
+    world.later(60);
+    world.says("m2", "Price?").await;
+    world.settle().await;
+    world.ingest(vec![late]).await;
+    world.settle().await;
+    let open = world.assistant.desk(world.tenant).suggestions(world.conversation().await).await.unwrap();
+    assert_eq!(open.len(), 1, "{open:?}");
+}
+
+#[tokio::test]
 async fn messages_of_one_second_keep_the_order_in_which_they_came() {
     let world = World::new().await;
     let items = (0..20).map(|n| world.message(&format!("m{n}"), &format!("{n}"))).collect();

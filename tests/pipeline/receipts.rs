@@ -159,7 +159,11 @@ async fn a_status_that_failed_because_its_reader_stopped_marketing_is_a_no_to_it
     world.ingest(vec![refused("another", Some(contact()))]).await;
     assert_eq!(said().await.len(), 1, "it is known");
     let yes = Statement::given(Purpose::DirectMarketing, None);
+    let late = refused("late", Some(contact()));
+    world.later(60);
     desk.declare(reader, yes.clone(), Act::Host).await.unwrap();
+    world.ingest(vec![late]).await;
+    assert_eq!(said().await, [no.clone(), yes.clone()], "it is from before the yes");
     world.later(60);
     world.ingest(vec![refused("yet another", Some(contact()))]).await;
     assert_eq!(said().await, [no.clone(), yes, no], "and stopped again");

@@ -86,15 +86,21 @@ pub(crate) fn key(text: &str) -> String {
     words(&normalize(text)).join(" ")
 }
 
-/// Returns the numbers in a text, each written one way: `1,500` and `1 500` as 1500, `1,5` as 1.5 and never as 15, `4.50` as
-/// 4.5. `1.500` may be either and is taken for 1500. The parts of a date stay apart: `12.05.2026`.
+/// Returns the numbers in a text, each written one way: `1,500`, `1 500` and `1,50,000` (as in India) without what separates
+/// their thousands, `1,5` as 1.5 and never as 15, `4.00` as 4. `1.500` may be either and is taken for 1500. The parts of a date
+/// stay apart: `12.05.2026`.
 pub(crate) fn numbers(text: &str) -> Vec<String> {
     let chars: Vec<char> = normalize(text).chars().collect();
     let mut numbers = Vec::new();
     let mut number = String::new();
     let digit = |i: usize| chars.get(i).is_some_and(char::is_ascii_digit);
-    // `1 500`: what separates thousands is dropped where exactly three digits follow it.
-    let thousands = |i: usize| digit(i + 1) && digit(i + 2) && digit(i + 3) && !digit(i + 4);
+    // `1 500`: what separates thousands is dropped where exactly three digits follow it, or, after a comma, pairs before them.
+    let thousands = |mut i: usize| {
+        while chars.get(i) == Some(&',') && digit(i + 1) && digit(i + 2) && chars.get(i + 3) == Some(&',') {
+            i += 3;
+        }
+        digit(i + 1) && digit(i + 2) && digit(i + 3) && !digit(i + 4)
+    };
     for (i, &c) in chars.iter().enumerate() {
         if c.is_ascii_digit() {
             number.push(c);
@@ -115,13 +121,10 @@ pub(crate) fn numbers(text: &str) -> Vec<String> {
     numbers
 }
 
-/// Drops the zeros at the end of a price: 4.50 is 4.5, and 4.00 is 4. A longer fraction is perhaps none.
+/// Drops a fraction of nothing: 4.00 is 4. Not the zero of 4.50, which may be the one of 1.10, a day of October.
 fn shortest(number: &str) -> String {
     match number.split_once('.') {
-        Some((whole, fraction)) if fraction.len() <= 2 => match fraction.trim_end_matches('0') {
-            "" => whole.to_owned(),
-            fraction => format!("{whole}.{fraction}"),
-        },
+        Some((whole, fraction)) if fraction.bytes().all(|digit| digit == b'0') => whole.to_owned(),
         _ => number.to_owned(),
     }
 }
@@ -156,9 +159,10 @@ mod tests {
 
     #[test]
     fn numbers_lose_what_separates_their_thousands_and_keep_their_point() {
-        assert_eq!(numbers("1,500.50 or 1 500 or 24/7, ٣٠"), ["1500.5", "1500", "24", "7", "30"]);
+        assert_eq!(numbers("1,500.50 or 1 500 or 24/7, ٣٠"), ["1500.50", "1500", "24", "7", "30"]);
         assert_eq!(numbers("1.500,55, 1'500.55; 1.500 and 1,234,567"), ["1500.55", "1500.55", "1500", "1234567"]);
-        assert_eq!(numbers("1,5 is 1.5, 4.50 is 4.5, 4.00 is 4."), ["1.5", "1.5", "4.5", "4.5", "4", "4"]);
+        assert_eq!(numbers("1,5 is 1.5, 4.00 is 4."), ["1.5", "1.5", "4", "4"]);
+        assert_eq!(numbers("1,50,000 is 150000, 12,34,56,789"), ["150000", "150000", "123456789"]);
         assert_eq!(numbers("12.05.2026, 10:00, 5'10, 1.5 500"), ["12.05.2026", "10", "00", "5", "10", "1.5", "500"]);
         assert_eq!(numbers("7 (701) 123-45-67"), ["7", "701", "123", "45", "67"]);
         assert_eq!(numbers("no number"), Vec::<String>::new());
@@ -167,7 +171,7 @@ mod tests {
     #[test]
     fn what_only_looks_like_another_number_is_not_that_number() {
         for (one, other) in
-            [("1.5", "15"), ("4.50", "450"), ("12.05.2026", "12052026"), ("1,00,000", "1"), ("1.2.345", "1.2345")]
+            [("1.5", "15"), ("4.50", "450"), ("12.05.2026", "12052026"), ("1.10", "1.1"), ("1.2.345", "1.2345")]
         {
             assert_ne!(numbers(one), numbers(other), "{one}");
         }

@@ -65,8 +65,7 @@ async fn what_the_server_broke_off_is_known_not_to_be_done() {
         ("57014", "longer than the store's timeout"),
         ("55P03", "longer than the store's timeout"),
         ("25P03", "stood still within a transaction"),
-        ("58030", "had trouble within"),
-        ("XX000", "had trouble within"),
+        ("58030", "had trouble with its machine"),
     ];
     for when in BOTH {
         for (state, advice) in states {

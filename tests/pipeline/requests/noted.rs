@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use whisp::assistant::AssistantError;
 use whisp::model::{AutomationMode, Content};
 use whisp::privacy::{
-    Act, Proof, ProofStrength, Purpose, RequestError, RequestEvent, RequestKind, RequestOutcome, RequestState,
+    About, Act, Proof, ProofStrength, Purpose, RequestError, RequestEvent, RequestKind, RequestOutcome, RequestState,
     RestrictionGround, Statement, StepOutcome,
 };
 use whisp::stores::MemoryStore;
@@ -69,7 +69,7 @@ async fn that_all_was_taken_out_of_what_others_wrote_is_noted_by_people() {
     for event in [RequestEvent::Prove(proof), RequestEvent::Assess, RequestEvent::Approve] {
         requests.apply(id, event).await.unwrap();
     }
-    for event in [execute("redact"), hand_on(&asked)] {
+    for event in [execute("by hand"), hand_on(&asked)] {
         let noted = requests.apply(id, event.clone()).await;
         assert!(matches!(noted, Err(AssistantError::Invalid(_))), "{event:?}: {noted:?}");
     }
@@ -78,6 +78,35 @@ async fn that_all_was_taken_out_of_what_others_wrote_is_noted_by_people() {
     requests.redact(id, asked.world.messages().await[0].id).await.unwrap();
     assert_eq!(asked.world.messages().await[0].content, Content::Unsent);
     for event in [report("redact"), hand_on(&asked), RequestEvent::Answer] {
+        requests.apply(id, event).await.unwrap();
+    }
+    assert!(matches!(requests.get(id).await.unwrap().state(), RequestState::Answered { .. }));
+    // Nothing need be there to be taken out.
+    let id = requests.take_in_of_mentioned(RequestKind::Erasure).await.unwrap().id();
+    let proof = Proof { strength: ProofStrength::Confirmed, at: asked.world.now() };
+    for event in [RequestEvent::Prove(proof), RequestEvent::Assess, RequestEvent::Approve, execute("redact")] {
+        requests.apply(id, event).await.unwrap();
+    }
+    let answered = requests.answer(id, 0).await.unwrap();
+    assert!(matches!(answered.state(), RequestState::Answered { .. }), "{answered:?}");
+}
+
+/// Whose the account is asks to be erased: the account is closed, or it stays with somebody else. Nothing but people know.
+#[tokio::test]
+async fn what_became_of_an_account_holders_erasure_is_noted_by_people() {
+    let asked = Asked::with("Hello").await;
+    let requests = asked.requests();
+    let tenant = asked.world.assistant.tenant(asked.world.tenant).await.unwrap();
+    let id = requests.take_in(About::holder(&tenant), RequestKind::Erasure).await.unwrap().id();
+    let proof = Proof { strength: ProofStrength::Confirmed, at: asked.world.now() };
+    for event in [
+        RequestEvent::Prove(proof),
+        RequestEvent::Assess,
+        RequestEvent::Approve,
+        execute("by hand"),
+        report("by hand"),
+        RequestEvent::Answer,
+    ] {
         requests.apply(id, event).await.unwrap();
     }
     assert!(matches!(requests.get(id).await.unwrap().state(), RequestState::Answered { .. }));

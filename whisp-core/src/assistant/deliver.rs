@@ -150,7 +150,7 @@ impl Inner {
         if let Err(error) = run.commit().await {
             self.pace().give_back(&ask);
             if error.retry() == Retry::OutcomeUnknown {
-                self.keep_unrecorded((tenant.id, id, Some(now)), Answered::NotCalled);
+                self.keep_unrecorded((tenant.id, id), Some(now), Answered::NotCalled);
             }
             return Err(error);
         }

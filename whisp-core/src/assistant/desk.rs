@@ -336,7 +336,7 @@ impl Desk {
                 }
                 row.conversation.handling =
                     Handling::Member { member: self.member, reason: HandOffReason::MemberWrote, since: now };
-                batch.ops.extend(inner.overtaken_suggestions(self.tenant, id).await?);
+                batch.ops.extend(inner.overtaken_suggestions(self.tenant, id, now).await?);
             }
             if let Some(used) = &used {
                 batch.ops.extend(self.decided(row.conversation.contact, used, Outcome::Done).await?);

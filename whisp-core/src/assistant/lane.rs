@@ -49,6 +49,8 @@ pub(crate) struct LaneRun<'a> {
     inquiry_changed: bool,
     /// Something is said about the use of the contact's data: no permit holds over the commit.
     pub(crate) closes: bool,
+    /// A member has answered on the phone.
+    pub(super) member_wrote: bool,
 }
 
 impl<'a> LaneRun<'a> {
@@ -92,6 +94,7 @@ impl<'a> LaneRun<'a> {
             lane_changed: false,
             inquiry_changed: false,
             closes: false,
+            member_wrote: false,
         }))
     }
 

@@ -154,6 +154,8 @@ pub struct Assistant {
     inner: Arc<Inner>,
 }
 
+// What is large and is awaited from outside returns a `BoxFuture`: the body of an `async fn` is compiled in each crate that
+// awaits it, in each of its codegen units anew, and what is boxed here is compiled here, once.
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) entities: Entities,

@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::assistant::AssistantError;
 use crate::assistant::ask::shaped;
 use crate::assistant::lane::{LaneRun, says_something};
-use crate::assistant::stage::LATE_MAX;
+use crate::assistant::stage::{CLOCK_SKEW, LATE_MAX};
 use crate::assistant::task::Task;
 use crate::entity::{By, Change, MessageRow, ending_by};
 use crate::find::special;
@@ -242,8 +242,10 @@ impl LaneRun<'_> {
         if says_something(row.clear.kind) {
             self.hand_off(None, HandOffReason::MemberWrote);
             self.wrote(row.clear.kind, Actor::Member(None), row.clear.at);
-            let conversation = self.lane.conversation.id;
-            for stale in self.inner.overtaken_suggestions(self.lease.tenant, conversation).await? {
+            self.member_wrote = true;
+            // The two clocks differ a little. What was proposed since answers something else.
+            let (conversation, until) = (self.lane.conversation.id, row.clear.at + CLOCK_SKEW);
+            for stale in self.inner.overtaken_suggestions(self.lease.tenant, conversation, until).await? {
                 // A step may look at several echoes.
                 if !self.ops.contains(&stale) {
                     self.ops.push(stale);

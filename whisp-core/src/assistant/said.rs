@@ -47,7 +47,9 @@ impl Stage<'_> {
             }
             _ => {}
         }
-        let due = if signal.is_some() { self.now } else { self.now + self.inner.config.burst_quiet };
+        // Whoever says that they go on asks something perhaps, and may be at it still.
+        let is_urgent = signal.is_some_and(|signal| signal != Signal::Resume);
+        let due = if is_urgent { self.now } else { self.now + self.inner.config.burst_quiet };
         self.work(account, alias.conversation, due, &Task::Turn { message })
     }
 
@@ -105,6 +107,7 @@ impl Stage<'_> {
         &mut self,
         row: Option<&MessageRow>,
         known: Option<Alias>,
+        at: DateTime<Utc>,
     ) -> Result<(), AssistantError> {
         let reader = match row {
             Some(row) => row.record.subjects.first().copied().map(ContactId),
@@ -115,8 +118,10 @@ impl Stage<'_> {
         let statement = Statement::withdrawn(Purpose::DirectMarketing);
         let said = self.inner.entities.statements(self.staged.batch.tenant, reader.0).await?;
         let last = said.iter().rfind(|event| event.statement.is_about_the_same(&statement));
+        // It is told late, and again: what was said since counts. The platform tells seconds.
+        let is_over = last.is_some_and(|event| event.statement.closes() || event.at.timestamp() > at.timestamp());
         // Of several messages each is refused.
-        if last.is_some_and(|event| event.statement.closes()) || !self.opted_out.insert(reader) {
+        if is_over || !self.opted_out.insert(reader) {
             return Ok(());
         }
         if let Some(row) = row {

@@ -48,10 +48,10 @@ const UNRECORDED_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
 /// What came of calls, as long as the store does not take it: it is written as soon as the conversation is looked at again.
 /// Without it the message would stand in doubt, though the platform has answered.
 #[derive(Debug)]
-pub(crate) struct Unrecorded(LruCache<CallKey, Answered>);
+pub(crate) struct Unrecorded(LruCache<(TenantId, MessageId), (Call, Answered)>);
 
-/// Which message, and when it was called.
-type CallKey = (TenantId, MessageId, Option<DateTime<Utc>>);
+/// When a message was called.
+type Call = Option<DateTime<Utc>>;
 
 /// What came of a call.
 #[derive(Debug)]
@@ -85,12 +85,13 @@ impl Inner {
     /// Returns what came of a call that is noted as under way, if this process knows it and the store does not.
     pub(super) fn unrecorded(&self, tenant: TenantId, row: &MessageRow) -> Option<Answered> {
         let mut unrecorded = self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner);
-        unrecorded.0.pop(&(tenant, row.id(), called_at(row)))
+        let (call, answered) = unrecorded.0.pop(&(tenant, row.id()))?;
+        (call == called_at(row)).then_some(answered)
     }
 
-    /// Keeps what came of a call until the store takes it.
-    pub(super) fn keep_unrecorded(&self, call: CallKey, answered: Answered) {
-        self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner).0.put(call, answered);
+    /// Keeps what came of the last call of a message until the store takes it.
+    pub(super) fn keep_unrecorded(&self, message: (TenantId, MessageId), call: Call, answered: Answered) {
+        self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner).0.put(message, (call, answered));
     }
 
     /// Writes what came of a send, again and again if need be: a result that is lost leaves the message in doubt. What the
@@ -111,7 +112,7 @@ impl Inner {
                 Ok(report)
             }
             Err(error) => {
-                self.keep_unrecorded((work.lease.tenant, id, called_at), answered);
+                self.keep_unrecorded((work.lease.tenant, id), called_at, answered);
                 Err(error)
             }
         }

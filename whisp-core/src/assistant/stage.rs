@@ -394,7 +394,7 @@ impl<'a> Stage<'a> {
         let there = row.as_ref().and_then(MessageRow::conversation);
         let Some(conversation) = there.or(known.map(|alias| alias.conversation)) else { return Ok(false) };
         if receipt.opted_out {
-            self.opted_out(row.as_ref(), known).await?;
+            self.opted_out(row.as_ref(), known, self.told_at(item)).await?;
         }
         let task = Task::Receipt {
             targets: targets.into_iter().map(|index| RecordId::from_bytes(index.0)).collect(),

@@ -1,5 +1,7 @@
 //! What engines propose, and what members make of it.
 
+use chrono::{DateTime, Utc};
+
 use crate::Sensitive;
 use crate::assistant::ask::question;
 use crate::assistant::{AssistantError, Desk, Inner};
@@ -167,14 +169,16 @@ impl Inner {
         Ok(open)
     }
 
-    /// Stages that the suggestions of a conversation that wait for a member are overtaken: a member has answered by
-    /// themselves, and the contact is not to be answered twice.
+    /// Stages that the suggestions of a conversation that wait for a member are overtaken, as far as they are from before a
+    /// time: a member has answered by themselves then, and the contact is not to be answered twice.
     pub(super) async fn overtaken_suggestions(
         &self,
         tenant: TenantId,
         conversation: ConversationId,
+        until: DateTime<Utc>,
     ) -> Result<Vec<WriteOp>, AssistantError> {
         let open = self.open_suggestions(tenant, conversation).await?;
-        open.into_iter().map(|row| Ok(WriteOp::Put(row.next(SuggestionState::Stale)?))).collect()
+        let overtaken = open.into_iter().filter(|row| row.clear.at <= until);
+        overtaken.map(|row| Ok(WriteOp::Put(row.next(SuggestionState::Stale)?))).collect()
     }
 }

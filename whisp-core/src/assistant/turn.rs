@@ -148,7 +148,7 @@ impl LaneRun<'_> {
         }
         // Whoever wants to go on has got that; what they ask beside it waits for its answer all the same. Of somebody
         // who had stopped nothing it is a text like any other.
-        if !self.lane.conversation.engine_handles() || (resumed && !open.asks) {
+        if !self.lane.conversation.engine_handles() || (resumed && (!open.asks || self.member_wrote)) {
             return Ok(());
         }
         let left_out = |message: &MessageId| resumed && open.resumes.contains(message);

@@ -80,9 +80,10 @@ impl Failure {
         self.state == Some(SqlState::UNIQUE_VIOLATION)
     }
 
-    /// Whether the same can never be done: it was not, and nothing beside it in its transaction was.
-    pub(super) const fn is_final(&self) -> bool {
-        matches!(self.retry, Retry::Never)
+    /// Whether this one task can never be done: it was not, and nothing beside it in its transaction was. Rights and the
+    /// like are everybody's.
+    pub(super) const fn is_of_one_task(&self) -> bool {
+        matches!((self.kind, self.retry), (Kind::Corrupt | Kind::Invalid | Kind::Newer, Retry::Never))
     }
 
     /// Whether the connection was lost, or the server ended it. A server without room for its log ends itself, maybe with
@@ -185,9 +186,9 @@ impl From<SqlState> for Failure {
             SqlState::READ_ONLY_SQL_TRANSACTION => {
                 (Kind::Unavailable, AGAIN, "the server only reads: connect to the primary")
             }
-            // 58: the system below, a disk that did not answer. XX000: a bug, or a block that can't be read now.
-            ref other if other.code().starts_with("58") || *other == SqlState::INTERNAL_ERROR => {
-                (Kind::Unavailable, AGAIN, "the server had trouble within: see its log")
+            // 58: the system below the server, a disk that does not answer.
+            ref other if other.code().starts_with("58") => {
+                (Kind::Unavailable, AGAIN, "the server had trouble with its machine: see its log")
             }
             SqlState::DATA_CORRUPTED | SqlState::INDEX_CORRUPTED => {
                 (Kind::Corrupt, Retry::Never, "the server found its files damaged: restore a backup")

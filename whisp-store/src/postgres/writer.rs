@@ -126,7 +126,7 @@ impl Writer {
             match self.write(tenant, &tasks).await {
                 Ok(outcomes) => replies.into_iter().zip(outcomes).for_each(|(reply, outcome)| reply.send(Ok(outcome))),
                 // One of them can't be done, a row of it is damaged perhaps: the others are not to go down with it.
-                Err(failure) if failure.is_final() && tasks.len() > 1 => {
+                Err(failure) if failure.is_of_one_task() && tasks.len() > 1 => {
                     for (task, reply) in tasks.iter().zip(replies) {
                         let outcome = self.write(tenant, std::slice::from_ref(task)).await;
                         reply.send(outcome.and_then(|mut outcomes| outcomes.pop().ok_or_else(Failure::stopped)));

@@ -48,8 +48,11 @@ impl Failure {
     /// What somebody hears whose work was in one transaction with what failed. What can never be done says nothing about
     /// what was beside it.
     pub(super) const fn for_others(self) -> Self {
-        match self.retry {
-            Retry::Never => Self::later(StoreErrorKind::Unavailable, "what was written with it failed: repeat it"),
+        use StoreErrorKind as Kind;
+        match (self.kind, self.retry) {
+            (Kind::Corrupt | Kind::Invalid | Kind::Newer, Retry::Never) => {
+                Self::later(Kind::Unavailable, "what was written with it failed: repeat it")
+            }
             _ => self,
         }
     }

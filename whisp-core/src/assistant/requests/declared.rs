@@ -3,7 +3,7 @@
 use super::{Requests, erase, mentioned};
 use crate::assistant::AssistantError;
 use crate::id::RequestId;
-use crate::privacy::{RequestEvent, RequestKind, RequestState, Statement, StatementEvent};
+use crate::privacy::{RequestEvent, RequestKind, RequestState, Statement, StatementEvent, SubjectKind};
 
 impl Requests {
     /// Checks that an event may be noted by hand: that somebody is erased is noted by what erases them, and nobody is told
@@ -15,15 +15,26 @@ impl Requests {
             _ => return Ok(()),
         }
         let request = self.row(id).await?.clear.request;
-        let by_hand = match event {
-            // What others wrote is taken out message by message, so it is people who say that it was the last one.
-            RequestEvent::Report { step, .. } => step == mentioned::STEP,
-            RequestEvent::AwaitProcessors { .. } => {
-                request.steps().iter().any(|step| step.name == erase::STEP || step.name == mentioned::STEP)
+        if request.kind() != RequestKind::Erasure {
+            return Ok(());
+        }
+        let steps_by = |step: &str| step == mentioned::STEP;
+        let by_hand = match self.desk.assistant.inner.kind_of(self.desk.tenant, request.subject()).await? {
+            // Nothing else ends it: closing an account is a step of its own.
+            Some(SubjectKind::AccountHolder) => true,
+            // What others wrote is taken out message by message, so it is people who say that it was the last one, or that
+            // there is none any more.
+            None => match event {
+                RequestEvent::Execute(steps) => steps.iter().all(|step| steps_by(step)),
+                RequestEvent::Report { step, .. } => steps_by(step),
+                _ => request.steps().iter().any(|step| step.name == erase::STEP || steps_by(&step.name)),
+            },
+            Some(_) => {
+                matches!(event, RequestEvent::AwaitProcessors { .. })
+                    && request.steps().iter().any(|step| step.name == erase::STEP)
             }
-            _ => false,
         };
-        if request.kind() == RequestKind::Erasure && !by_hand {
+        if !by_hand {
             return Err(AssistantError::Invalid(
                 "an erasure is begun and reported by `Requests::erase`, or by `Requests::redact` of what others wrote",
             ));
