@@ -376,18 +376,6 @@ async fn what_a_member_has_answered_on_the_phone_beside_a_start_is_not_answered_
 }
 
 #[tokio::test]
-async fn a_start_waits_for_the_rest_of_its_burst() {
-    let world = World::new().await;
-    world.says("m1", "Start").await;
-    world.later(1);
-    world.step().await;
-    world.says("m2", "Do you have bread?").await;
-    world.settle().await;
-    let texts = world.channel.texts();
-    assert!(matches!(&texts[..], [text] if text.ends_with("Answer: Start\nDo you have bread?")), "{texts:?}");
-}
-
-#[tokio::test]
 async fn a_start_of_somebody_who_never_stopped_is_a_text_like_any_other() {
     let world = World::new().await;
     world.says("m1", "Start").await;

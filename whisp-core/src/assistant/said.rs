@@ -47,9 +47,7 @@ impl Stage<'_> {
             }
             _ => {}
         }
-        // Whoever says that they go on asks something perhaps, and may be at it still.
-        let is_urgent = signal.is_some_and(|signal| signal != Signal::Resume);
-        let due = if is_urgent { self.now } else { self.now + self.inner.config.burst_quiet };
+        let due = if signal.is_some() { self.now } else { self.now + self.inner.config.burst_quiet };
         self.work(account, alias.conversation, due, &Task::Turn { message })
     }
 
