@@ -309,6 +309,22 @@ async fn a_message_whose_intent_nobody_heard_of_goes_out_once() {
     assert_eq!((delivery.attempts, reason(&world).await), (1, None), "it was called once, and engines go on");
 }
 
+/// A channel of the host's own may pass on whatever its platform says.
+#[tokio::test]
+async fn an_absurd_wait_is_a_long_one() {
+    let world = World::new().await;
+    let absurd = Retry::After(Some(Duration::from_secs(10_000_000_000_000)));
+    world.channel.fail_next(ChannelError::new("send", ChannelErrorKind::Unavailable, absurd));
+    world.says("m1", "Hello").await;
+    world.later(4);
+    world.step().await;
+    assert_eq!(world.deliver().await.errors.len(), 1);
+    assert_eq!(step_of(&world, 1).await, DeliveryStep::Queued);
+    world.later(24 * 3_600 - 60);
+    world.deliver().await;
+    assert!(world.channel.sent().is_empty(), "it is believed as far as a day");
+}
+
 /// It is no message, and how late one may go the channel knows: WhatsApp takes it for 30 days.
 #[tokio::test]
 async fn a_read_mark_goes_after_the_window_too() {

@@ -49,7 +49,7 @@ pub(crate) struct LaneRun<'a> {
     inquiry_changed: bool,
     /// Something is said about the use of the contact's data: no permit holds over the commit.
     pub(crate) closes: bool,
-    /// A member has answered on the phone.
+    /// This run has heard that a member answered on the phone.
     pub(super) member_wrote: bool,
 }
 

@@ -146,8 +146,8 @@ impl LaneRun<'_> {
             let mode = self.mode(&*self.connection().await?);
             return self.answer_code(code, open.inquiry, mode).await;
         }
-        // Whoever wants to go on has got that; what they ask beside it waits for its answer all the same. Of somebody
-        // who had stopped nothing it is a text like any other.
+        // Whoever wants to go on has got that; what they ask beside it waits for its answer all the same, unless a member
+        // gave it. Of somebody who had stopped nothing it is a text to be answered.
         if !self.lane.conversation.engine_handles() || (resumed && (!open.asks || self.member_wrote)) {
             return Ok(());
         }

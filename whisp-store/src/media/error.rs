@@ -48,3 +48,22 @@ fn meaning(error: &(dyn Error + 'static)) -> (StoreErrorKind, Retry, &'static st
     }
     (StoreErrorKind::Unavailable, Retry::After(None), "check that the media store can be reached")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Else every file that comes meanwhile would be given up.
+    #[test]
+    fn what_a_store_refuses_for_its_credentials_is_tried_again() {
+        let refused = |path: &str| (path.to_owned(), Box::new(io::Error::other("403")));
+        let ((path, source), (other, cause)) = (refused("a"), refused("b"));
+        for error in [
+            ObjectError::PermissionDenied { path, source },
+            ObjectError::Unauthenticated { path: other, source: cause },
+        ] {
+            let error = failed("append", error);
+            assert_eq!((error.kind(), error.retry()), (StoreErrorKind::PermissionDenied, Retry::After(None)));
+        }
+    }
+}

@@ -18,16 +18,15 @@ impl Requests {
         if request.kind() != RequestKind::Erasure {
             return Ok(());
         }
-        let steps_by = |step: &str| step == mentioned::STEP;
         let by_hand = match self.desk.assistant.inner.kind_of(self.desk.tenant, request.subject()).await? {
             // Nothing else ends it: closing an account is a step of its own.
             Some(SubjectKind::AccountHolder) => true,
             // What others wrote is taken out message by message, so it is people who say that it was the last one, or that
             // there is none any more.
             None => match event {
-                RequestEvent::Execute(steps) => steps.iter().all(|step| steps_by(step)),
-                RequestEvent::Report { step, .. } => steps_by(step),
-                _ => request.steps().iter().any(|step| step.name == erase::STEP || steps_by(&step.name)),
+                RequestEvent::Execute(steps) => matches!(&steps[..], [step] if step == mentioned::STEP),
+                RequestEvent::Report { step, .. } => step == mentioned::STEP,
+                _ => request.steps().iter().any(|step| step.name == erase::STEP || step.name == mentioned::STEP),
             },
             Some(_) => {
                 matches!(event, RequestEvent::AwaitProcessors { .. })

@@ -158,8 +158,7 @@ impl Requests {
         Ok(self.desk.assistant.inner.entities.ended_requests(self.desk.tenant, after, limit).await?.into())
     }
 
-    /// Notes what happened to a request. What [`erase`](Self::erase) and [`redact`](Self::redact) note by themselves is refused
-    /// here.
+    /// Notes what happened to a request. That a contact or member was erased is refused here: [`erase`](Self::erase) notes it.
     ///
     /// # Errors
     /// [`AssistantError::NotFound`], [`Request`](AssistantError::Request) for what does not happen to it now,
